@@ -1,0 +1,252 @@
+"""Why an NPC did what it did, read off the numbers of the decision afterwards. Decides nothing.
+
+With features f, weights w and candidates v, the objective is J_v = sum_m w_m f_vm and the smallest J among the
+admissible candidates is chosen. Everything here is exact arithmetic on those stored numbers, nothing is imagined again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldChange:
+    """What the shield made of the chosen plan: the `rules` that were active, and the largest `shift` of a step in m."""
+
+    changed: bool = False
+    rules: tuple[str, ...] = ()
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One NPC's decision, as the planner saw it.
+
+    Attributes:
+        npc: entity id.
+        terms: names of the M terms.
+        weights: [M].
+        features: [v, M], in units of each term.
+        objective: J of the v candidates, smaller is better.
+        feasible: [v], False where a constraint forecast ruled the candidate out.
+        families: where each candidate came from, e.g. "flank_left".
+        chosen: index of the plan that was taken.
+        shield: what the shield did to it.
+    """
+
+    npc: int
+    terms: tuple[str, ...]
+    weights: NDArray[np.float64]
+    features: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    feasible: NDArray[np.bool_]
+    families: tuple[str, ...]
+    chosen: int
+    shield: ShieldChange = ShieldChange()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts do not fit together."""
+        v, m = self.features.shape
+        for name, shape, expected in (
+            ("weights", self.weights.shape, (m,)),
+            ("terms", (len(self.terms),), (m,)),
+            ("objective", self.objective.shape, (v,)),
+            ("feasible", self.feasible.shape, (v,)),
+            ("families", (len(self.families),), (v,)),
+        ):
+            if shape != expected:
+                raise ValueError(f"{name}: expected shape {expected}, got {shape}")
+        if not 0 <= self.chosen < v:
+            raise ValueError(f"chosen: expected 0..{v - 1}, got {self.chosen}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One term's share of a decision.
+
+    Attributes:
+        term: its name.
+        weight: in force when the NPC decided.
+        feature: of the chosen plan, in the term's units.
+        value: weight x feature; the values of all parts add up to J.
+        lead: weight x (feature of the runner-up - feature of the chosen); > 0 speaks for the choice, 0 without one.
+        raise_to: the smallest weight above the present one at which another candidate wins, None if none does.
+        lower_to: the largest weight >= 0 below the present one at which another candidate wins, None if none does.
+        raise_family: the family that wins at `raise_to`, or "".
+        lower_family: the family that wins at `lower_to`, or "".
+    """
+
+    term: str
+    weight: float
+    feature: float
+    value: float
+    lead: float
+    raise_to: float | None
+    lower_to: float | None
+    raise_family: str
+    lower_family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one NPC took its plan.
+
+    Attributes:
+        npc: entity id.
+        family: of the chosen plan.
+        runner_up: family of the best admissible plan of another family (of any family, if there is only one), or "".
+        objective: J of the chosen plan.
+        lead: J of the runner-up minus J, None without a runner-up.
+        parts: one a term, in the order of the terms; their values add up to `objective`.
+        remainder: objective minus that sum: rounding, and nothing else.
+        leading: the term that speaks loudest against the runner-up (without one: the largest part), or "".
+        rejected: how many candidates were ruled out as infeasible.
+        shield: what the shield changed.
+        sentence: all this in one plain sentence.
+    """
+
+    npc: int
+    family: str
+    runner_up: str
+    objective: float
+    lead: float | None
+    parts: tuple[Part, ...]
+    remainder: float
+    leading: str
+    rejected: int
+    shield: ShieldChange
+    sentence: str
+
+
+def explain(choice: Choice) -> Explanation:
+    """Return why `choice` was made."""
+    weights = choice.weights.astype(np.float64)
+    features = choice.features.astype(np.float64)
+    objective = choice.objective.astype(np.float64)
+    rivals = _rivals(choice, objective)
+    second = _runner_up(choice, objective, rivals)
+
+    own = features[choice.chosen]
+    values = weights * own
+    leads = weights * (features[second] - own) if second is not None else np.zeros_like(weights)
+    gap = np.maximum(objective[rivals] - objective[choice.chosen], 0.0)
+    parts = []
+    for m, term in enumerate(choice.terms):
+        slope = own[m] - features[rivals, m]  # how fast a rising weight closes the gap to each rival
+        up, up_rival = _first_crossing(gap, slope)
+        down, down_rival = _first_crossing(gap, -slope)
+        if down > weights[m]:
+            down, down_rival = math.inf, None
+        parts.append(
+            Part(
+                term=term,
+                weight=float(weights[m]),
+                feature=float(own[m]),
+                value=float(values[m]),
+                lead=float(leads[m]),
+                raise_to=None if up_rival is None else float(weights[m] + up),
+                lower_to=None if down_rival is None else float(weights[m] - down),
+                raise_family="" if up_rival is None else choice.families[rivals[up_rival]],
+                lower_family="" if down_rival is None else choice.families[rivals[down_rival]],
+            )
+        )
+    total = float(objective[choice.chosen])
+    leading = _leading(parts, second is not None)
+    lead = None if second is None else float(objective[second]) - total
+    return Explanation(
+        npc=choice.npc,
+        family=choice.families[choice.chosen],
+        runner_up="" if second is None else choice.families[second],
+        objective=total,
+        lead=lead,
+        parts=tuple(parts),
+        remainder=total - math.fsum(part.value for part in parts),
+        leading=leading,
+        rejected=int(np.count_nonzero(~choice.feasible)),
+        shield=choice.shield,
+        sentence=_sentence(choice, parts, leading, lead, "" if second is None else choice.families[second]),
+    )
+
+
+def _rivals(choice: Choice, objective: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the candidates the chosen plan was weighed against: as feasible as it is, and with a finite J.
+
+    A candidate with a smaller J that lost all the same lost on something other than the weights, so no weight tells
+    anything about it.
+    """
+    same = choice.feasible == choice.feasible[choice.chosen]
+    weighed = same & np.isfinite(objective) & (objective >= objective[choice.chosen])
+    weighed[choice.chosen] = False
+    return np.flatnonzero(weighed)
+
+
+def _runner_up(choice: Choice, objective: NDArray[np.float64], rivals: NDArray[np.intp]) -> int | None:
+    """Return the best rival of another family, else the best rival, else None."""
+    if not len(rivals):
+        return None
+    family = choice.families[choice.chosen]
+    others = [int(v) for v in rivals if choice.families[v] != family]
+    return min(others or [int(v) for v in rivals], key=lambda v: float(objective[v]))
+
+
+def _first_crossing(gap: NDArray[np.float64], slope: NDArray[np.float64]) -> tuple[float, int | None]:
+    """Return the smallest weight change at which a gap that closes by `slope` a unit is closed, and by which rival."""
+    closing = slope > 1e-12
+    if not closing.any():
+        return math.inf, None
+    distance = np.where(closing, gap / np.where(closing, slope, 1.0), math.inf)
+    first = int(np.argmin(distance))
+    return float(distance[first]), first
+
+
+def _leading(parts: list[Part], against_runner_up: bool) -> str:
+    """Return the term with the largest lead over the runner-up, or without one the term with the largest part."""
+    if not parts:
+        return ""
+    best = max(parts, key=lambda part: part.lead if against_runner_up else abs(part.value))
+    return best.term if (best.lead > 0 if against_runner_up else best.value != 0) else ""
+
+
+def _sentence(choice: Choice, parts: list[Part], leading: str, lead: float | None, runner_up: str) -> str:
+    """Return one sentence: what, why, against what, what would change it, what the shield did."""
+    text = f"NPC {choice.npc} chose {_words(choice.families[choice.chosen])}"
+    if lead is not None:
+        text += f" over {_words(runner_up)} by {lead:.2f}"
+    if leading:
+        text += f", mostly for {_words(leading)}"
+    flip = _nearest_flip(parts)
+    if flip is not None:
+        term, weight, family, verb = flip
+        text += f"; it would take {_words(family)} with {_words(term)} {verb} to {weight:.2f}"
+    if choice.shield.changed:
+        rules = ", ".join(choice.shield.rules) or "a rule"
+        text += f"; the shield moved it by {choice.shield.shift:.2f} m for {rules}"
+    elif not choice.feasible[choice.chosen]:
+        text += "; no plan met every constraint, so this is the nearest to it"
+    return text + "."
+
+
+def _nearest_flip(parts: list[Part]) -> tuple[str, float, str, str] | None:
+    """Return (term, weight, family, verb) of the smallest change of one weight that changes the choice."""
+    flips = [
+        (part.raise_to - part.weight, part.term, part.raise_to, part.raise_family, "raised")
+        for part in parts
+        if part.raise_to is not None
+    ]
+    flips += [
+        (part.weight - part.lower_to, part.term, part.lower_to, part.lower_family, "lowered")
+        for part in parts
+        if part.lower_to is not None
+    ]
+    if not flips:
+        return None
+    _, term, weight, family, verb = min(flips)
+    return term, weight, family, verb
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
