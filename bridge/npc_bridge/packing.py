@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # has no stubs
 
 from .errors import ErrorCode, RemoteProtocolError
 from .limits import LIMITS, Limits
 
-Value: TypeAlias = "None | bool | int | float | str | bytes | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "bool | int | float | str | bytes | Sequence[Value] | Mapping[str, Value] | None"
 
 
 def pack(value: Value) -> bytes:

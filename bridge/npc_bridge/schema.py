@@ -1,7 +1,7 @@
 """What a game declares once, so that nothing has to be named per message: entities, fields, channels, bodies, walls.
 
-The canonical bytes of a schema (msgpack, sorted keys) are its identity: their SHA-256 travels in WELCOME, in recordings and in model files, its
-first four bytes in the header of every data frame.
+The canonical bytes of a schema (msgpack, sorted keys) are its identity: their SHA-256 travels in WELCOME, in
+recordings and in model files, its first four bytes in the header of every data frame.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Field:
         low: smallest legal value; smaller ones are clamped and counted.
         high: largest legal value.
         role: what the rules of the SDK take it for, one of FIELD_ROLES, or "".
-        nan: what NaN or infinity leads to: `reject` the message, `clamp` (NaN to the default, infinity to the bound), or `mask` the entity out.
+        nan: what NaN or infinity leads to: `reject` the message, `clamp` (NaN to the default, infinity to the bound),
+            or `mask` the entity out.
         default: stands in where a game lacks the field.
         aliases: other names under which models or games may know it.
     """
@@ -157,7 +158,9 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinematics:
-    """How NPC bodies move: with kind `velocity`, p+ = p + u dt and v+ = u, where |u| <= max_speed and |u - v| <= max_acceleration dt.
+    """How NPC bodies move.
+
+    With kind `velocity`: p+ = p + u dt and v+ = u, where |u| <= max_speed and |u - v| <= max_acceleration dt.
 
     Args:
         max_speed: m/s.
@@ -186,7 +189,7 @@ class Kinematics:
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """A static simple polygon, vertices counter-clockwise in metres; `wall` stops bodies, `zone` only rules refer to."""
+    """A static simple polygon, vertices counter-clockwise in metres; `wall` stops bodies, `zone` serves the rules."""
 
     name: str
     kind: str
@@ -279,7 +282,7 @@ class Schema:
 
     @property
     def interface_sha256(self) -> str:
-        """Hash of what a model depends on: not the game's name, preset, bounds, polygons, barks, nor counts of entities."""
+        """Hash of what a model depends on: not the game's name, preset, bounds, polygons, barks nor counts."""
         interface = {k: v for k, v in _describe(self).items() if k in ("tick_hz", "channels", "kinematics")}
         interface["entities"] = [
             {"name": e.name, "role": e.role, "fields": [_describe(f) for f in e.fields]} for e in self.entities
@@ -349,11 +352,11 @@ class EntityColumns:
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """How a game's rows feed a model: columns per entity type of the model, the game's channel per model channel, and what to tell the user."""
+    """How a game's rows feed a model."""
 
-    entities: Mapping[str, EntityColumns]
-    channels: tuple[int, ...]
-    warnings: tuple[str, ...]
+    entities: Mapping[str, EntityColumns]  # by the model's entity types
+    channels: tuple[int, ...]  # the game's channel per channel of the model
+    warnings: tuple[str, ...]  # what to tell the user
 
 
 def adapt(model: Schema, game: Schema) -> Adaptation:
@@ -362,7 +365,7 @@ def adapt(model: Schema, game: Schema) -> Adaptation:
     A missing, extra or renamed field gets a default and a warning.
 
     Raises:
-        SchemaMismatch: another unit, other kinematics or channels, or bodies without a pose; names every field concerned.
+        SchemaMismatch: another unit, other kinematics or channels, or bodies without a pose; names every field.
     """
     warnings: list[str] = []
     faults: list[tuple[str, str]] = []
@@ -453,7 +456,8 @@ def _adapt_fields(
             faults.append((where, f"unit expected '{wanted.unit}', got '{other.unit}'"))
         if other.low < wanted.low or other.high > wanted.high:
             warnings.append(
-                f"field {where}: the model knows {wanted.low:g}..{wanted.high:g}, the game has {other.low:g}..{other.high:g}"
+                f"field {where}: the model knows {wanted.low:g}..{wanted.high:g}, "
+                f"the game has {other.low:g}..{other.high:g}"
             )
     used = set(columns)
     extra = [f.name for index, f in enumerate(found.fields) if index not in used]
@@ -668,8 +672,6 @@ def _self_crossing(ring: NDArray[np.float64]) -> tuple[int, int] | None:
     if len(hits):
         return int(i[hits[0]]), int(j[hits[0]])
     folds = side(a, b, np.roll(b, -1, axis=0)) == 0
-    back = ((b - a) * (np.roll(b, -1, axis=0) - b)).sum(
-        axis=1
-    ) <= 0  # a neighbour that doubles back, or an edge of length 0
+    back = ((b - a) * (np.roll(b, -1, axis=0) - b)).sum(axis=1) <= 0  # doubling back, or an edge of length 0
     spikes = np.flatnonzero(folds & back)
     return (int(spikes[0]), int((spikes[0] + 1) % count)) if len(spikes) else None
