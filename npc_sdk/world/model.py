@@ -1,0 +1,191 @@
+"""The world model: filters what a squad sees into a latent per entity, and imagines where plans lead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from npc_sdk.tensors import FEATURES, Scene
+from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
+from npc_sdk.world.rollout import Rolled, duet, factored, interactive, neighbours, roll
+from npc_sdk.world.terrain import Terrain
+from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, relate
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Everything that fixes the shape of a world model's weights."""
+
+    features: tuple[str, ...] = FEATURES
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+    filter_hidden: int = 96
+    event_hidden: int = 32
+
+
+class Filter(nn.Module):
+    """A gated cell: blends the predicted latent with what the observation says."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        update, hidden = config.update, config.filter_hidden
+        self.latent = update.latent
+        self.seen = nn.Linear(len(config.features) + 8, hidden)
+        self.surprise = nn.Linear(8 + 2 + update.message + 2 * update.heads, hidden, bias=False)  # players only
+        self.carried = nn.Linear(update.latent, hidden, bias=False)
+        self.out = nn.Linear(hidden, 2 * update.latent)
+        self.search = nn.Linear(update.latent, 3)
+        with torch.no_grad():
+            self.out.bias[: update.latent] = -1.5
+            self.search.weight.mul_(0.1)
+
+    def forward(
+        self, z: Float[Tensor, "b e d"], inputs: Float[Tensor, "b e f"], surprise: Float[Tensor, "b q"]
+    ) -> Float[Tensor, "b e d"]:
+        hidden = self.seen(inputs) + self.carried(z)
+        player = hidden[:, PLAYER_SLOT] + self.surprise(surprise)
+        hidden = torch.relu(torch.cat([player[:, None], hidden[:, PLAYER_SLOT + 1 :]], 1))
+        gate, candidate = self.out(hidden).chunk(2, -1)
+        return z + torch.sigmoid(gate) * (candidate - z)
+
+
+class EventHead(nn.Module):
+    """Says how likely this NPC is hit by, or hits, the player within the step."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.player = nn.Linear(config.update.latent, config.event_hidden)
+        self.npc = nn.Linear(config.update.latent + len(config.features), config.event_hidden, bias=False)
+        self.relation = nn.Linear(RELATION, config.event_hidden, bias=False)
+        self.out = nn.Linear(config.event_hidden, 2)
+
+    def forward(
+        self, player: Float[Tensor, "*r d"], npc: Float[Tensor, "*r e"], relation: Float[Tensor, "*r f"]
+    ) -> Float[Tensor, "*r 2"]:
+        """Returns the logits of (hit_taken, hit_dealt); `npc` is latent and features joined."""
+        return self.out(torch.relu(self.player(player) + self.npc(npc) + self.relation(relation)))
+
+
+class WorldModel(nn.Module):
+    """Joint-embedding world model over entity sets; implements `Forecast`.
+
+    Pose and velocity are explicit and integrated. `z` holds what is hidden. NPC poses follow their given moves exactly; the player's follow the update
+    rule; projectiles fly on. One rule serves filter, training and all three ways to imagine.
+    """
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ModelConfig()
+        self.update = Update(self.config.update, len(self.config.features))
+        self.cell = Filter(self.config)
+        self.pair = EventHead(self.config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.update.leak.device
+
+    def start(self, b: int, e: int) -> Memory:
+        like = self.update.leak
+        pose = like.new_zeros(b, e, 4)
+        known = torch.zeros(b, e, dtype=torch.bool, device=like.device)
+        return Memory(like.new_zeros(b, e, self.config.update.latent), pose, pose[..., :2], pose[..., 0], known)
+
+    def filter(self, memory: Memory, scene: Scene) -> Memory:
+        terrain = Terrain.of(scene.walls, scene.map_index)
+        predicted, near = self._predict(memory, scene, terrain)
+        return self._correct(memory, scene, predicted, near, terrain)
+
+    def roll(self, memory: Memory, scene: Scene, moves: Float[Tensor, "b e h 2"]) -> Rolled:
+        """Rolls all entities on together, NPCs by their moves: the interactive core, also what is trained."""
+        return roll(self.update, memory, scene, moves)
+
+    def imagine(self, memory: Memory, scene: Scene, decision: Decision, mode: Mode) -> Imagined:
+        if mode == "duet":
+            return duet(self.update, self.pair, memory, scene, decision)
+        if mode == "factored":
+            return factored(self.update, self.pair, memory, scene, decision)
+        return interactive(self.update, self.pair, memory, scene, decision)
+
+    def _predict(self, memory: Memory, scene: Scene, terrain: Terrain) -> tuple[Body, Near]:
+        """Moves the remembered player on by the NPC moves that really happened."""
+        known = memory.known[:, PLAYER_SLOT, None]
+        pose = torch.where(known, memory.pose[:, PLAYER_SLOT], scene.pose[:, PLAYER_SLOT])
+        heading = torch.where(known, memory.heading[:, PLAYER_SLOT], scene.heading[:, PLAYER_SLOT])
+        body = self.update.body(pose, heading, memory.z[:, PLAYER_SLOT], memory.variance[:, PLAYER_SLOT], terrain)
+        moved = torch.where(
+            memory.known[..., None], (scene.pose[..., :2] - memory.pose[..., :2]) / DT, scene.pose[..., 2:]
+        )
+        before = torch.where(memory.known[..., None], memory.pose[..., :2], scene.pose[..., :2])
+        keys = self.update.attend.keys(torch.cat([memory.z, scene.features], -1))
+        near = neighbours(
+            torch.cat([before, moved], -1), scene.heading, keys, scene.mask, pose, self.config.update.neighbours
+        )
+        predicted, _ = self.update(body, near, terrain)
+        return predicted, near
+
+    def _correct(self, memory: Memory, scene: Scene, predicted: Body, near: Near, terrain: Terrain) -> Memory:
+        """Takes the observation in: pose where seen, own belief where not, and the latent everywhere."""
+        seen = scene.seen[:, PLAYER_SLOT, None]
+        known = memory.known[:, PLAYER_SLOT, None]
+        believed = torch.where(known, predicted.pose, scene.pose[:, PLAYER_SLOT])
+        pose = torch.where(seen, scene.pose[:, PLAYER_SLOT], believed)
+        heading = torch.where(seen | ~known, scene.heading[:, PLAYER_SLOT], predicted.heading)
+        z_player = predicted.z * known
+        carried = torch.cat([z_player[:, None], (memory.z * memory.known[..., None])[:, PLAYER_SLOT + 1 :]], 1)
+        now = neighbours(
+            scene.pose,
+            scene.heading,
+            self.update.attend.keys(torch.cat([carried, scene.features], -1)),
+            scene.mask,
+            pose,
+            self.config.update.neighbours,
+        )
+        relation, unit = relate(pose, heading, now.pose, now.heading, terrain)
+        message, direction = self.update.attend(z_player, relation, unit, now)
+        surprise = torch.cat(
+            [pose - predicted.pose, heading - predicted.heading, pose[:, 2:] * 0.2, seen.float(), known.float()], -1
+        )
+        inputs = torch.cat([scene.features, _placed(scene, pose, heading)], -1)
+        z = (
+            self.cell(carried, inputs, torch.cat([surprise, message, direction.flatten(-2)], -1))
+            * scene.mask[..., None]
+        )
+        return self._settle(scene, z, pose, heading, predicted, seen, terrain)
+
+    def _settle(
+        self,
+        scene: Scene,
+        z: Tensor,
+        pose: Tensor,
+        heading: Tensor,
+        predicted: Body,
+        seen: Bool[Tensor, "b 1"],
+        terrain: Terrain,
+    ) -> Memory:
+        """Lets the new latent shift an unseen player's believed place and its uncertainty."""
+        search = self.cell.search(z[:, PLAYER_SLOT])
+        shift = search[:, :2] / (1 + search[:, :2].abs())
+        place = torch.where(seen, pose[:, :2], pose[:, :2] + shift)
+        unseen = (predicted.variance * 2 * torch.sigmoid(search[:, 2])).clamp(0.05**2, 144.0)
+        first = scene.features[:, PLAYER_SLOT, self.config.features.index("sigma")] * 12
+        fresh = scene.age[:, PLAYER_SLOT] > 90
+        variance = torch.where(
+            seen[:, 0], 0.05**2 * torch.ones_like(unseen), torch.where(fresh, first.square(), unseen)
+        )
+        player = PLAYER_SLOT + 1
+        poses = torch.cat([torch.cat([place, pose[:, 2:]], -1)[:, None], scene.pose[:, player:]], 1)
+        headings = torch.cat([heading[:, None], scene.heading[:, player:]], 1)
+        variances = torch.cat([variance[:, None], torch.zeros_like(scene.age[:, player:])], 1)
+        return Memory(z, poses, headings, variances, scene.mask)
+
+
+def _placed(scene: Scene, pose: Float[Tensor, "b 4"], heading: Float[Tensor, "b 2"]) -> Float[Tensor, "b e 8"]:
+    """Gives every entity its place, velocity and facing as numbers about 0..1, the player's as believed."""
+    player = PLAYER_SLOT + 1
+    poses = torch.cat([pose[:, None], scene.pose[:, player:]], 1)
+    headings = torch.cat([heading[:, None], scene.heading[:, player:]], 1)
+    from_player = poses[..., :2] - pose[:, None, :2]
+    return torch.cat([poses[..., :2] / 12, poses[..., 2:] * 0.2, headings, from_player / 12], -1)
