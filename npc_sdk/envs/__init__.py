@@ -1,0 +1,3 @@
+"""Worlds that train and test NPCs."""
+
+from __future__ import annotations

@@ -1,0 +1,111 @@
+"""Shortest ways around polygons: corner nodes, the distances between them, and what each place sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from npc_sdk.geometry.grids import UNREACHABLE, grid_points, nearest_free
+from npc_sdk.geometry.polygons import FAR, Bounds, Point, convex_corners, offset_ring, pad_edges, polygon_edges
+from npc_sdk.geometry.sight import line_of_sight
+
+CELL = 0.5  # m, of the grid that knows which corners each place sees
+_CORNER_CLEARANCE = 0.2  # m kept between the body and the corner it rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Roads:
+    """The ways of one map for bodies of one radius. A shortest way bends only at corners, so corners are enough."""
+
+    bounds: Bounds
+    nodes: Float[np.ndarray, "n 2"]  # m
+    between: Float[np.ndarray, "n n"]  # float32, m along the ways
+    sees: Bool[np.ndarray, "g n"]  # which nodes each grid node can walk straight to
+    snap: NDArray[np.int32]  # g: flat index of the nearest walkable grid node
+    walkable: Bool[np.ndarray, "r c"]
+    walls: Float[np.ndarray, "v 4"]  # outlines grown by almost the radius: a straight way crosses none
+
+
+def grid_index(bounds: Bounds, shape: tuple[int, ...], xy: Float[np.ndarray, "... 2"]) -> NDArray[np.int64]:
+    """Returns the flat index of the grid node nearest to each point."""
+    rows, columns = shape
+    column = np.clip(np.rint((xy[..., 0] - bounds[0]) / CELL), 0, columns - 1).astype(np.int64)
+    row = np.clip(np.rint((xy[..., 1] - bounds[1]) / CELL), 0, rows - 1).astype(np.int64)
+    index: NDArray[np.int64] = row * columns + column
+    return index
+
+
+def build_roads(
+    rings: Sequence[Sequence[Point]], bounds: Bounds, radius: float, distance: Float[np.ndarray, "r c"]
+) -> Roads:
+    """Builds the ways around the outlines. `distance` is the signed distance at the nodes of the `CELL` grid."""
+    walkable = distance >= radius
+    corners = [offset_ring(r, radius + _CORNER_CLEARANCE)[convex_corners(r)] for r in rings]
+    nodes = np.concatenate(corners) if corners else np.zeros((0, 2))
+    walls = polygon_edges([[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings])
+    x0, y0, x1, y1 = bounds
+    inside = (nodes[:, 0] > x0 + radius) & (nodes[:, 0] < x1 - radius)
+    inside &= (nodes[:, 1] > y0 + radius) & (nodes[:, 1] < y1 - radius)
+    nodes = nodes[inside]
+    flat = grid_points(bounds, CELL).reshape(-1, 2)
+    sees = np.zeros((len(flat), len(nodes)), np.bool_)
+    free = walkable.reshape(-1)
+    coarse = walls.astype(np.float32)
+    sees[free] = line_of_sight(flat[free, None].astype(np.float32), nodes[None].astype(np.float32), coarse)
+    gap = np.linalg.norm(nodes[:, None] - nodes[None], axis=-1)
+    between = np.where(line_of_sight(nodes[:, None], nodes[None], walls), gap, UNREACHABLE)
+    for k in range(len(nodes)):  # Floyd-Warshall, one middle node at a time
+        between = np.minimum(between, between[:, k, None] + between[None, k])
+    return Roads(bounds, nodes, between.astype(np.float32), sees, nearest_free(walkable).reshape(-1), walkable, walls)
+
+
+class RoadAtlas:
+    """The ways of many worlds, padded into one set of tables and asked in one call."""
+
+    def __init__(self, roads: Sequence[Roads]) -> None:
+        width = max(len(r.nodes) for r in roads)
+        count = len(roads)
+        self.bounds, self.shape = roads[0].bounds, roads[0].walkable.shape
+        if any(r.bounds != self.bounds for r in roads):
+            raise ValueError("expected maps with the same bounds")
+        self.nodes = np.full((count, width, 2), FAR, np.float32)
+        self.between = np.full((count, width, width), UNREACHABLE, np.float32)
+        self.sees = np.zeros((count, roads[0].sees.shape[0], width), np.bool_)
+        self.snap = np.stack([r.snap for r in roads])
+        self.walls = pad_edges([r.walls for r in roads]).astype(np.float32)
+        for w, r in enumerate(roads):
+            n = len(r.nodes)
+            self.nodes[w, :n], self.between[w, :n, :n], self.sees[w, :, :n] = r.nodes, r.between, r.sees
+
+    def _links(self, world: NDArray[np.int64], xy: Float[np.ndarray, "m 2"]) -> Float[np.ndarray, "m n"]:
+        """Straight distance to the nodes a place can walk to."""
+        at = self.snap[world, grid_index(self.bounds, self.shape, xy)]
+        gap = self.nodes[world] - xy[:, None]
+        length: NDArray[np.float32] = np.sqrt(gap[..., 0] * gap[..., 0] + gap[..., 1] * gap[..., 1])
+        return np.where(self.sees[world, at], length, np.float32(UNREACHABLE))
+
+    def waypoints(
+        self, world: NDArray[np.int64], start: Float[np.ndarray, "m 2"], goal: Float[np.ndarray, "m 2"]
+    ) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m"]]:
+        """Returns for each walker the next place to head for, and the way's length in m."""
+        start, goal = start.astype(np.float32), goal.astype(np.float32)
+        gap = goal - start
+        length = np.sqrt(gap[:, 0] * gap[:, 0] + gap[:, 1] * gap[:, 1])
+        clear = line_of_sight(start[:, None], goal[:, None], self.walls[world])[:, 0]
+        toward = goal.copy()
+        around = np.flatnonzero(~clear)
+        if around.size and self.nodes.shape[1]:
+            w = world[around]
+            last = self._links(w, goal[around])
+            onward = (self.between[w] + last[:, None, :]).min(-1)  # m n
+            total = self._links(w, start[around]) + onward
+            best = total.argmin(-1)
+            way = total[np.arange(around.size), best]
+            found = way < UNREACHABLE
+            toward[around] = np.where(found[:, None], self.nodes[w, best], goal[around])
+            length[around] = np.where(found, way, length[around] * np.float32(1.5))
+        return toward, length
