@@ -9,13 +9,14 @@ import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
 from npc_sdk.errors import PersonaError, nearest
 
+SHIPPED = Path(__file__).parent.parent / "personas"  # the files that come with the package
 MAX_FILE_BYTES = 64 * 1024  # a persona is a page of numbers; more is a mistake or an attack
 _FIELDS = ("description", "colour", "weights", "barks")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -39,7 +40,7 @@ class Persona:
     weights: Mapping[str, float]
     description: str = ""
     colour: str = ""
-    barks: Mapping[str, str] = MappingProxyType({})
+    barks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class PersonaEvent(Enum):
@@ -85,8 +86,8 @@ def parse_persona(name: str, text: str, path: Path, terms: Collection[str], bark
         line = int(found[1]) if found else text.count("\n") + 1
         raise PersonaError(path, line, "", f"expected TOML, got {error}") from error
 
-    def wrong(problem: str, *field: str) -> PersonaError:
-        return PersonaError(path, line_of(text, field), ".".join(field), problem)
+    def wrong(problem: str, *at: str) -> PersonaError:
+        return PersonaError(path, line_of(text, at), ".".join(at), problem)
 
     for key in table:
         if key not in _FIELDS:
@@ -117,8 +118,8 @@ def parse_persona(name: str, text: str, path: Path, terms: Collection[str], bark
     return Persona(name, MappingProxyType(weights), description, colour, MappingProxyType(wording))
 
 
-def line_of(text: str, field: tuple[str, ...]) -> int:
-    """Return the 1-based line on which `field` is given in the TOML `text`, 0 when it is not there.
+def line_of(text: str, at: tuple[str, ...]) -> int:
+    """Return the 1-based line on which the field `at` is given in the TOML `text`, 0 when it is not there.
 
     tomllib keeps no positions. The text is read once more, line by line: a field starts behind the last prefix that
     is whole without it.
@@ -130,7 +131,7 @@ def line_of(text: str, field: tuple[str, ...]) -> int:
             value: object = tomllib.loads("\n".join(lines[:end]))
         except tomllib.TOMLDecodeError:
             continue  # inside a value of several lines
-        for key in field:
+        for key in at:
             if not isinstance(value, dict) or key not in value:
                 break
             value = value[key]

@@ -1,0 +1,459 @@
+"""The board: everything designers turn while the game runs, and the one way to turn it.
+
+Every change is one `apply` of a plain dict, as it comes over the control channel. It is checked as a whole, gets a
+revision, and can be undone. The tick reads one immutable `BoardSnapshot`, so a drag never mixes weights inside a plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_sdk.designer.persona import PersonaChange, PersonaEvent, PersonaLibrary
+from npc_sdk.designer.request import (
+    SCOPE_FORMS,
+    TARGET_FORMS,
+    Npc,
+    ScopeKey,
+    Table,
+    check_fields,
+    get,
+    npc_of,
+    scope_of,
+    scope_text,
+)
+from npc_sdk.errors import ControlError, InputError, nearest
+from npc_sdk.objectives.terms import DEFAULT_TERMS, NORMS, Term, TermSet, term
+from npc_sdk.objectives.weights import NpcKeys, WeightBook, Weights
+
+MAX_WEIGHT = 1e6  # above this, float32 sums of terms lose the small ones
+MAX_TERMS = 64  # the score's width, and what a panel can show
+MAX_RULES = 64
+MAX_LAYERS = 512  # scopes that say something: bounds what a runaway script can pile up
+UNDO_STEPS = 256
+LOG_LENGTH = 1024
+
+_RULE_NAME = re.compile(r"[\w-]{1,32}")
+
+Reply = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One accepted change, for the run log: who turned what at which tick, and what it was before."""
+
+    revision: int
+    tick: int
+    who: str
+    op: str
+    subject: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSnapshot:
+    """One setting of everything. Immutable and safe to share between threads; read it once a tick."""
+
+    revision: int
+    terms: TermSet
+    weights: Weights
+    assigned: Mapping[ScopeKey, str]  # persona by NPC, squad, faction or globally; the narrowest counts
+    rules: tuple[Table, ...]  # tables for the constraints' from_table, in the order they were added
+    modes: Mapping[str, bool]
+
+    def persona_of(self, npc: Npc) -> str:
+        """Return the name of the NPC's persona, "" when it has none."""
+        for at in _scopes_of(npc):
+            if at in self.assigned:
+                return self.assigned[at]
+        return ""
+
+    def keys(self, npc: Npc) -> NpcKeys:
+        """Return under which keys the NPC's weights are looked up."""
+        squad = "" if npc.squad < 0 else str(npc.squad)
+        return NpcKeys(faction=npc.faction, squad=squad, persona=self.persona_of(npc), npc=str(npc.id))
+
+    def rows(self, npcs: Sequence[Npc]) -> NDArray[np.float64]:
+        """Return the weights in force: one row an NPC, one column a term of `terms`."""
+        return self.weights.resolve([self.keys(npc) for npc in npcs])  # n M
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What undo goes back to."""
+
+    terms: TermSet
+    layers: Mapping[ScopeKey, Mapping[str, float]]
+    assigned: Mapping[ScopeKey, str]
+    rules: Mapping[str, Table]
+    modes: Mapping[str, bool]
+
+
+class Board:
+    """The live setting. One writer at a time (the control channel); `snapshot` may be read from any thread."""
+
+    def __init__(
+        self,
+        library: PersonaLibrary | None = None,
+        terms: TermSet = DEFAULT_TERMS,
+        modes: Iterable[str] = ("hold_fire",),
+        check_rules: Callable[[tuple[Table, ...]], None] | None = None,
+    ) -> None:
+        """Start from the terms' default weights.
+
+        Args:
+            library: the personas that can be assigned.
+            terms: the built-in terms; they stay.
+            modes: names of the switches, all off at first.
+            check_rules: raises InputError when the rules are not valid or cannot hold together. None accepts no rule.
+        """
+        self._library = library
+        self._builtin = terms
+        self._check_rules = check_rules
+        self._setting = _Setting(
+            terms,
+            MappingProxyType({}),
+            MappingProxyType({}),
+            MappingProxyType({}),
+            MappingProxyType(dict.fromkeys(modes, False)),
+        )
+        self._past: deque[_Setting] = deque(maxlen=UNDO_STEPS)
+        self._future: list[_Setting] = []
+        self._group = ""
+        self._revision = 0
+        self._log: deque[Change] = deque(maxlen=LOG_LENGTH)
+        self._operations: dict[
+            str, tuple[Callable[[Table], tuple[_Setting, Reply]], frozenset[str], frozenset[str]]
+        ] = {
+            # name: what it does, fields it needs, fields it may have
+            "set_weight": (self._set_weight, frozenset({"term", "value"}), frozenset({"scope"})),
+            "unset_weight": (self._unset_weight, frozenset(), frozenset({"scope", "term"})),
+            "assign_persona": (self._assign_persona, frozenset({"target", "persona"}), frozenset()),
+            "add_term": (self._add_term, frozenset({"name", "expression"}), frozenset({"unit", "norm", "weight"})),
+            "remove_term": (self._remove_term, frozenset({"name"}), frozenset()),
+            "add_rule": (self._add_rule, frozenset({"rule"}), frozenset()),
+            "remove_rule": (self._remove_rule, frozenset({"name"}), frozenset()),
+            "set_mode": (self._set_mode, frozenset({"mode", "on"}), frozenset()),
+        }
+        self._snapshot = self._publish()
+
+    @property
+    def snapshot(self) -> BoardSnapshot:
+        """Return the setting in force. Read it once a tick."""
+        return self._snapshot
+
+    @property
+    def log(self) -> tuple[Change, ...]:
+        """Return the newest accepted changes, oldest first."""
+        return tuple(self._log)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Return the names `apply` knows."""
+        return (*self._operations, "undo", "redo", "inspect")
+
+    def apply(self, op: Table, tick: int = 0) -> Reply:
+        """Carry out one request and return the reply: `revision` and, for a change, `subject`, `old` and `new`.
+
+        Consecutive changes with the same non-empty `group` (one drag of a slider) are one step of undo. `who` goes
+        into the log.
+
+        Raises:
+            ControlError: the request is refused and nothing has changed.
+        """
+        name = op.get("op")
+        who, group = get(op, "who", str, ""), get(op, "group", str, "")
+        if name == "inspect":
+            check_fields(op, frozenset(), frozenset({"npcs"}))
+            return self._inspect(op)
+        if name in ("undo", "redo"):
+            check_fields(op, frozenset(), frozenset())
+            return self._step_back(who, tick) if name == "undo" else self._step_forward(who, tick)
+        if not isinstance(name, str) or name not in self._operations:
+            raise ControlError(f"unknown op {name!r}{nearest(str(name), self.operations)}", valid=self.operations)
+        operation, needed, allowed = self._operations[name]
+        check_fields(op, needed, allowed)
+        setting, reply = operation(op)
+        if not (group and group == self._group):
+            self._past.append(self._setting)
+        self._group = group
+        self._future.clear()
+        self._setting = setting
+        return self._accept(name, reply, who, tick)
+
+    def refresh(self) -> tuple[PersonaChange, ...]:
+        """Look whether persona files changed and put what did into force."""
+        if self._library is None:
+            return ()
+        changes = self._library.refresh(self._setting.terms.names)
+        if any(change.event in (PersonaEvent.LOADED, PersonaEvent.CHANGED) for change in changes):
+            self._snapshot = self._publish()
+        return changes
+
+    # Each operation checks its request and returns the setting it leads to, with what changed.
+
+    def _set_weight(self, op: Table) -> tuple[_Setting, Reply]:
+        at = self._weight_scope(op)
+        name, value = get(op, "term", str), get(op, "value", float)
+        old = self._setting.layers.get(at, {}).get(name)
+        current = self._current_weight(at, name)
+        if not value <= MAX_WEIGHT:
+            raise ControlError(f"weight of {name!r}: expected 0..{MAX_WEIGHT:g}, got {value!r}", current=current)
+        if at not in self._setting.layers and len(self._setting.layers) >= MAX_LAYERS:
+            raise ControlError(f"expected weights in at most {MAX_LAYERS} scopes", current=current)
+        book = self._book()
+        try:
+            book.set(*at, {name: value})
+        except ControlError as error:
+            raise ControlError(str(error), current=current, valid=error.valid) from error
+        layer = {**self._setting.layers.get(at, {}), name: value}
+        layers = {**self._setting.layers, at: MappingProxyType(layer)}
+        setting = replace(self._setting, layers=MappingProxyType(layers))
+        return setting, {"subject": f"{scope_text(at)} {name}", "old": old, "new": value}
+
+    def _unset_weight(self, op: Table) -> tuple[_Setting, Reply]:
+        at = self._weight_scope(op)
+        old = self._setting.layers.get(at, {})
+        name = get(op, "term", str, "")
+        if name and name not in old:
+            raise ControlError(f"{scope_text(at)} says nothing about {name!r}{nearest(name, old)}", valid=sorted(old))
+        kept = {key: value for key, value in old.items() if name and key != name}
+        layers = {key: layer for key, layer in self._setting.layers.items() if key != at}
+        if kept:
+            layers[at] = MappingProxyType(kept)
+        setting = replace(self._setting, layers=MappingProxyType(layers))
+        return setting, {
+            "subject": f"{scope_text(at)} {name or '*'}",
+            "old": old[name] if name else dict(old),
+            "new": None,
+        }
+
+    def _assign_persona(self, op: Table) -> tuple[_Setting, Reply]:
+        at = scope_of(get(op, "target", str), TARGET_FORMS)
+        name = get(op, "persona", str)
+        old = self._setting.assigned.get(at, "")
+        known = self._personas()
+        if name and name not in known:
+            raise ControlError(f"unknown persona {name!r}{nearest(name, known)}", current=old, valid=sorted(known))
+        assigned = {key: value for key, value in self._setting.assigned.items() if key != at}
+        if name:
+            if len(assigned) >= MAX_LAYERS:
+                raise ControlError(f"expected at most {MAX_LAYERS} assignments", current=old)
+            assigned[at] = name
+        setting = replace(self._setting, assigned=MappingProxyType(assigned))
+        return setting, {"subject": scope_text(at), "old": old, "new": name}
+
+    def _add_term(self, op: Table) -> tuple[_Setting, Reply]:
+        name, text = get(op, "name", str), get(op, "expression", str)
+        before = self._setting.terms
+        if name in self._builtin.names:
+            raise ControlError(f"term {name!r} is built in: choose another name", valid=self._extra_names())
+        if name not in before.names and len(before.terms) >= MAX_TERMS:
+            raise ControlError(f"expected at most {MAX_TERMS} terms", current=len(before.terms))
+        weight = get(op, "weight", float, 1.0)
+        if not 0 <= weight <= MAX_WEIGHT:
+            raise ControlError(f"weight of {name!r}: expected 0..{MAX_WEIGHT:g}, got {weight!r}")
+        unit, norm = get(op, "unit", float, 1.0), get(op, "norm", str, "linear")
+        old = before.terms[before.index(name)].expression.text if name in before.names else None
+        new = _term(name, text, unit, norm, weight, old)
+        setting = replace(self._setting, terms=before.with_term(new))
+        return setting, {"subject": name, "old": old, "new": text}
+
+    def _remove_term(self, op: Table) -> tuple[_Setting, Reply]:
+        name = get(op, "name", str)
+        extra = self._extra_names()
+        if name not in extra:
+            raise ControlError(f"no added term {name!r}{nearest(name, extra)}", valid=extra)
+        before = self._setting.terms
+        old = before.terms[before.index(name)].expression.text
+        terms = TermSet(tuple(t for t in before.terms if t.name != name))
+        cleaned = {at: {n: v for n, v in layer.items() if n != name} for at, layer in self._setting.layers.items()}
+        layers = {at: MappingProxyType(layer) for at, layer in cleaned.items() if layer}
+        return replace(self._setting, terms=terms, layers=MappingProxyType(layers)), {
+            "subject": name,
+            "old": old,
+            "new": None,
+        }
+
+    def _add_rule(self, op: Table) -> tuple[_Setting, Reply]:
+        table = get(op, "rule", dict)
+        name = get(table, "name", str)
+        if not _RULE_NAME.fullmatch(name):
+            raise ControlError(f"name of a rule: expected 1..32 letters, digits, _ or -, got {name!r}")
+        before = self._setting.rules
+        old = before.get(name)
+        if old is None and len(before) >= MAX_RULES:
+            raise ControlError(f"expected at most {MAX_RULES} rules", current=len(before))
+        if self._check_rules is None:
+            raise ControlError("this board takes no rules", current=old)
+        rules = {**before, name: MappingProxyType(dict(table))}
+        self._admit(rules, old)
+        return replace(self._setting, rules=MappingProxyType(rules)), {
+            "subject": name,
+            "old": None if old is None else dict(old),
+            "new": dict(table),
+        }
+
+    def _remove_rule(self, op: Table) -> tuple[_Setting, Reply]:
+        name = get(op, "name", str)
+        before = self._setting.rules
+        if name not in before:
+            raise ControlError(f"no rule {name!r}{nearest(name, before)}", valid=sorted(before))
+        rules = {key: table for key, table in before.items() if key != name}
+        self._admit(rules, before[name])
+        setting = replace(self._setting, rules=MappingProxyType(rules))
+        return setting, {"subject": name, "old": dict(before[name]), "new": None}
+
+    def _set_mode(self, op: Table) -> tuple[_Setting, Reply]:
+        name, on = get(op, "mode", str), get(op, "on", bool)
+        before = self._setting.modes
+        if name not in before:
+            raise ControlError(f"unknown mode {name!r}{nearest(name, before)}", valid=sorted(before))
+        setting = replace(self._setting, modes=MappingProxyType({**before, name: on}))
+        return setting, {"subject": name, "old": before[name], "new": on}
+
+    # Undo, inspection and publishing.
+
+    def _step_back(self, who: str, tick: int) -> Reply:
+        if not self._past:
+            raise ControlError("nothing to undo", current=self._revision)
+        self._future.append(self._setting)
+        self._setting = self._past.pop()
+        self._group = ""
+        return self._accept("undo", {"subject": "", "old": None, "new": None}, who, tick)
+
+    def _step_forward(self, who: str, tick: int) -> Reply:
+        if not self._future:
+            raise ControlError("nothing to redo", current=self._revision)
+        self._past.append(self._setting)
+        self._setting = self._future.pop()
+        self._group = ""
+        return self._accept("redo", {"subject": "", "old": None, "new": None}, who, tick)
+
+    def _accept(self, name: str, reply: Reply, who: str, tick: int) -> Reply:
+        self._snapshot = self._publish()
+        self._log.append(Change(self._revision, tick, who, name, str(reply["subject"]), reply["old"], reply["new"]))
+        return {"revision": self._revision, **reply, "undo": len(self._past), "redo": len(self._future)}
+
+    def _publish(self) -> BoardSnapshot:
+        self._revision += 1
+        weights = replace(self._book().current, revision=self._revision)
+        setting = self._setting
+        return BoardSnapshot(
+            self._revision, setting.terms, weights, setting.assigned, tuple(setting.rules.values()), setting.modes
+        )
+
+    def _book(self) -> WeightBook:
+        """Return the setting as a book: persona files first, what designers turned on top of them."""
+        terms = self._setting.terms
+        book = WeightBook({t.name: t.default for t in terms.terms})
+        for name, weights in self._personas().items():
+            known = {n: v for n, v in weights.items() if n in terms.names}
+            if known:
+                book.replace("persona", name, known)
+        for (scope, key), layer in self._setting.layers.items():
+            book.set(scope, key, layer)
+        return book
+
+    def _inspect(self, op: Table) -> Reply:
+        now, setting = self._snapshot, self._setting
+        extra = self._extra_names()
+        reply: Reply = {
+            "revision": now.revision,
+            "terms": [
+                {
+                    "name": t.name,
+                    "unit": t.unit,
+                    "unit_name": t.unit_name,
+                    "norm": t.norm,
+                    "doc": t.doc,
+                    "expression": t.expression.text,
+                    "default": t.default,
+                    "added": t.name in extra,
+                }
+                for t in now.terms.terms
+            ],
+            "weights": {scope_text(at): dict(layer) for at, layer in setting.layers.items()},
+            "personas": self._describe_personas(),
+            "assigned": {scope_text(at): name for at, name in now.assigned.items()},
+            "rules": [dict(table) for table in now.rules],
+            "modes": dict(now.modes),
+            "undo": len(self._past),
+            "redo": len(self._future),
+        }
+        npcs = get(op, "npcs", list, [])
+        if npcs:
+            reply["npcs"] = {str(npc.id): self._describe_npc(npc) for npc in map(npc_of, npcs)}
+        return reply
+
+    def _describe_personas(self) -> dict[str, object]:
+        if self._library is None:
+            return {}
+        return {
+            name: {"description": p.description, "colour": p.colour, "weights": dict(p.weights)}
+            for name, p in self._library.personas.items()
+        }
+
+    def _describe_npc(self, npc: Npc) -> Reply:
+        keys = self._snapshot.keys(npc)
+        row = self._snapshot.rows([npc])[0]
+        origins = {name: self._snapshot.weights.origin(keys, name) for name in self._snapshot.terms.names}
+        return {
+            "persona": keys.persona,
+            "weights": {name: float(w) for name, w in zip(self._snapshot.terms.names, row, strict=True)},
+            "origin": {name: origin or "default" for name, origin in origins.items()},
+        }
+
+    def _weight_scope(self, op: Table) -> ScopeKey:
+        at = scope_of(get(op, "scope", str, "global"), SCOPE_FORMS)
+        if at[0] == "persona" and at[1] not in self._personas():
+            known = self._personas()
+            raise ControlError(f"unknown persona {at[1]!r}{nearest(at[1], known)}", valid=sorted(known))
+        return at
+
+    def _personas(self) -> Mapping[str, Mapping[str, float]]:
+        if self._library is None:
+            return {}
+        return {name: persona.weights for name, persona in self._library.personas.items()}
+
+    def _extra_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._setting.terms.names if name not in self._builtin.names)
+
+    def _current_weight(self, at: ScopeKey, name: str) -> float | None:
+        """Return what `at` itself says about a term, else what the wider scopes leave, else None."""
+        if name not in self._setting.terms.names:
+            return None
+        keys = NpcKeys(**({} if at[0] == "global" else {at[0]: at[1]}))
+        return float(self._snapshot.weights.resolve([keys])[0][self._setting.terms.index(name)])
+
+    def _admit(self, rules: Mapping[str, Table], current: Table | None) -> None:
+        if self._check_rules is None:
+            return
+        try:
+            self._check_rules(tuple(rules.values()))
+        except InputError as error:
+            raise ControlError(
+                str(error), current=None if current is None else dict(current), valid=sorted(rules)
+            ) from error
+
+
+def _term(name: str, text: str, unit: float, norm: str, weight: float, current: str | None) -> Term:
+    for known in NORMS:
+        if norm == known:
+            try:
+                return term(name, text, unit=unit, norm=known, default=weight, doc="Added while the game runs.")
+            except InputError as error:
+                raise ControlError(str(error), current=current) from error
+    raise ControlError(f"unknown norm {norm!r}{nearest(norm, NORMS)}", current=current, valid=NORMS)
+
+
+def _scopes_of(npc: Npc) -> tuple[ScopeKey, ...]:
+    """Return where an NPC's persona may be assigned, the narrowest first."""
+    return ("npc", str(npc.id)), ("squad", str(npc.squad)), ("faction", npc.faction), ("global", "")
