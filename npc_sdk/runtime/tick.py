@@ -1,0 +1,251 @@
+"""One tick without I/O: snapshots in, certified chunks out. Values go one way; nothing here opens a socket or reads a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_bridge.messages import Action, Snapshot
+from npc_bridge.schema import Schema
+from npc_sdk.belief import NPC, Sight, join
+from npc_sdk.designer.board import BoardSnapshot, NpcKey
+from npc_sdk.runtime.game import Game
+from npc_sdk.runtime.view import Decider, Evidence, Orders, View
+from npc_sdk.shield import Certified, Movers, certify
+
+Floats = NDArray[np.float32]
+GUARDED, PLANNED, CHANGED = 1, 2, 4  # bits of Action.status
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeConfig:
+    """How the brain paces itself."""
+
+    lead_ticks: int = 2  # from the snapshot to the tick at which its answer applies; 0 in lock-step
+    chunk_steps: int = 6  # certified ticks per answer: 200 ms at 30 Hz, within the ladder's 250 ms
+    horizon: int = 20  # model steps of 0.1 s per plan
+    stagger: bool = True  # spread the NPCs' decisions over the ticks between two decisions
+    tolerance: float = 0.02  # m off the expected pose within which a step still runs; part of the certified margin
+    sight: Sight = Sight()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one game's answer rests on: for telemetry, explain and the checks."""
+
+    key: str
+    snapshot: Snapshot
+    game: Game
+    ids: NDArray[np.uint32]  # n
+    slots: NDArray[np.intp]  # n
+    evidence: dict[int, Evidence]  # new decisions, by NPC id
+    certified: Certified
+    revision: int
+
+
+def _never() -> bool:
+    return False
+
+
+class Runtime:
+    """The brain between two sockets. One tick plans for every NPC that is due and certifies all.
+
+    Args:
+        decider: chooses plans.
+        board: gives the designers' settings; read once per tick.
+    """
+
+    def __init__(self, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None) -> None:
+        self.config = config or RuntimeConfig()
+        self.decider = decider
+        self._board = board
+        self._games: dict[str, Game] = {}
+
+    def register(self, key: str, schema: Schema) -> Game:
+        """Makes room for a game; registering it again starts it afresh."""
+        self.forget(key)
+        game = Game(key, schema, self.config.horizon, self.config.sight)
+        self._games[key] = game
+        return game
+
+    def forget(self, key: str) -> None:
+        """Drops a game."""
+        if self._games.pop(key, None) is not None:
+            self.decider.forget(key)
+
+    def tick(
+        self, due: Sequence[tuple[str, Snapshot]], late: Callable[[], bool] = _never
+    ) -> list[tuple[str, Action, Report]]:
+        """Answers one snapshot each of some registered games."""
+        if not due:
+            return []
+        board = self._board()
+        view, spans = self._look(due, board, late)
+        orders = self.decider.decide(view)
+        self._adopt(view, orders)
+        answers = []
+        for index, (key, snapshot) in enumerate(due):
+            rows = slice(*spans[index])
+            action, report = self._certify(view, orders, index, rows, snapshot, board)
+            answers.append((key, action, report))
+        return answers
+
+    def _look(
+        self, due: Sequence[tuple[str, Snapshot]], board: BoardSnapshot, late: Callable[[], bool]
+    ) -> tuple[View, list[tuple[int, int]]]:
+        """Observes, rolls our NPCs forward to the apply tick, and gathers all games into one batch."""
+        config = self.config
+        games = tuple(self._games[key] for key, _ in due)
+        tables, columns, spans, rules = [], [], [], []
+        first_scene = first_row = 0
+        width = max(game.slots.size for game in games)
+        for index, (game, (_, snapshot)) in enumerate(zip(games, due, strict=True)):
+            table = game.observe(snapshot)
+            slots = game.movers()
+            apply_tick = snapshot.tick + config.lead_ticks
+            position, velocity = game.ahead(snapshot, slots, config.lead_ticks)
+            pose = table.pose.copy()
+            pose[:, slots] = np.concatenate([position, velocity], 1).astype(np.float32)
+            tables.append(replace(table, pose=pose))
+            frame = game.frame
+            assert frame is not None
+            ids, squads = frame.ids[0, slots], frame.squad[0, slots]
+            keys = [NpcKey(int(i), int(s)) for i, s in zip(ids, squads, strict=True)]
+            scenes = len(table.squad)
+            ahead = game.plans.ahead(apply_tick, game.ticks_per_step)
+            stagger = slots if config.stagger else np.zeros_like(slots)
+            planned = game.plans.start[slots] >= 0
+            columns.append(
+                {
+                    "game": np.full(len(slots), index),
+                    "scene": first_scene + np.clip(squads, 0, scenes - 1),
+                    "slot": slots,
+                    "ids": ids,
+                    "position": position,
+                    "velocity": velocity,
+                    "due": ((apply_tick + stagger) % game.ticks_per_step == 0) | ~planned,
+                    "planned": planned,
+                    "weights": board.resolve(keys),
+                    "committed": np.repeat(np.pad(ahead, [(0, width - len(ahead)), (0, 0), (0, 0)])[None], scenes, 0),
+                }
+            )
+            rules.append(game.rules(board.rules_for(keys), ids, slots))
+            spans.append((first_row, first_row + len(slots)))
+            first_scene += scenes
+            first_row += len(slots)
+        whole = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+        view = View(
+            games=games,
+            table=join(tables),
+            game=whole["game"].astype(np.int64),
+            scene=whole["scene"].astype(np.int64),
+            slot=whole["slot"].astype(np.int64),
+            ids=whole["ids"],
+            position=whole["position"].astype(np.float32),
+            velocity=whole["velocity"].astype(np.float32),
+            due=whole["due"],
+            committed=whole["committed"],
+            planned=whole["planned"],
+            weights=whole["weights"],
+            rules=tuple(rules),
+            apply_tick=np.array([s.tick + config.lead_ticks for _, s in due]),
+            board=board,
+            late=late,
+        )
+        return view, spans
+
+    def _adopt(self, view: View, orders: Orders) -> None:
+        """Stores the new plans with their games."""
+        for row, moves in zip(orders.rows, orders.moves, strict=True):
+            plans = view.games[view.game[row]].plans
+            plans.moves[view.slot[row]] = moves
+            plans.start[view.slot[row]] = view.apply_tick[view.game[row]]
+
+    def _certify(
+        self, view: View, orders: Orders, index: int, rows: slice, snapshot: Snapshot, board: BoardSnapshot
+    ) -> tuple[Action, Report]:
+        """Turns one game's plans into a chunk that the shield vouches for."""
+        config, game = self.config, view.games[index]
+        slots, ids = view.slot[rows], view.ids[rows]
+        start = snapshot.tick + config.lead_ticks
+        limits = game.schema.kinematics
+        proposals = ramp(
+            view.velocity[rows].astype(np.float64),
+            np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(config.chunk_steps)], 1),
+            limits.max_acceleration * game.dt,
+        )
+        frame = game.frame
+        assert frame is not None
+        game.outstanding.forget(snapshot.tick)
+        certified = certify(
+            Movers(ids, view.position[rows].astype(np.float64), view.velocity[rows].astype(np.float64)),
+            view.rules[index],
+            game.outstanding,
+            proposals,
+        )
+        game.chunk += 1
+        steps = self._commands(game, certified, orders.hands[rows], view.rules[index], snapshot)
+        new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
+        status = certified.guarded * GUARDED + new * PLANNED + certified.changed.any(1) * CHANGED
+        action = Action(
+            session=snapshot.session,
+            schema_id=snapshot.schema_id,
+            source_tick=snapshot.tick,
+            apply_tick=start,
+            valid_until_tick=start + config.chunk_steps - 1,
+            chunk=game.chunk,
+            sequence=snapshot.sequence,
+            received_us=0,
+            planned_us=0,
+            sent_us=0,
+            ids=ids,
+            steps=steps,
+            expected=certified.expected.astype(np.float32),
+            brake=np.full(len(ids), limits.brake, np.float32),
+            tolerance=np.full(len(ids), config.tolerance, np.float32),
+            status=status.astype(np.uint8),
+            bark=np.zeros(len(ids), np.uint16),
+        )
+        game.ladder.accept(action)
+        game.outstanding.add(game.chunk, action.valid_until_tick, ids, certified.points)
+        evidence = {
+            int(view.ids[row]): found
+            for row, found in zip(orders.rows, orders.evidence, strict=True)
+            if found is not None and rows.start <= row < rows.stop
+        }
+        return action, Report(game.key, snapshot, game, ids, slots.astype(np.intp), evidence, certified, board.revision)
+
+    def _commands(
+        self, game: Game, certified: Certified, hands: Floats, tables: object, snapshot: Snapshot
+    ) -> NDArray[np.float32]:
+        """Fills the command channels: n m k. A shot or throw is asked for in the first step only."""
+        schema = game.schema
+        n, m, _ = certified.velocities.shape
+        steps = np.tile(np.array([c.default for c in schema.channels], np.float32), (n, m, 1))
+        columns = {c.name: k for k, c in enumerate(schema.channels)}
+        steps[:, :, columns["move_x"]] = certified.velocities[:, :, 0]
+        steps[:, :, columns["move_y"]] = certified.velocities[:, :, 1]
+        for k, name in enumerate(("aim", "fire", "throw", "reach")):
+            if name in columns:
+                steps[:, :, columns[name]] = hands[:, None, k]
+        if "throw" in columns:
+            steps[:, 1:, columns["throw"]] = 0.0
+        return steps
+
+
+def ramp(velocity: NDArray[np.float64], wanted: Floats, step: float) -> NDArray[np.float64]:
+    """Lets each NPC's velocity follow what its plan wants by at most `step` m/s per tick: n m 2."""
+    out = np.empty(wanted.shape)
+    now = velocity
+    for k in range(wanted.shape[1]):
+        change = wanted[:, k] - now
+        size = np.linalg.norm(change, axis=1, keepdims=True)
+        now = now + change * np.minimum(1.0, step / np.maximum(size, 1e-9))
+        out[:, k] = now
+    return out
+
+
+__all__ = ["NPC", "Report", "Runtime", "RuntimeConfig", "ramp"]
