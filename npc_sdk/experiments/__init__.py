@@ -1,0 +1,1 @@
+"""Everything that runs episodes: recording play, steerability, fights; the exact measures and statistics they share."""

@@ -1,0 +1,256 @@
+"""Exact behaviour metrics of played episodes: what a term's slider is judged by. True states, exact geometry, NumPy.
+
+A metric is a number per NPC and sampled moment, or NaN where it says nothing (a dead NPC, a leader's distance to
+itself); means are taken over what is left. Names are those that the terms declare in `objectives.terms`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from npc_sdk.geometry import FAR, MapTables, RoadAtlas, line_of_sight, pad_edges
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+CROWDED_M = 3.0  # squad mates nearer than this crowd each other
+BLAST_M = 3.7  # radius of a grenade's blast with the width of a wary body
+RANGE_M = 7.0  # the distance the engage term asks for
+ALONE_RAD = np.pi
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """A view cone."""
+
+    half_angle: float  # rad
+    reach: float  # m
+
+
+PLAYER_EYES = Eyes(np.pi / 3, 18.0)
+NPC_EYES = Eyes(np.pi / 3, 16.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What was played in `w` worlds: `t` sampled moments, `n` NPCs, one player, `g` grenade slots."""
+
+    dt: float  # s between samples
+    player: Float[np.ndarray, "t w 2"]
+    facing: Float[np.ndarray, "t w"]  # of the player, rad
+    player_alive: Bool[np.ndarray, "t w"]
+    pos: Float[np.ndarray, "t w n 2"]
+    vel: Float[np.ndarray, "t w n 2"]
+    heading: Float[np.ndarray, "t w n"]
+    alive: Bool[np.ndarray, "t w n"]
+    squad: Int[np.ndarray, "w n"]
+    leader: Bool[np.ndarray, "w n"]
+    home: Float[np.ndarray, "w n 2"]
+    grenades: Float[np.ndarray, "t w g 2"]
+    armed: Bool[np.ndarray, "t w g"]
+    dealt: Float[np.ndarray, "w n"]  # hp of damage to the player over the whole episode
+    taken: Float[np.ndarray, "w n"]  # hp of damage from the player's side over the whole episode
+    acceleration: Float[np.ndarray, "w n"]  # m/s^2, mean size over all ticks
+    plan_change: Float[np.ndarray, "w n"]  # m, mean distance of a plan from the one before; NaN unknown
+
+
+class Measures:
+    """The metrics of one play, each computed when asked for."""
+
+    def __init__(self, play: Play, maps: Sequence[MapTables]) -> None:
+        self.play = play
+        self._atlas = RoadAtlas([m.roads for m in maps])
+        self._opaque = pad_edges([m.opaque_edges for m in maps])  # w v 4
+        width = max(1, max(len(m.cover) for m in maps))
+        self._cover = np.full((len(maps), width, 2), FAR)  # w p 2
+        for row, tables in zip(self._cover, maps, strict=True):
+            row[: len(tables.cover)] = tables.cover
+        self._kept: dict[str, Floats] = {}
+
+    def series(self, name: str) -> Float[np.ndarray, "t w n"]:
+        """Returns a metric per moment and NPC (an axis of length 1 for metrics of the whole episode).
+
+        Raises:
+            KeyError: no metric has this name.
+        """
+        if name not in self._kept:
+            self._kept[name] = METRICS[name](self)
+        return self._kept[name]
+
+    def per_world(self, name: str) -> Float[np.ndarray, "w"]:
+        """Returns the mean over NPCs and moments of each world; NaN where nothing counts."""
+        return _mean(self.series(name), axis=(0, 2))
+
+    def per_npc(self, name: str) -> Float[np.ndarray, "w n"]:
+        """Returns the mean over moments of each NPC."""
+        return _mean(self.series(name), axis=0)
+
+    # Geometry that several metrics share.
+
+    def to_player(self) -> Float[np.ndarray, "t w n 2"]:
+        """The vector from each NPC to the player."""
+        return self.play.player[:, :, None] - self.play.pos
+
+    def sight(self) -> Bool[np.ndarray, "t w n"]:
+        """Whether nothing opaque is between NPC and player."""
+        if "sight" not in self._kept:
+            p = self.play
+            clear = self._clear(p.pos, np.broadcast_to(p.player[:, :, None], p.pos.shape))
+            self._kept["sight"] = clear.astype(np.float64)
+        return self._kept["sight"] > 0.5
+
+    def bearing(self) -> Float[np.ndarray, "t w n"]:
+        """The angle between where the player faces and each NPC, 0 in front, pi behind."""
+        gap, facing = -self.to_player(), self.play.facing[:, :, None]
+        return np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - facing))
+
+    def living(self, values: Floats) -> Floats:
+        """Blanks dead NPCs and moments without a player."""
+        both = self.play.alive & self.play.player_alive[:, :, None]
+        return np.where(both, values, np.nan)
+
+    def _clear(self, a: Floats, b: Floats) -> Bools:
+        """Lines of sight of t w ... 2 points."""
+        t, w = a.shape[:2]
+        swapped = [np.ascontiguousarray(x.swapaxes(0, 1)).reshape(w, -1, 2) for x in (a, b)]
+        clear = line_of_sight(swapped[0], swapped[1], self._opaque)
+        return clear.reshape(w, t, *a.shape[2:-1]).swapaxes(0, 1)
+
+    def ways(self, start: Float[np.ndarray, "t w n 2"], goal: Float[np.ndarray, "t w n 2"]) -> Floats:
+        """Walking distances in m."""
+        t, w, n = start.shape[:3]
+        world = np.broadcast_to(np.arange(w)[None, :, None], (t, w, n)).reshape(-1)
+        a, b, length = start.reshape(-1, 2), goal.reshape(-1, 2), np.empty(t * w * n)
+        for i in range(0, len(a), 8192):  # keeps the temporaries small
+            part = slice(i, i + 8192)
+            length[part] = self._atlas.waypoints(world[part], a[part], b[part])[1]
+        return length.reshape(t, w, n)
+
+
+def _range_error(m: Measures) -> Floats:
+    return m.living(np.abs(np.linalg.norm(m.to_player(), axis=-1) - RANGE_M))
+
+
+def _player_path(m: Measures) -> Floats:
+    p = m.play
+    return m.living(m.ways(p.pos, np.broadcast_to(p.player[:, :, None], p.pos.shape)))
+
+
+def _exposed(m: Measures) -> Floats:
+    near = np.linalg.norm(m.to_player(), axis=-1) <= PLAYER_EYES.reach
+    return m.living((m.sight() & near & (m.bearing() <= PLAYER_EYES.half_angle)).astype(np.float64))
+
+
+def _los(m: Measures) -> Floats:
+    return m.living(m.sight().astype(np.float64))
+
+
+def _flank(m: Measures) -> Floats:
+    return m.living(m.bearing())
+
+
+def _cover_distance(m: Measures) -> Floats:
+    """The way to the nearest (as the crow flies) hiding place out of the player's line; 0 for who is hidden already."""
+    p = m.play
+    t, w = p.alive.shape[:2]
+    places = m._cover.shape[1]
+    eye = np.broadcast_to(p.player[:, :, None], (t, w, places, 2))
+    spot = np.broadcast_to(m._cover[None], (t, w, places, 2))
+    hidden = ~m._clear(eye, spot) & (m._cover[None, :, :, 0] < FAR / 2)  # t w p
+    gap = np.linalg.norm(p.pos[:, :, :, None] - spot[:, :, None], axis=-1)  # t w n p
+    gap[np.broadcast_to(~hidden[:, :, None], gap.shape)] = FAR
+    nearest = gap.argmin(-1)
+    goal = np.take_along_axis(spot, nearest[..., None], axis=2)  # t w n 2
+    some = hidden.any(-1)[:, :, None]
+    way = np.maximum(m.ways(p.pos, np.where(some[..., None], goal, p.pos)), 0.0)
+    return m.living(np.where(m.sight(), np.where(some, way, np.nan), 0.0))
+
+
+def _leader_distance(m: Measures) -> Floats:
+    p = m.play
+    same = (p.squad[:, :, None] == p.squad[:, None]) & p.leader[:, None, :]  # w n leader
+    has = same.any(-1)
+    lead = same.argmax(-1)  # w n
+    at = np.take_along_axis(p.pos, lead[None, ..., None], axis=2)
+    alive = np.take_along_axis(p.alive, np.broadcast_to(lead, p.alive.shape), axis=2)
+    led = has & ~p.leader
+    return m.living(np.where(led & alive, np.linalg.norm(p.pos - at, axis=-1), np.nan))
+
+
+def _mates(m: Measures) -> Bool[np.ndarray, "t w n n"]:
+    p = m.play
+    same = (p.squad[:, :, None] == p.squad[:, None]) & ~np.eye(p.squad.shape[1], dtype=np.bool_)
+    both: Bools = same & p.alive[:, :, :, None] & p.alive[:, :, None]
+    return both
+
+
+def _crowded(m: Measures) -> Floats:
+    p, mates = m.play, _mates(m)
+    gap = np.linalg.norm(p.pos[:, :, :, None] - p.pos[:, :, None], axis=-1)
+    close = ((gap < CROWDED_M) & mates).any(-1).astype(np.float64)
+    return m.living(np.where(mates.any(-1), close, np.nan))
+
+
+def _bearing_gap(m: Measures) -> Floats:
+    gap = -m.to_player()
+    side = np.arctan2(gap[..., 1], gap[..., 0])  # t w n, seen from the player
+    mates = _mates(m)
+    angle = np.where(mates, np.abs(_wrap(side[..., :, None] - side[..., None, :])), ALONE_RAD)
+    return m.living(np.where(mates.any(-1), angle.min(-1), np.nan))
+
+
+def _danger(m: Measures) -> Floats:
+    p = m.play
+    gap = np.linalg.norm(p.pos[:, :, :, None] - p.grenades[:, :, None], axis=-1)  # t w n g
+    depth = np.clip(1.0 - gap / BLAST_M, 0.0, 1.0) * p.armed[:, :, None]
+    return m.living(1.0 - (1.0 - depth).prod(-1))
+
+
+def _unseen(m: Measures) -> Floats:
+    """1 while nobody of the NPC's squad sees the player."""
+    p = m.play
+    gap = m.to_player()
+    turn = np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - p.heading))
+    sees = m.sight() & (turn <= NPC_EYES.half_angle) & (np.linalg.norm(gap, axis=-1) <= NPC_EYES.reach) & p.alive
+    same = p.squad[:, :, None] == p.squad[:, None]  # w n mate
+    seen = (sees[:, :, None] & same).any(-1)
+    return m.living(1.0 - seen)
+
+
+METRICS: dict[str, Callable[[Measures], Floats]] = {
+    "range_error_m": _range_error,
+    "player_path_m": _player_path,
+    "exposed_fraction": _exposed,
+    "los_fraction": _los,
+    "flank_angle_rad": _flank,
+    "cover_distance_m": _cover_distance,
+    "leader_distance_m": _leader_distance,
+    "crowded_fraction": _crowded,
+    "bearing_gap_rad": _bearing_gap,
+    "danger_mean": _danger,
+    "damage_taken_hp": lambda m: m.play.taken[None].astype(np.float64),
+    "damage_dealt_hp": lambda m: m.play.dealt[None].astype(np.float64),
+    "unseen_fraction": _unseen,
+    "home_distance_m": lambda m: m.living(np.linalg.norm(m.play.pos - m.play.home, axis=-1)),
+    "speed_m_s": lambda m: m.living(np.linalg.norm(m.play.vel, axis=-1)),
+    "acceleration_m_s2": lambda m: m.play.acceleration[None],
+    "plan_change_m": lambda m: m.play.plan_change[None],
+}
+
+
+def _wrap(angle: Floats) -> Floats:
+    wrapped: Floats = (angle + np.pi) % (2 * np.pi) - np.pi
+    return wrapped
+
+
+def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, as documented
+        mean: Floats = np.nanmean(values, axis=axis)
+    return mean
