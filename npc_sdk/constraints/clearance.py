@@ -1,0 +1,105 @@
+"""Distances of points and segments from polygon edges, vectorised in float64. Edges are rows [ax, ay, bx, by]."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Array: TypeAlias = np.ndarray
+
+_TINY = 1e-30
+
+
+def polygon_edges(vertices: Float[Array, "v 2"]) -> Float[Array, "v 4"]:
+    """Returns the closed outline of a polygon as edges."""
+    points = np.asarray(vertices, dtype=np.float64)
+    return np.concatenate([points, np.roll(points, -1, axis=0)], axis=1)
+
+
+def point_distance(points: Float[Array, "... 2"], edges: Float[Array, "... 4"]) -> Float[Array, ...]:
+    """Returns the distance of each point from its edge; leading axes broadcast."""
+    px, py = points[..., 0], points[..., 1]
+    ax, ay = edges[..., 0], edges[..., 1]
+    dx, dy = edges[..., 2] - ax, edges[..., 3] - ay
+    rx, ry = px - ax, py - ay
+    along = np.clip((rx * dx + ry * dy) / (dx * dx + dy * dy + _TINY), 0.0, 1.0)
+    return np.hypot(rx - along * dx, ry - along * dy)
+
+
+def segment_distance(
+    start: Float[Array, "... 2"], end: Float[Array, "... 2"], edges: Float[Array, "... 4"]
+) -> Float[Array, ...]:
+    """Returns the distance between the segment start..end and the edge, 0 where they meet; leading axes broadcast."""
+    sx, sy, ex, ey = start[..., 0], start[..., 1], end[..., 0], end[..., 1]
+    ax, ay, bx, by = edges[..., 0], edges[..., 1], edges[..., 2], edges[..., 3]
+    dx, dy = bx - ax, by - ay
+    ux, uy = ex - sx, ey - sy
+    edge_norm = 1.0 / (dx * dx + dy * dy + _TINY)
+    path_norm = 1.0 / (ux * ux + uy * uy + _TINY)
+
+    def squared(rx: Array, ry: Array, vx: Array, vy: Array, norm: Array) -> Array:
+        along = np.minimum(np.maximum((rx * vx + ry * vy) * norm, 0.0), 1.0)
+        gx, gy = rx - along * vx, ry - along * vy
+        return gx * gx + gy * gy
+
+    # In the plane the closest pair of two disjoint segments always includes an end point.
+    start_x, start_y, end_x, end_y = sx - ax, sy - ay, ex - ax, ey - ay
+    best = np.minimum(
+        squared(start_x, start_y, dx, dy, edge_norm),
+        squared(end_x, end_y, dx, dy, edge_norm),
+    )
+    best = np.minimum(best, squared(-start_x, -start_y, ux, uy, path_norm))
+    best = np.minimum(best, squared(bx - sx, by - sy, ux, uy, path_norm))
+    # Meeting: each segment's ends lie on both sides of the other.
+    start_side, end_side = dx * start_y - dy * start_x, dx * end_y - dy * end_x
+    a_side, b_side = uy * start_x - ux * start_y, ux * (by - sy) - uy * (bx - sx)
+    meets = ((start_side > 0) != (end_side > 0)) & ((a_side > 0) != (b_side > 0))
+    return np.where(meets, 0.0, np.sqrt(best))
+
+
+def inside(points: Float[Array, "... 2"], edges: Float[Array, "e 4"], first: Int[Array, " p"]) -> Bool[Array, "... p"]:
+    """Says by the even-odd rule which polygons hold each point; polygon k's edges start at row first[k]."""
+    if len(first) == 0:
+        return np.zeros((*points.shape[:-1], 0), dtype=np.bool_)
+    x, y = points[..., None, 0], points[..., None, 1]
+    ax, ay, bx, by = edges.T
+    rise = by - ay
+    crosses = (ay > y) != (by > y)
+    # x < ax + (y - ay) (bx - ax) / rise, without the division
+    side = (x - ax) * rise - (y - ay) * (bx - ax)
+    hit = crosses & ((side < 0) == (rise > 0))
+    counts = np.add.reduceat(hit.astype(np.int64), first, axis=-1)  # ... p
+    odd: Bool[Array, "... p"] = (counts & 1).astype(np.bool_)
+    return odd
+
+
+def is_simple(vertices: Float[Array, "v 2"]) -> bool:
+    """Says whether a polygon has at least 3 distinct corners, some area, and no edge that meets another."""
+    points = np.asarray(vertices, dtype=np.float64)
+    edges = polygon_edges(points)
+    size = float(np.abs(points).max(initial=1.0))
+    if len(points) < 3 or np.any(np.hypot(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1]) < 1e-9 * size):
+        return False
+    if abs(area(points)) < 1e-9 * size:
+        return False
+    gap = segment_distance(edges[:, None, :2], edges[:, None, 2:], edges[None])
+    count = len(points)
+    apart = (np.arange(count)[:, None] - np.arange(count)[None]) % count
+    neighbours = (apart <= 1) | (apart == count - 1)
+    if np.any(gap[~neighbours] <= 1e-9 * size):
+        return False
+    # A spike: an edge that folds back onto the one before it.
+    ahead = edges[:, 2:] - edges[:, :2]
+    following = np.roll(ahead, -1, axis=0)
+    cross = ahead[:, 0] * following[:, 1] - ahead[:, 1] * following[:, 0]
+    length = np.hypot(ahead[:, 0], ahead[:, 1]) * np.hypot(following[:, 0], following[:, 1])
+    return not bool(np.any((np.abs(cross) < 1e-9 * length) & (np.sum(ahead * following, axis=1) < 0)))
+
+
+def area(vertices: Float[Array, "v 2"]) -> float:
+    """Returns the signed area, positive for counter-clockwise corners."""
+    points = np.asarray(vertices, dtype=np.float64)
+    following = np.roll(points, -1, axis=0)
+    return float(0.5 * np.sum(points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]))
