@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Set up this checkout and run it: `python3 run.py demo`, `python3 run.py test`, `python3 run.py gpu`.
 
-Needs nothing but a Python of 3.11 or newer. The first run makes `.venv` and installs the versions in constraints.txt; later
-runs see that nothing changed and start at once. Arguments after the command go through:
+Needs nothing but a Python of 3.11 or newer. The first run makes `.venv` and installs the versions in constraints.txt;
+later runs see that nothing changed and start at once. Arguments after the command go through:
 
     python3 run.py demo --headless --frames 300     what `npc-sdk demo --help` lists
     python3 run.py test tests/unit -k board         what pytest takes
@@ -41,7 +41,9 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     if sys.version_info < OLDEST:
-        return missing(f"Python {OLDEST[0]}.{OLDEST[1]} or newer; this is {platform.python_version()}", "python3.11 run.py ...")
+        return missing(
+            f"Python {OLDEST[0]}.{OLDEST[1]} or newer; this is {platform.python_version()}", "python3.11 run.py ..."
+        )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch loads; two spinning threads would starve the game
     return commands[arguments[0]](arguments[1:])
 
@@ -87,7 +89,9 @@ def install(what: str) -> int:
         return missing("a virtual environment: the line above says why", f"delete {VENV} and run this again")
     for step in steps(what):
         if call([str(PYTHON), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), *step]):
-            print("\nrun.py: pip failed; its message is above. A slow or broken connection: run this again, it goes on where it was.")
+            print(
+                "\nrun.py: pip failed, its message is above. If the connection broke: run this again.", file=sys.stderr
+            )
             return 1
     stamp.write_text(wanted)
     print(f"run.py: installed in {time.monotonic() - start:.0f} s", flush=True)
@@ -121,8 +125,8 @@ def announce(what: str) -> None:
         size = f"about {TORCH_CPU_MB + rest} MB, if the index in NPC_SDK_TORCH_INDEX has builds for the CPU only"
     elif platform.system() == "Linux":
         size = (
-            f"about {TORCH_CPU_MB + rest} MB where pip finds torch for the CPU only, else up to {TORCH_CUDA_MB + rest} MB"
-            " with CUDA;\n        NPC_SDK_TORCH_INDEX=<the address of PyTorch's index of CPU builds> avoids that"
+            f"about {TORCH_CPU_MB + rest} MB where pip finds torch for the CPU only, else up to {TORCH_CUDA_MB + rest} MB;"
+            "\n        to avoid that: NPC_SDK_TORCH_INDEX=<the address of PyTorch's index of CPU builds>"
         )
     else:
         size = f"about {TORCH_CPU_MB + rest} MB"
@@ -138,7 +142,7 @@ def missing(what: str, remedy: str) -> int:
 
 
 def call(command: list[str]) -> int:
-    """Run a command in the checkout and return its exit status; Ctrl-C goes to the command, which ends in its own way."""
+    """Run a command in the checkout and return its exit status; Ctrl-C is the command's to act on."""
     process = subprocess.Popen(command, cwd=ROOT)
     while True:
         try:
