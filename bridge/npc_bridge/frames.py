@@ -15,6 +15,7 @@ ALIGN = 16  # bytes; every block starts on such a border, so engines can read it
 HEADER = struct.Struct("<4sBBHIIQqIIHBBI")  # PROTOCOL.md, Header
 HEADER_BYTES = HEADER.size
 U32 = (1 << 32) - 1
+LAST_TICK = (1 << 62) - 1  # so that sums of ticks stay within 64 bits in every language
 
 FLAG_KEYFRAME = 1  # complete, as every snapshot of version 1.0
 FLAG_DELTA = 2  # reserved
@@ -103,6 +104,8 @@ def read_header(data: bytes, limits: Limits = LIMITS) -> Header:
     header = Header(kind, *rest)
     if header.flags & ~KNOWN_FLAGS:
         raise RemoteProtocolError(ErrorCode.VALUE, f"{kind.name}: unknown flags {header.flags & ~KNOWN_FLAGS:#x}")
+    if header.tick > LAST_TICK:
+        raise RemoteProtocolError(ErrorCode.VALUE, f"{kind.name}: expected ticks up to {LAST_TICK}, got {header.tick}")
     return header
 
 

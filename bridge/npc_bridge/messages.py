@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaError
-from .frames import FLAG_KEYFRAME, HEADER_BYTES, U32, Header, Kind, pad, padded, read_header
+from .frames import FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, pad, padded, read_header
 from .limits import LIMITS, Limits
 from .packing import Reader, Value, pack, unpack
 from .schema import Schema
@@ -433,6 +433,8 @@ def _decode_action(data: bytes, header: Header, schema: Schema, limits: Limits) 
     apply, until, received, planned, chunk, m, k, reserved = ACTION.unpack_from(data, HEADER_BYTES)
     if k != len(schema.channels) or reserved:
         raise _value(f"ACTION: expected {len(schema.channels)} channels and reserved 0, got {k} and {reserved}")
+    if max(apply, until) > LAST_TICK:
+        raise _value(f"ACTION: expected ticks up to {LAST_TICK}, got {apply} and {until}")
     if not 1 <= m <= limits.steps:
         raise _limit(f"ACTION: expected 1..{limits.steps} steps, got {m}")
     n = header.count

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-import msgpack  # type: ignore[import-untyped]  # has no stubs
+import msgpack
 
 from .errors import ErrorCode, RemoteProtocolError
 from .limits import LIMITS, Limits

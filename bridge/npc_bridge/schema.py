@@ -41,6 +41,7 @@ FIELD_ROLES: dict[str, str | None] = {  # role -> the unit it must have; None: a
     "hold_fire": "1",
 }
 POSE = ("x", "y", "vx", "vy")
+MOVE = ("move_x", "move_y")  # the channels that hold the velocity wanted
 NAN_POLICIES = ("reject", "clamp", "mask")
 CHANNEL_KINDS = ("continuous", "discrete")
 KINEMATICS_KINDS = ("velocity",)
@@ -260,6 +261,8 @@ class Schema:
         _unique((p.name for p in self.polygons), "schema: polygon")
         for bark in self.barks:
             _name(bark, "schema: bark")
+        for name in MOVE:
+            _moves(self, name)
         canonical = pack(_describe(self))
         if len(canonical) > LIMITS.schema_bytes:
             raise SchemaError(f"schema: expected at most {LIMITS.schema_bytes} canonical bytes, got {len(canonical)}")
@@ -634,6 +637,19 @@ def _bounds(value: Iterable[float]) -> tuple[float, float, float, float]:
     if len(numbers) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
         raise SchemaError(f"schema: bounds expected x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {numbers}")
     return _four(numbers)
+
+
+def _moves(schema: Schema, name: str) -> None:
+    """Bodies of kind `velocity` are moved by two channels that reach their top speed, so nothing certified is clipped."""
+    top, index = schema.kinematics.max_speed, schema.channel(name)
+    if index is None:
+        raise SchemaError(f"schema: kinematics 'velocity' expected a channel '{name}', got none")
+    channel = schema.channels[index]
+    if (channel.unit, channel.kind) != ("m/s", "continuous") or not channel.low <= -top < top <= channel.high:
+        raise SchemaError(
+            f"channel '{name}': expected continuous m/s and at least {-top:g}..{top:g}, "
+            f"got {channel.kind} {channel.unit} {channel.low:g}..{channel.high:g}"
+        )
 
 
 def _unique(names: Iterable[str], where: str) -> None:
