@@ -1,0 +1,100 @@
+"""What a designer has turned in this demo, as requests to the board; kept so that a restarted brain gets them again.
+
+The board's narrowest scope wins: global, squad, persona, NPC. A slider has to act whatever personas say, so it writes at
+the NPC's own scope where a persona or a squad is concerned, and globally where nothing narrower stands in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Request = dict[str, object]
+WHO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom a slider or button acts on: `label` for the eye, `npcs` by id, `target` as the board names them."""
+
+    label: str
+    target: str
+    npcs: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Settings:
+    """The designer's side of the board. Every change returns the requests that carry it out."""
+
+    everywhere: dict[str, float] = field(default_factory=dict)
+    own: dict[int, dict[str, float]] = field(default_factory=dict)  # by NPC
+    assigned: dict[str, str] = field(default_factory=dict)  # target -> persona
+    personas: dict[int, str] = field(default_factory=dict)  # by NPC
+    modes: dict[str, bool] = field(default_factory=dict)
+
+    def set_weight(self, reach: Reach, term: str, value: float, group: str = "") -> list[Request]:
+        """Turn one weight for everybody in reach."""
+        requests: list[Request] = []
+        narrow: Sequence[int] = reach.npcs
+        if reach.target == "global":
+            self.everywhere[term] = value
+            requests.append(_weight("global", term, value, group))
+            narrow = [npc for npc in reach.npcs if self.personas.get(npc) or term in self.own.get(npc, {})]
+        for npc in narrow:
+            self.own.setdefault(npc, {})[term] = value
+            requests.append(_weight(f"npc:{npc}", term, value, group))
+        return requests
+
+    def assign(self, reach: Reach, persona: str) -> list[Request]:
+        """Give everybody in reach a persona; what was turned for them by hand is forgotten."""
+        requests: list[Request] = []
+        for npc in reach.npcs:
+            if self.own.pop(npc, None):
+                requests.append({"op": "unset_weight", "scope": f"npc:{npc}", "who": WHO})
+            self.personas[npc] = persona
+        narrower = {f"npc:{npc}" for npc in reach.npcs}
+        for target in [t for t in self.assigned if _inside(t, reach, narrower)]:
+            del self.assigned[target]
+            requests.append({"op": "assign_persona", "target": target, "persona": "", "who": WHO})
+        self.assigned[reach.target] = persona
+        requests.append({"op": "assign_persona", "target": reach.target, "persona": persona, "who": WHO})
+        return requests
+
+    def set_mode(self, mode: str, on: bool) -> list[Request]:
+        """Turn a switch."""
+        self.modes[mode] = on
+        return [{"op": "set_mode", "mode": mode, "on": on, "who": WHO}]
+
+    def replay(self) -> list[Request]:
+        """Return what brings a fresh board to these settings."""
+        requests: list[Request] = [
+            {"op": "assign_persona", "target": target, "persona": persona, "who": WHO}
+            for target, persona in sorted(self.assigned.items(), key=lambda item: _width(item[0]))
+        ]
+        requests += [_weight("global", term, value, "") for term, value in self.everywhere.items()]
+        requests += [
+            _weight(f"npc:{npc}", term, value, "") for npc, layer in self.own.items() for term, value in layer.items()
+        ]
+        return requests + [{"op": "set_mode", "mode": m, "on": on, "who": WHO} for m, on in self.modes.items() if on]
+
+
+def reaches(squads: Mapping[int, Sequence[int]], selected: int) -> tuple[Reach, ...]:
+    """Return whom one can act on: everybody, each squad, and the selected NPC."""
+    everybody = tuple(npc for members in squads.values() for npc in members)
+    out = [Reach("all", "global", everybody)]
+    out += [Reach(f"squad {chr(65 + s)}", f"squad:{s}", tuple(members)) for s, members in sorted(squads.items())]
+    if selected:
+        out.append(Reach(f"npc {selected}", f"npc:{selected}", (selected,)))
+    return tuple(out)
+
+
+def _weight(scope: str, term: str, value: float, group: str) -> Request:
+    return {"op": "set_weight", "scope": scope, "term": term, "value": value, "who": WHO, "group": group}
+
+
+def _inside(target: str, reach: Reach, narrower: set[str]) -> bool:
+    return target != reach.target and (reach.target == "global" or target in narrower)
+
+
+def _width(target: str) -> int:
+    return ("global", "squad", "npc").index(target.partition(":")[0])
