@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
@@ -25,8 +27,8 @@ def line_of_sight(
         return _clear(a.reshape(1, -1, 2), b.reshape(1, -1, 2), edges[None]).reshape(a.shape[:-1])
     if a.shape[0] != edges.shape[0]:
         raise ValueError(f"expected points of {edges.shape[0]} worlds on the first axis, got {a.shape[0]}")
-    worlds = a.shape[0]
-    return _clear(a.reshape(worlds, -1, 2), b.reshape(worlds, -1, 2), edges).reshape(a.shape[:-1])
+    shape = (a.shape[0], prod(a.shape[1:-1]), 2)
+    return _clear(a.reshape(shape), b.reshape(shape), edges).reshape(a.shape[:-1])
 
 
 def _clear(a: NDArray[np.floating], b: NDArray[np.floating], edges: NDArray[np.floating]) -> NDArray[np.bool_]:
