@@ -100,7 +100,7 @@ def install(what: str) -> int:
 
 def steps(what: str) -> list[list[str]]:
     """Return what to hand to `pip install`, one call after another."""
-    tools = ["--upgrade", "pip", "hatchling"]  # a pip that knows dependency groups; the pinned build tool
+    tools = ["--upgrade", "pip", "hatchling", "editables"]  # a pip that knows dependency groups; the build tools, pinned
     package = ["--no-build-isolation", "-e", f"{ROOT}[demo]"]
     if what == "test":
         package += ["--group", f"{ROOT / 'pyproject.toml'}:dev", "--group", f"{ROOT / 'pyproject.toml'}:docs"]
@@ -125,7 +125,7 @@ def announce(what: str) -> None:
         size = f"about {TORCH_CPU_MB + rest} MB, if the index in NPC_SDK_TORCH_INDEX has builds for the CPU only"
     elif platform.system() == "Linux":
         size = (
-            f"about {TORCH_CPU_MB + rest} MB where pip finds torch for the CPU only, else up to {TORCH_CUDA_MB + rest} MB;"
+            f"about {TORCH_CPU_MB + rest} MB if pip finds torch for CPUs, else up to {TORCH_CUDA_MB + rest} MB;"
             "\n        to avoid that: NPC_SDK_TORCH_INDEX=<the address of PyTorch's index of CPU builds>"
         )
     else:
