@@ -100,7 +100,7 @@ def install(what: str) -> int:
 
 def steps(what: str) -> list[list[str]]:
     """Return what to hand to `pip install`, one call after another."""
-    tools = ["--upgrade", "pip", "hatchling", "editables"]  # a pip that knows dependency groups; the build tools, pinned
+    tools = ["--upgrade", "pip", "hatchling", "editables"]  # a pip with dependency groups, the build tools
     package = ["--no-build-isolation", "-e", f"{ROOT}[demo]"]
     if what == "test":
         package += ["--group", f"{ROOT / 'pyproject.toml'}:dev", "--group", f"{ROOT / 'pyproject.toml'}:docs"]
