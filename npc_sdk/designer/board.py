@@ -6,7 +6,6 @@ revision, and can be undone. The tick reads one immutable `BoardSnapshot`, so a 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +14,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from npc_sdk.constraints import RULES, Points, Rule, check_polygons, from_table, parse_who
 from npc_sdk.designer.persona import PersonaChange, PersonaEvent, PersonaLibrary
 from npc_sdk.designer.request import (
     SCOPE_FORMS,
     TARGET_FORMS,
-    Npc,
+    NpcKey,
     ScopeKey,
     Table,
     check_fields,
@@ -28,7 +28,7 @@ from npc_sdk.designer.request import (
     scope_of,
     scope_text,
 )
-from npc_sdk.errors import ControlError, InputError, nearest
+from npc_sdk.errors import ConstraintError, ControlError, InputError, nearest
 from npc_sdk.objectives.terms import DEFAULT_TERMS, NORMS, Term, TermSet, term
 from npc_sdk.objectives.weights import NpcKeys, WeightBook, Weights
 
@@ -39,7 +39,6 @@ MAX_LAYERS = 512  # scopes that say something: bounds what a runaway script can 
 UNDO_STEPS = 256
 LOG_LENGTH = 1024
 
-_RULE_NAME = re.compile(r"[\w-]{1,32}")
 
 Reply = dict[str, object]
 
@@ -65,24 +64,37 @@ class BoardSnapshot:
     terms: TermSet
     weights: Weights
     assigned: Mapping[ScopeKey, str]  # persona by NPC, squad, faction or globally; the narrowest counts
-    rules: tuple[Table, ...]  # tables for the constraints' from_table, in the order they were added
+    rules: tuple[Rule, ...]  # in the order they were added
     modes: Mapping[str, bool]
 
-    def persona_of(self, npc: Npc) -> str:
+    def persona_of(self, npc: NpcKey) -> str:
         """Return the name of the NPC's persona, "" when it has none."""
         for at in _scopes_of(npc):
             if at in self.assigned:
                 return self.assigned[at]
         return ""
 
-    def keys(self, npc: Npc) -> NpcKeys:
+    def keys(self, npc: NpcKey) -> NpcKeys:
         """Return under which keys the NPC's weights are looked up."""
         squad = "" if npc.squad < 0 else str(npc.squad)
         return NpcKeys(faction=npc.faction, squad=squad, persona=self.persona_of(npc), npc=str(npc.id))
 
-    def rows(self, npcs: Sequence[Npc]) -> NDArray[np.float64]:
+    def resolve(self, npcs: Sequence[NpcKey]) -> NDArray[np.float64]:
         """Return the weights in force: one row an NPC, one column a term of `terms`."""
         return self.weights.resolve([self.keys(npc) for npc in npcs])  # n M
+
+    def rules_for(self, npcs: Sequence[NpcKey]) -> tuple[Rule, ...]:
+        """Return the rules with personas resolved: who wears the persona now is bound, by id."""
+        out = []
+        for rule in self.rules:
+            head, name = parse_who(rule.name, rule.who) if isinstance(rule.who, str) else ("", "")
+            if head != "persona":
+                out.append(rule)
+                continue
+            wearers = tuple(npc.id for npc in npcs if self.persona_of(npc) == name)
+            if wearers:
+                out.append(replace(rule, who=wearers))
+        return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ class _Setting:
     terms: TermSet
     layers: Mapping[ScopeKey, Mapping[str, float]]
     assigned: Mapping[ScopeKey, str]
-    rules: Mapping[str, Table]
+    rules: Mapping[str, tuple[Table, Rule]]  # as asked for, and as read
     modes: Mapping[str, bool]
 
 
@@ -104,7 +116,7 @@ class Board:
         library: PersonaLibrary | None = None,
         terms: TermSet = DEFAULT_TERMS,
         modes: Iterable[str] = ("hold_fire",),
-        check_rules: Callable[[tuple[Table, ...]], None] | None = None,
+        admit: Callable[[tuple[Rule, ...]], None] = check_polygons,
     ) -> None:
         """Start from the terms' default weights.
 
@@ -112,11 +124,12 @@ class Board:
             library: the personas that can be assigned.
             terms: the built-in terms; they stay.
             modes: names of the switches, all off at first.
-            check_rules: raises InputError when the rules are not valid or cannot hold together. None accepts no rule.
+            admit: raises ConstraintError when rules cannot hold together.
         """
         self._library = library
         self._builtin = terms
-        self._check_rules = check_rules
+        self._admit = admit
+        self._zones: Mapping[str, Points] = {}
         self._setting = _Setting(
             terms,
             MappingProxyType({}),
@@ -187,6 +200,10 @@ class Board:
         self._future.clear()
         self._setting = setting
         return self._accept(name, reply, who, tick)
+
+    def declare_zones(self, zones: Mapping[str, Points]) -> None:
+        """Name the polygons that rules added from now on may refer to: the zones of the game's map."""
+        self._zones = MappingProxyType(dict(zones))
 
     def refresh(self) -> tuple[PersonaChange, ...]:
         """Look whether persona files changed and put what did into force."""
@@ -284,32 +301,38 @@ class Board:
 
     def _add_rule(self, op: Table) -> tuple[_Setting, Reply]:
         table = get(op, "rule", dict)
-        name = get(table, "name", str)
-        if not _RULE_NAME.fullmatch(name):
-            raise ControlError(f"name of a rule: expected 1..32 letters, digits, _ or -, got {name!r}")
+        rule = self._read_rule(table)
         before = self._setting.rules
-        old = before.get(name)
-        if old is None and len(before) >= MAX_RULES:
+        if rule.name not in before and len(before) >= MAX_RULES:
             raise ControlError(f"expected at most {MAX_RULES} rules", current=len(before))
-        if self._check_rules is None:
-            raise ControlError("this board takes no rules", current=old)
-        rules = {**before, name: MappingProxyType(dict(table))}
-        self._admit(rules, old)
-        return replace(self._setting, rules=MappingProxyType(rules)), {
-            "subject": name,
-            "old": None if old is None else dict(old),
-            "new": dict(table),
-        }
+        rules = {**before, rule.name: (MappingProxyType(dict(table)), rule)}
+        try:
+            self._admit(tuple(read for _, read in rules.values()))
+        except ConstraintError as error:
+            raise ControlError(str(error), current=_table(before, rule.name), valid=sorted(before)) from error
+        setting = replace(self._setting, rules=MappingProxyType(rules))
+        return setting, {"subject": rule.name, "old": _table(before, rule.name), "new": dict(table)}
+
+    def _read_rule(self, table: Table) -> Rule:
+        try:
+            rule = from_table(table, self._zones)
+        except ConstraintError as error:
+            raise ControlError(str(error), valid=RULES) from error
+        head, name = parse_who(rule.name, rule.who) if isinstance(rule.who, str) else ("", "")
+        known = self._personas()
+        if head == "persona" and name not in known:
+            text = f"rule {rule.name!r}: unknown persona {name!r}{nearest(name, known)}"
+            raise ControlError(text, valid=sorted(known))
+        return rule
 
     def _remove_rule(self, op: Table) -> tuple[_Setting, Reply]:
         name = get(op, "name", str)
         before = self._setting.rules
         if name not in before:
             raise ControlError(f"no rule {name!r}{nearest(name, before)}", valid=sorted(before))
-        rules = {key: table for key, table in before.items() if key != name}
-        self._admit(rules, before[name])
+        rules = {key: pair for key, pair in before.items() if key != name}
         setting = replace(self._setting, rules=MappingProxyType(rules))
-        return setting, {"subject": name, "old": dict(before[name]), "new": None}
+        return setting, {"subject": name, "old": _table(before, name), "new": None}
 
     def _set_mode(self, op: Table) -> tuple[_Setting, Reply]:
         name, on = get(op, "mode", str), get(op, "on", bool)
@@ -347,7 +370,12 @@ class Board:
         weights = replace(self._book().current, revision=self._revision)
         setting = self._setting
         return BoardSnapshot(
-            self._revision, setting.terms, weights, setting.assigned, tuple(setting.rules.values()), setting.modes
+            self._revision,
+            setting.terms,
+            weights,
+            setting.assigned,
+            tuple(rule for _, rule in setting.rules.values()),
+            setting.modes,
         )
 
     def _book(self) -> WeightBook:
@@ -383,7 +411,7 @@ class Board:
             "weights": {scope_text(at): dict(layer) for at, layer in setting.layers.items()},
             "personas": self._describe_personas(),
             "assigned": {scope_text(at): name for at, name in now.assigned.items()},
-            "rules": [dict(table) for table in now.rules],
+            "rules": [dict(table) for table, _ in setting.rules.values()],
             "modes": dict(now.modes),
             "undo": len(self._past),
             "redo": len(self._future),
@@ -401,9 +429,9 @@ class Board:
             for name, p in self._library.personas.items()
         }
 
-    def _describe_npc(self, npc: Npc) -> Reply:
+    def _describe_npc(self, npc: NpcKey) -> Reply:
         keys = self._snapshot.keys(npc)
-        row = self._snapshot.rows([npc])[0]
+        row = self._snapshot.resolve([npc])[0]
         origins = {name: self._snapshot.weights.origin(keys, name) for name in self._snapshot.terms.names}
         return {
             "persona": keys.persona,
@@ -433,15 +461,10 @@ class Board:
         keys = NpcKeys(**({} if at[0] == "global" else {at[0]: at[1]}))
         return float(self._snapshot.weights.resolve([keys])[0][self._setting.terms.index(name)])
 
-    def _admit(self, rules: Mapping[str, Table], current: Table | None) -> None:
-        if self._check_rules is None:
-            return
-        try:
-            self._check_rules(tuple(rules.values()))
-        except InputError as error:
-            raise ControlError(
-                str(error), current=None if current is None else dict(current), valid=sorted(rules)
-            ) from error
+
+def _table(rules: Mapping[str, tuple[Table, Rule]], name: str) -> dict[str, object] | None:
+    """Return a rule as it was asked for, None when there is none of that name."""
+    return dict(rules[name][0]) if name in rules else None
 
 
 def _term(name: str, text: str, unit: float, norm: str, weight: float, current: str | None) -> Term:
@@ -454,6 +477,9 @@ def _term(name: str, text: str, unit: float, norm: str, weight: float, current: 
     raise ControlError(f"unknown norm {norm!r}{nearest(norm, NORMS)}", current=current, valid=NORMS)
 
 
-def _scopes_of(npc: Npc) -> tuple[ScopeKey, ...]:
+def _scopes_of(npc: NpcKey) -> tuple[ScopeKey, ...]:
     """Return where an NPC's persona may be assigned, the narrowest first."""
     return ("npc", str(npc.id)), ("squad", str(npc.squad)), ("faction", npc.faction), ("global", "")
+
+
+__all__ = ["Board", "BoardSnapshot", "Change", "NpcKey"]

@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Npc:
+class NpcKey:
     """What decides which weights an NPC gets, besides its persona."""
 
     id: int
@@ -68,10 +68,10 @@ def scope_text(at: ScopeKey) -> str:
     return f"{scope}:{key}" if key else scope
 
 
-def npc_of(value: object) -> Npc:
+def npc_of(value: object) -> NpcKey:
     """Return the NPC that an inspect request asks about: `{id, squad?, faction?}` or just its id."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return Npc(value)
+        return NpcKey(value)
     if not isinstance(value, dict):
         raise ControlError(f"npcs: expected ids or tables with id, squad and faction, got {value!r}")
     ids = {}
@@ -80,4 +80,4 @@ def npc_of(value: object) -> Npc:
         if not isinstance(number, int) or isinstance(number, bool):
             raise ControlError(f"npcs: {key}: expected a whole number, got {number!r}")
         ids[key] = number
-    return Npc(ids["id"], ids["squad"], get(value, "faction", str, ""))
+    return NpcKey(ids["id"], ids["squad"], get(value, "faction", str, ""))
