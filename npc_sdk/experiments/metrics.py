@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from npc_sdk.geometry import FAR, MapTables, RoadAtlas, line_of_sight, pad_edges
+from npc_sdk.geometry import CELL, UNREACHABLE, MapTables, RoadAtlas, line_of_sight, pad_edges
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -67,10 +67,7 @@ class Measures:
         self.play = play
         self._atlas = RoadAtlas([m.roads for m in maps])
         self._opaque = pad_edges([m.opaque_edges for m in maps])  # w v 4
-        width = max(1, max(len(m.cover) for m in maps))
-        self._cover = np.full((len(maps), width, 2), FAR)  # w p 2
-        for row, tables in zip(self._cover, maps, strict=True):
-            row[: len(tables.cover)] = tables.cover
+        self.maps = tuple(maps)
         self._kept: dict[str, Floats] = {}
 
     def series(self, name: str) -> Float[np.ndarray, "t w n"]:
@@ -108,7 +105,8 @@ class Measures:
     def bearing(self) -> Float[np.ndarray, "t w n"]:
         """The angle between where the player faces and each NPC, 0 in front, pi behind."""
         gap, facing = -self.to_player(), self.play.facing[:, :, None]
-        return np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - facing))
+        turn: Floats = np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - facing))
+        return turn
 
     def living(self, values: Floats) -> Floats:
         """Blanks dead NPCs and moments without a player."""
@@ -119,8 +117,9 @@ class Measures:
         """Lines of sight of t w ... 2 points."""
         t, w = a.shape[:2]
         swapped = [np.ascontiguousarray(x.swapaxes(0, 1)).reshape(w, -1, 2) for x in (a, b)]
-        clear = line_of_sight(swapped[0], swapped[1], self._opaque)
-        return clear.reshape(w, t, *a.shape[2:-1]).swapaxes(0, 1)
+        clear: Bools = np.asarray(line_of_sight(swapped[0], swapped[1], self._opaque))
+        out: Bools = clear.reshape(w, t, *a.shape[2:-1]).swapaxes(0, 1)
+        return out
 
     def ways(self, start: Float[np.ndarray, "t w n 2"], goal: Float[np.ndarray, "t w n 2"]) -> Floats:
         """Walking distances in m."""
@@ -156,20 +155,34 @@ def _flank(m: Measures) -> Floats:
 
 
 def _cover_distance(m: Measures) -> Floats:
-    """The way to the nearest (as the crow flies) hiding place out of the player's line; 0 for who is hidden already."""
+    """The way to the nearest hiding place out of the player's line; 0 for who is hidden already."""
     p = m.play
-    t, w = p.alive.shape[:2]
-    places = m._cover.shape[1]
-    eye = np.broadcast_to(p.player[:, :, None], (t, w, places, 2))
-    spot = np.broadcast_to(m._cover[None], (t, w, places, 2))
-    hidden = ~m._clear(eye, spot) & (m._cover[None, :, :, 0] < FAR / 2)  # t w p
-    gap = np.linalg.norm(p.pos[:, :, :, None] - spot[:, :, None], axis=-1)  # t w n p
-    gap[np.broadcast_to(~hidden[:, :, None], gap.shape)] = FAR
-    nearest = gap.argmin(-1)
-    goal = np.take_along_axis(spot, nearest[..., None], axis=2)  # t w n 2
-    some = hidden.any(-1)[:, :, None]
-    way = np.maximum(m.ways(p.pos, np.where(some[..., None], goal, p.pos)), 0.0)
-    return m.living(np.where(m.sight(), np.where(some, way, np.nan), 0.0))
+    t, w, n = p.alive.shape
+    out = np.full((t, w, n), np.nan)
+    for k, tables in enumerate(m.maps):
+        if not len(tables.cover):
+            continue
+        eye = np.broadcast_to(p.player[:, k, None], (t, *tables.cover.shape))
+        clear = np.asarray(line_of_sight(eye, tables.cover[None], tables.opaque_edges))  # t p
+        way = sample_fields(tables, tables.path_field(tables.cover), p.pos[:, k])  # p t n
+        way = np.where(clear.T[:, :, None], UNREACHABLE, way).min(0)
+        out[:, k] = np.where(way < UNREACHABLE, way, np.nan)
+    return m.living(np.where(m.sight(), out, 0.0))
+
+
+def sample_fields(
+    tables: MapTables, fields: Float[np.ndarray, "p r c"], xy: Float[np.ndarray, "t n 2"]
+) -> Float[np.ndarray, "p t n"]:
+    """Interpolates path fields bilinearly."""
+    rows, columns = tables.walkable.shape
+    x = np.clip((xy[..., 0] - tables.bounds[0]) / CELL, 0, columns - 1.001)
+    y = np.clip((xy[..., 1] - tables.bounds[1]) / CELL, 0, rows - 1.001)
+    i, j = y.astype(np.int64), x.astype(np.int64)
+    fx, fy = x - j, y - i
+    low = fields[:, i, j] * (1 - fx) + fields[:, i, j + 1] * fx
+    high = fields[:, i + 1, j] * (1 - fx) + fields[:, i + 1, j + 1] * fx
+    between: Floats = low * (1 - fy) + high * fy
+    return between
 
 
 def _leader_distance(m: Measures) -> Floats:

@@ -1,0 +1,228 @@
+"""`npc-sdk record`: plays the arena headless and writes what crosses the wire, one recording per fight.
+
+A recording holds the schema and SNAPSHOT frames and nothing a game would not stream. What only the recorder knows, such as
+the player's hidden style, goes into a sidecar of the same name (`.json`), for probes and reports, never for training inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from npc_bridge.messages import Hello, Snapshot, encode
+from npc_bridge.recording import Recorder
+from npc_sdk.belief import BeliefTable, Tracker
+from npc_sdk.envs.arena import Arena, ArenaConfig, arena_frame, arena_schema, make_map, snapshot_blocks
+from npc_sdk.envs.arena.maps import SPLITS
+from npc_sdk.envs.arena.npcs import ScriptedNpcs
+from npc_sdk.envs.arena.players import HELD_OUT_STYLES, STYLES, ScriptedPlayers
+from npc_sdk.errors import InputError, nearest
+from npc_sdk.experiments.report import add_json, emit, progress
+
+TICK_HZ = 30
+BATCH = 16  # worlds stepped together: enough to amortise NumPy, few enough to lose little on Ctrl-C
+NPC_COUNTS = (8, 4, 12, 8, 6, 16)  # by batch, so that a model sees squads of several sizes
+SUFFIX = ".npcrec"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One fight to record; everything about it follows from these fields."""
+
+    index: int
+    map_split: str
+    map_index: int
+    seed: int
+    style: str
+    npcs: int
+    mortal: bool
+
+    @property
+    def stem(self) -> str:
+        """The file name without suffix."""
+        return f"episode_{self.index:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """What to record."""
+
+    episodes: int = 64
+    seconds: float = 30.0
+    seed: int = 0
+    split: str = "train"
+    styles: tuple[str, ...] = STYLES
+    every_ticks: int = 3  # snapshots per engine tick; 3 is the model's step
+
+    def __post_init__(self) -> None:
+        known = (*STYLES, *HELD_OUT_STYLES)
+        for style in self.styles:
+            if style not in known:
+                raise InputError(f"player style {style!r}{nearest(style, known)}")
+            if style in HELD_OUT_STYLES and self.split == "train":
+                raise InputError(f"player style {style!r} is kept out of training: expected --split validation or test")
+        if not self.styles or self.episodes < 1 or self.seconds <= 0 or self.every_ticks < 1:
+            raise InputError("record: expected at least one style, one episode, some seconds and one tick per snapshot")
+
+    def fingerprint(self) -> str:
+        """Names everything an episode's bytes depend on, besides its index."""
+        values = {k: v for k, v in asdict(self).items() if k != "episodes"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def episodes(config: RecordConfig) -> Iterator[Episode]:
+    """Yields the fights; the first ones stay the same when more are asked for."""
+    for i in range(config.episodes):
+        batch = i // BATCH
+        yield Episode(
+            index=i,
+            map_split=config.split,
+            map_index=(config.seed * 7919 + i) % 100_000,
+            seed=(config.seed * 1_000_003 + i) % 2**31,
+            style=config.styles[i % len(config.styles)],
+            npcs=NPC_COUNTS[batch % len(NPC_COUNTS)],
+            mortal=batch % 2 == 0,
+        )
+
+
+def unfinished(config: RecordConfig, out: Path) -> list[list[Episode]]:
+    """Returns the batches that still have an episode to record.
+
+    Raises:
+        InputError: the folder holds recordings of other settings.
+    """
+    batches: dict[int, list[Episode]] = {}
+    for episode in episodes(config):
+        sidecar = out / f"{episode.stem}.json"
+        if sidecar.exists():
+            made_with = json.loads(sidecar.read_text()).get("fingerprint")
+            if made_with != config.fingerprint():
+                raise InputError(f"{sidecar}: recorded with other settings; choose another --out or delete the folder")
+            continue
+        batches.setdefault(episode.index // BATCH, []).append(episode)
+    return list(batches.values())
+
+
+def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> int:
+    """Plays and writes some fights of one batch; returns how many. A sidecar is written last, as the mark of a whole file."""
+    rules = ArenaConfig(npcs=batch[0].npcs, mortal=batch[0].mortal, max_ticks=max(1, round(config.seconds * TICK_HZ)))
+    maps = [make_map(e.map_split, e.map_index) for e in batch]
+    seeds = [e.seed for e in batch]
+    arena = Arena(maps, rules, seeds)
+    players = ScriptedPlayers([e.style for e in batch], seeds)
+    npcs = ScriptedNpcs.mixture(len(batch), rules.npcs, seeds)
+    tracker = Tracker(arena.opaque_edges, rules.squads, rules.npc_sight)
+    recorders = [_open(out / f"{e.stem}{SUFFIX}.part", arena, w) for w, e in enumerate(batch)]
+    unseen, moments = np.zeros(len(batch)), np.zeros(len(batch))
+    lengths = np.zeros(len(batch), np.int64)
+    running: NDArray[np.bool_] = np.ones(len(batch), np.bool_)
+    for tick in range(rules.max_ticks + 1):
+        table = tracker.update(arena_frame(arena), 1 / TICK_HZ)
+        unseen += running * _unseen(table, len(batch))
+        moments += running
+        if tick % config.every_ticks == 0:
+            for w in np.flatnonzero(running):
+                recorders[w].snapshot(arena, int(w), tick)
+                lengths[w] += 1
+        running &= ~arena.over
+        if not running.any():
+            break
+        actions = players.act(arena)
+        actions[:, arena.is_npc] = npcs.act(arena, table)[:, arena.is_npc]
+        arena.step(actions)
+    for w, episode in enumerate(batch):
+        recorders[w].close()
+        path = out / f"{episode.stem}{SUFFIX}"
+        os.replace(path.with_suffix(SUFFIX + ".part"), path)
+        facts = asdict(episode) | {
+            "fingerprint": config.fingerprint(),
+            "squads": rules.squads,
+            "snapshots": int(lengths[w]),
+            "every_ticks": config.every_ticks,
+            "unseen_fraction": round(float(unseen[w] / max(1.0, moments[w])), 4),
+        }
+        (out / f"{episode.stem}.json").write_text(json.dumps(facts, sort_keys=True) + "\n")
+    return len(batch)
+
+
+def record(config: RecordConfig, out: Path, jobs: int = 1) -> dict[str, float]:
+    """Records what is missing in `out` and returns figures of the whole folder.
+
+    Raises:
+        InputError: the folder holds recordings of other settings.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    todo = unfinished(config, out)
+    with progress(sum(map(len, todo)), "record", "fight") as bar:
+        if jobs <= 1:
+            for batch in todo:
+                bar.update(record_batch(batch, config, out))
+        else:
+            with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+                for done in pool.imap_unordered(_record_one, [(batch, config, out) for batch in todo]):
+                    bar.update(done)
+    return summary(config, out)
+
+
+def summary(config: RecordConfig, out: Path) -> dict[str, float]:
+    """Returns counts and the share of time the player was unseen over the folder's sidecars."""
+    facts = [json.loads((out / f"{e.stem}.json").read_text()) for e in episodes(config)]
+    frames = sum(f["snapshots"] for f in facts)
+    return {
+        "episodes": len(facts),
+        "frames": frames,
+        "hours": frames * config.every_ticks / TICK_HZ / 3600,
+        "unseen_fraction": sum(f["unseen_fraction"] * f["snapshots"] for f in facts) / max(1, frames),
+        "bytes": sum((out / f"{e.stem}{SUFFIX}").stat().st_size for e in episodes(config)),
+    }
+
+
+def _record_one(job: tuple[list[Episode], RecordConfig, Path]) -> int:
+    return record_batch(*job)
+
+
+def _unseen(table: BeliefTable, worlds: int) -> NDArray[np.float64]:
+    """The share of each world's squads that do not see the player now (slot 0)."""
+    hidden = ~table.seen[:, 0] & (table.kind[:, 0] > 0)
+    return np.bincount(table.world, weights=hidden, minlength=worlds) / np.bincount(table.world, minlength=worlds)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the command line of `npc-sdk record`."""
+    parser.add_argument("--out", type=Path, required=True, help="folder for recordings; finished ones are kept")
+    parser.add_argument("--episodes", type=int, default=64, help="fights to play (64)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="longest length of a fight in game time (30)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", choices=SPLITS, default="train", help="which maps")
+    parser.add_argument(
+        "--styles",
+        nargs="+",
+        default=list(STYLES),
+        metavar="STYLE",
+        help=f"player styles: {' '.join((*STYLES, *HELD_OUT_STYLES))} (all but {' '.join(HELD_OUT_STYLES)})",
+    )
+    parser.add_argument("--every", type=int, default=3, metavar="TICKS", help="engine ticks per snapshot (3)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    add_json(parser)
+
+
+def main(args: Namespace) -> int:
+    """Runs `npc-sdk record`."""
+    config = RecordConfig(args.episodes, args.seconds, args.seed, args.split, tuple(args.styles), args.every)
+    figures = record(config, args.out, args.jobs)
+    text = (
+        f"{figures['episodes']:.0f} fights, {figures['hours']:.2f} h of play, {figures['bytes'] / 1e6:.1f} MB; "
+        f"the player was unseen {100 * figures['unseen_fraction']:.0f} % of the time"
+    )
+    emit([text], figures, args.json)
+    return 0
