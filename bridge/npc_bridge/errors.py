@@ -4,6 +4,7 @@
 BridgeError
 ├── LocalProtocolError      we did wrong: a bug on this side of the wire
 │   ├── SchemaError         a schema declaration is invalid; names entity and field
+│   ├── MessageTooLarge     a message beyond the peer's limits
 │   └── EndpointError       an address this process may not or cannot listen on
 ├── RemoteProtocolError     the peer did wrong; `code` says what, the text what was expected and what came
 ├── SchemaMismatch          a model and a game do not fit each other; `fields` names where
@@ -50,6 +51,10 @@ class LocalProtocolError(BridgeError):
 
 class SchemaError(LocalProtocolError):
     """A schema declaration is invalid."""
+
+
+class MessageTooLarge(LocalProtocolError):
+    """A message is larger than the peer reads."""
 
 
 class EndpointError(LocalProtocolError):

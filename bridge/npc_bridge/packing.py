@@ -176,3 +176,8 @@ def _check(value: Value, where: str, depth: int, limits: Limits) -> None:
             _check(item, where, depth - 1, limits)
     elif isinstance(value, float) and not math.isfinite(value):
         raise RemoteProtocolError(ErrorCode.VALUE, f"{where}: expected finite numbers, got {value}")
+
+
+def clip_text(text: str, most_bytes: int) -> str:
+    """Cuts a string to at most `most_bytes` of UTF-8, at a character's border."""
+    return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")

@@ -640,7 +640,7 @@ def _bounds(value: Iterable[float]) -> tuple[float, float, float, float]:
 
 
 def _moves(schema: Schema, name: str) -> None:
-    """Bodies of kind `velocity` are moved by two channels that reach their top speed, so nothing certified is clipped."""
+    """Bodies of kind `velocity` are moved by two channels that reach their top speed: nothing certified is clipped."""
     top, index = schema.kinematics.max_speed, schema.channel(name)
     if index is None:
         raise SchemaError(f"schema: kinematics 'velocity' expected a channel '{name}', got none")

@@ -1,0 +1,648 @@
+"""Both ends of a session without I/O: bytes and times go in, events and bytes come out.
+
+What may happen when is in two tables, CLIENT_TABLE and SERVER_TABLE; everything else is a protocol error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TypeAlias
+
+from .border import Border
+from .errors import ErrorCode, LocalProtocolError, MessageTooLarge, Refused, RemoteProtocolError, SchemaMismatch
+from .faults import REMEDIES
+from .frames import FLAG_KEYFRAME, MAJOR, Kind, read_header
+from .limits import LIMITS, Limits
+from .messages import (
+    ERROR_TEXT_BYTES,
+    Action,
+    Bye,
+    EntityBlock,
+    ErrorReport,
+    Executing,
+    Hello,
+    Message,
+    SchemaChange,
+    Snapshot,
+    Welcome,
+    decode,
+    encode,
+)
+from .packing import clip_text
+from .schema import Schema
+
+HELLO_AGAIN_US = 250_000  # an unanswered HELLO is repeated
+REFUSED_AGAIN_US = 1_000_000  # a refused client asks again: the brain may have been restarted with another model
+FORGIVE_AFTER = 100  # good messages in a row that wipe out the bad ones before
+
+
+class Phase(Enum):
+    """Where a session stands, on either side."""
+
+    IDLE = "idle"  # client: not connected; server: no HELLO yet
+    GREETING = "greeting"  # client: HELLO sent
+    LIVE = "live"
+    REFUSED = "refused"  # client: fatal ERROR; asks again after a while
+    CLOSED = "closed"  # server: over, for ever
+
+
+class Cue(Enum):
+    """What moves a session on, besides messages."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    FATAL = "fatal"  # an ERROR with the fatal flag, in either direction
+
+
+CLIENT_TABLE: Mapping[tuple[Phase, Kind | Cue], Phase] = {
+    (Phase.IDLE, Cue.CONNECTED): Phase.GREETING,
+    (Phase.IDLE, Cue.LOST): Phase.IDLE,
+    (Phase.GREETING, Cue.CONNECTED): Phase.GREETING,
+    (Phase.GREETING, Cue.LOST): Phase.IDLE,
+    (Phase.GREETING, Cue.FATAL): Phase.REFUSED,
+    (Phase.GREETING, Kind.WELCOME): Phase.LIVE,
+    (Phase.GREETING, Kind.ERROR): Phase.GREETING,
+    (Phase.LIVE, Cue.CONNECTED): Phase.GREETING,
+    (Phase.LIVE, Cue.LOST): Phase.IDLE,
+    (Phase.LIVE, Cue.FATAL): Phase.REFUSED,
+    (Phase.LIVE, Kind.WELCOME): Phase.LIVE,
+    (Phase.LIVE, Kind.ACTION): Phase.LIVE,
+    (Phase.LIVE, Kind.ERROR): Phase.LIVE,
+    (Phase.REFUSED, Cue.CONNECTED): Phase.GREETING,
+    (Phase.REFUSED, Cue.LOST): Phase.IDLE,
+    (Phase.REFUSED, Cue.FATAL): Phase.REFUSED,
+    (Phase.REFUSED, Kind.ERROR): Phase.REFUSED,
+}
+
+SERVER_TABLE: Mapping[tuple[Phase, Kind | Cue], Phase] = {
+    (Phase.IDLE, Kind.HELLO): Phase.LIVE,
+    (Phase.IDLE, Cue.FATAL): Phase.CLOSED,
+    (Phase.LIVE, Kind.HELLO): Phase.LIVE,
+    (Phase.LIVE, Kind.SCHEMA): Phase.LIVE,
+    (Phase.LIVE, Kind.SNAPSHOT): Phase.LIVE,
+    (Phase.LIVE, Kind.BYE): Phase.CLOSED,
+    (Phase.LIVE, Cue.LOST): Phase.CLOSED,
+    (Phase.LIVE, Cue.FATAL): Phase.CLOSED,
+}
+
+
+# the game's end
+
+
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """The session is open, or its schema was replaced."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A checked action of this session came in."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The server reports an error; if it was fatal the session is already over."""
+
+    report: ErrorReport
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message of another session, or one repeated."""
+
+    kind: Kind
+
+
+ClientEvent: TypeAlias = Welcomed | Acted | Reported | Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a client says of itself in HELLO."""
+
+    client: str
+    game: str
+    majors: tuple[int, ...] = (MAJOR,)
+    capabilities: tuple[str, ...] = ()
+
+
+class ClientSession:
+    """The game's end of a session.
+
+    Args:
+        schema: of the game.
+        greeting: the rest of HELLO.
+        nonce: random number of 32 bits; counted up per attempt.
+    """
+
+    def __init__(self, schema: Schema, greeting: Greeting, nonce: int, limits: Limits = LIMITS) -> None:
+        self.phase = Phase.IDLE
+        self.welcome: Welcome | None = None
+        self._schema = schema
+        self._border = Border(schema)
+        self._greeting = greeting
+        self._nonce = nonce
+        self._limits = limits
+        self._sequence = 0
+        self._hello_us: int | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that frames are built from."""
+        return self._schema
+
+    @property
+    def session(self) -> int:
+        """Number of the open session, 0 if there is none."""
+        return self.welcome.session if self.welcome is not None and self.phase is Phase.LIVE else 0
+
+    def connected(self, now_us: int) -> bytes:
+        """Begins a handshake; returns the HELLO to send."""
+        self._move(Cue.CONNECTED)
+        self._nonce = (self._nonce + 1) & 0xFFFFFFFF
+        self._hello_us = now_us
+        return self._hello()
+
+    def lost(self) -> None:
+        """Notes that the connection is gone."""
+        self._move(Cue.LOST)
+        self._hello_us = None
+
+    def restart(self, schema: Schema | None, now_us: int) -> bytes | None:
+        """Leaves the session and asks for another, say after a level restart; returns HELLO unless unconnected."""
+        if schema is not None:
+            self._schema, self._border = schema, Border(schema)
+        return None if self.phase is Phase.IDLE else self.connected(now_us)
+
+    def due(self, now_us: int) -> bytes | None:
+        """Returns a HELLO if one has to be repeated now."""
+        wait_us = {Phase.GREETING: HELLO_AGAIN_US, Phase.REFUSED: REFUSED_AGAIN_US}.get(self.phase)
+        if wait_us is None or self._hello_us is None or now_us - self._hello_us < wait_us:
+            return None
+        if self.phase is Phase.REFUSED:
+            return self.connected(now_us)
+        self._hello_us = now_us
+        return self._hello()
+
+    def snapshot(
+        self, tick: int, time_us: int, blocks: Mapping[str, EntityBlock], executing: Executing
+    ) -> bytes | None:
+        """Returns a SNAPSHOT to send, None without a session.
+
+        Raises:
+            LocalProtocolError: arrays that do not fit the schema.
+        MessageTooLarge: a message beyond the server's limits.
+        """
+        if self.welcome is None or self.phase is not Phase.LIVE:
+            return None
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        data = encode(
+            Snapshot(
+                session=self.welcome.session,
+                schema_id=self._schema.schema_id,
+                tick=tick,
+                time_us=time_us,
+                sequence=self._sequence,
+                blocks=blocks,
+                executing=executing,
+                flags=FLAG_KEYFRAME,
+            ),
+            self._schema,
+        )
+        most = self.welcome.limits.frame_bytes
+        if len(data) > most:
+            raise MessageTooLarge(f"SNAPSHOT: expected at most {most} bytes, got {len(data)}")
+        return data
+
+    def bye(self) -> bytes | None:
+        """Returns a BYE to send, None without a session."""
+        return encode(Bye(self.session)) if self.session else None
+
+    def receive(self, data: bytes, now_us: int) -> ClientEvent:
+        """Takes one frame in.
+
+        Raises:
+            RemoteProtocolError: the server broke the protocol.
+        """
+        header = read_header(data, self._limits)
+        if header.kind is Kind.ACTION and header.session != self.session:
+            return Ignored(Kind.ACTION)
+        message = decode(data, self._schema, self._limits)
+        if isinstance(message, Welcome):
+            return self._welcomed(message)
+        if isinstance(message, ErrorReport):
+            return self._reported(message, now_us)
+        if isinstance(message, Action):
+            self._move(Kind.ACTION)
+            self._border.check(message)
+            return Acted(message)
+        raise RemoteProtocolError(ErrorCode.VALUE, f"client: expected WELCOME, ACTION or ERROR, got {header.kind.name}")
+
+    def _welcomed(self, welcome: Welcome) -> ClientEvent:
+        if self.phase is not Phase.GREETING and welcome.session != self.session:
+            return Ignored(Kind.WELCOME)
+        if self.phase is Phase.GREETING and welcome.nonce != self._nonce:
+            return Ignored(Kind.WELCOME)
+        if welcome.schema_sha256 != self._schema.sha256:
+            raise RemoteProtocolError(
+                ErrorCode.SCHEMA, f"WELCOME: expected schema {self._schema.sha256}, got {welcome.schema_sha256}"
+            )
+        if welcome.major not in self._greeting.majors:
+            raise RemoteProtocolError(
+                ErrorCode.VERSION, f"WELCOME: expected a major of {self._greeting.majors}, got {welcome.major}"
+            )
+        self._move(Kind.WELCOME)
+        self.welcome = welcome
+        return Welcomed(welcome)
+
+    def _reported(self, report: ErrorReport, now_us: int) -> ClientEvent:
+        if report.session not in (0, self.session):
+            return Ignored(Kind.ERROR)
+        if report.fatal:
+            self._move(Cue.FATAL)
+            # a session that is merely unknown is opened anew at once, anything else after a while
+            self._hello_us = now_us - (REFUSED_AGAIN_US if report.code is ErrorCode.SESSION else 0)
+        else:
+            self._move(Kind.ERROR)
+        return Reported(report)
+
+    def _hello(self) -> bytes:
+        greeting = self._greeting
+        return encode(
+            Hello(
+                majors=greeting.majors,
+                client=greeting.client,
+                game=greeting.game,
+                schema=self._schema,
+                nonce=self._nonce,
+                capabilities=greeting.capabilities,
+            )
+        )
+
+    def _move(self, cause: Kind | Cue) -> None:
+        self.phase = _next(CLIENT_TABLE, self.phase, cause)
+
+
+# the brain's end
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server tells every game in WELCOME."""
+
+    server: str = ""
+    lead_ticks: int = 2
+    fresh_steps: int = 4
+    velocity_tolerance: float = 0.05
+    heartbeat_ms: int = 500
+    barks: tuple[str, ...] = ()
+    model: Mapping[str, str] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+    control: str = ""
+    telemetry: str = ""
+    limits: Limits = LIMITS
+
+
+Admit: TypeAlias = Callable[[Schema], tuple[str, ...]]
+"""Decides about a game by its schema: returns warnings for WELCOME, or raises Refused or SchemaMismatch. Quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameJoined:
+    """A session is open."""
+
+    session: int
+    game: str
+    schema: Schema
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChanged:
+    """A game registered another schema in its session."""
+
+    session: int
+    schema: Schema
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SnapshotArrived:
+    """A checked snapshot; older ones of the same game that nobody took are dropped and counted.
+
+    Args:
+        session: of the game.
+        snapshot: within the schema's ranges, finite, ids unique.
+        received_us: server clock.
+        clamped: numbers that had to be pulled into their range.
+        masked: entities left out because of NaN.
+        note: the first such case.
+    """
+
+    session: int
+    snapshot: Snapshot
+    received_us: int
+    clamped: int = 0
+    masked: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GameLeft:
+    """A session is over."""
+
+    session: int
+    reason: str
+
+
+SessionEvent: TypeAlias = GameJoined | SchemaChanged | SnapshotArrived | GameLeft
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one frame led to: events for the brain and frames for the game."""
+
+    events: tuple[SessionEvent, ...] = ()
+    replies: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class SessionCounters:
+    """What a session has seen."""
+
+    snapshots: int = 0
+    dropped_stale: int = 0  # replaced by a newer one before the brain took them
+    dropped_rate: int = 0  # more often than the limit
+    bad: int = 0
+    clamped: int = 0
+    masked: int = 0
+    actions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A schema and its checks, replaced together."""
+
+    schema: Schema
+    border: Border
+
+
+class ServerSession:
+    """The brain's end of a session with one peer; `receive` belongs to the I/O thread, `action` to the planner's.
+
+    Args:
+        numbers: gives each session it opens a number, never 0.
+        offer: the fixed part of WELCOME.
+        admit: decides about the game.
+    """
+
+    def __init__(self, numbers: Callable[[], int], offer: Offer, admit: Admit) -> None:
+        self.phase = Phase.IDLE
+        self.number = 0
+        self.counters = SessionCounters()
+        self.last_heard_us = 0
+        self._numbers = numbers
+        self._offer = offer
+        self._admit = admit
+        self._layout: _Layout | None = None
+        self._hello: Hello | None = None
+        self._welcome: Welcome | None = None
+        self._last_tick = -1
+        self._bad = 0
+        self._good = 0
+        self._second = 0
+        self._in_second = 0
+        self._sequence = 0
+
+    def receive(self, data: bytes, now_us: int) -> Received:
+        """Takes one frame in; never raises for what a peer sends."""
+        self.last_heard_us = now_us
+        try:
+            received = self._receive(data, now_us)
+        except RemoteProtocolError as error:
+            return self.bad(error.code, str(error), _tick_of(data))
+        self._good += 1
+        if self._good >= FORGIVE_AFTER:
+            self._bad = 0
+        return received
+
+    def bad(self, code: ErrorCode, text: str, tick: int = 0) -> Received:
+        """Counts a bad message and answers it; the tenth closes the session."""
+        self._good = 0
+        self._bad += 1
+        self.counters.bad += 1
+        if self.phase is not Phase.LIVE:
+            return self._refuse(code, text)
+        if self._bad >= self._offer.limits.bad_messages:
+            return self.close(code, f"{text} (message {self._bad} of this kind; the session is closed)")
+        return Received(replies=(encode(_report(self.number, code, False, text, tick)),))
+
+    def close(self, code: ErrorCode, text: str) -> Received:
+        """Ends a live session from this side."""
+        self._move(Cue.FATAL)
+        return Received((GameLeft(self.number, text),), (encode(_report(self.number, code, True, text)),))
+
+    def lost(self, reason: str) -> Received:
+        """Ends a live session whose peer is gone."""
+        self._move(Cue.LOST)
+        return Received((GameLeft(self.number, reason),))
+
+    def action(self, action: Action, now_us: int) -> bytes:
+        """Returns an ACTION to send: session, schema, sequence and time are filled in, ranges clipped.
+
+        Raises:
+            LocalProtocolError: a number that is not finite or an array that does not fit.
+        """
+        layout = self._layout
+        if layout is None:
+            raise LocalProtocolError("ACTION: expected an open session, got none")
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        stamped = replace(
+            action,
+            session=self.number,
+            schema_id=layout.schema.schema_id,
+            sequence=self._sequence,
+            sent_us=now_us,
+        )
+        if stamped.steps.ndim != 3 or stamped.steps.shape[2] != len(layout.schema.channels):
+            raise LocalProtocolError(
+                f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {stamped.steps.shape}"
+            )
+        data = encode(layout.border.fit(stamped), layout.schema)
+        self.counters.actions += 1
+        return data
+
+    def _receive(self, data: bytes, now_us: int) -> Received:
+        header = read_header(data, self._offer.limits)
+        if self.phase is not Phase.LIVE and header.kind is not Kind.HELLO:
+            return self._refuse(ErrorCode.SESSION, f"{header.kind.name}: expected HELLO first", header.session)
+        if header.kind is not Kind.HELLO and header.session != self.number:
+            report = _report(
+                header.session,
+                ErrorCode.SESSION,
+                True,
+                f"{header.kind.name}: expected session {self.number}, got {header.session}",
+            )
+            return Received(replies=(encode(report),))
+        message = decode(data, self._layout.schema if self._layout else None, self._offer.limits)
+        match message:
+            case Hello():
+                return self._greeted(message)
+            case Snapshot():
+                return self._snapshot(message, now_us)
+            case SchemaChange():
+                return self._registered(message)
+            case Bye():
+                self._move(Kind.BYE)
+                return Received((GameLeft(self.number, "the game said goodbye"),))
+        raise RemoteProtocolError(
+            ErrorCode.VALUE, f"server: expected HELLO, SCHEMA, SNAPSHOT or BYE, got {header.kind.name}"
+        )
+
+    def _greeted(self, hello: Hello) -> Received:
+        if self.phase is Phase.LIVE and hello == self._hello and self._welcome is not None:
+            return Received(replies=(encode(self._welcome),))  # said twice because the answer took long
+        if MAJOR not in hello.majors:
+            return self._refuse(
+                ErrorCode.VERSION,
+                f"HELLO: expected major version {MAJOR}, got {', '.join(map(str, hello.majors)) or 'none'}",
+            )
+        warnings = self._register(hello.schema)
+        if isinstance(warnings, Received):
+            return warnings
+        left = (GameLeft(self.number, "the game said HELLO again"),) if self.phase is Phase.LIVE else ()
+        self._move(Kind.HELLO)
+        self.number, self._last_tick, self._bad = self._numbers(), -1, 0
+        self._hello = hello
+        self._welcome = self._make_welcome(hello, warnings)
+        joined = GameJoined(self.number, hello.game, hello.schema, warnings)
+        return Received((*left, joined), (encode(self._welcome),))
+
+    def _registered(self, change: SchemaChange) -> Received:
+        assert self._hello is not None  # LIVE implies a HELLO
+        warnings = self._register(change.schema)
+        if isinstance(warnings, Received):
+            return warnings
+        self._hello = replace(self._hello, schema=change.schema)
+        self._welcome = self._make_welcome(self._hello, warnings)
+        return Received((SchemaChanged(self.number, change.schema, warnings),), (encode(self._welcome),))
+
+    def _register(self, schema: Schema) -> tuple[str, ...] | Received:
+        """Asks the brain; returns its warnings, or what a refusal leads to."""
+        try:
+            warnings = self._admit(schema)
+        except SchemaMismatch as error:
+            return self._refuse(ErrorCode.MODEL, str(error))
+        except Refused as error:
+            return self._refuse(error.code, str(error))
+        self._layout = _Layout(schema, Border(schema))
+        return warnings
+
+    def _refuse(self, code: ErrorCode, text: str, session: int = 0) -> Received:
+        if self.phase is Phase.LIVE:
+            return self.close(code, text)
+        return Received(replies=(encode(_report(session, code, True, text)),))
+
+    def _make_welcome(self, hello: Hello, warnings: tuple[str, ...]) -> Welcome:
+        offer = self._offer
+        return Welcome(
+            session=self.number,
+            major=MAJOR,
+            nonce=hello.nonce,
+            schema_sha256=hello.schema.sha256,
+            limits=offer.limits,
+            heartbeat_ms=offer.heartbeat_ms,
+            lead_ticks=offer.lead_ticks,
+            fresh_steps=offer.fresh_steps,
+            velocity_tolerance=offer.velocity_tolerance,
+            server=offer.server,
+            capabilities=tuple(name for name in hello.capabilities if name in offer.capabilities),
+            barks=offer.barks,
+            model=offer.model,
+            warnings=warnings,
+            control=offer.control,
+            telemetry=offer.telemetry,
+        )
+
+    def _snapshot(self, snapshot: Snapshot, now_us: int) -> Received:
+        assert self._layout is not None  # LIVE implies a schema
+        second = now_us // 1_000_000
+        self._in_second = self._in_second + 1 if second == self._second else 1
+        self._second = second
+        if self._in_second > self._offer.limits.snapshots_per_s:
+            self.counters.dropped_rate += 1
+            return Received()
+        if snapshot.tick <= self._last_tick:
+            self.counters.dropped_stale += 1
+            text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {snapshot.tick}"
+            report = _report(self.number, ErrorCode.STALE, False, text, snapshot.tick)
+            return Received(replies=(encode(report),))
+        admitted = self._layout.border.admit(snapshot)
+        self._last_tick = snapshot.tick
+        self.counters.snapshots += 1
+        self.counters.clamped += admitted.clamped
+        self.counters.masked += admitted.masked
+        arrived = SnapshotArrived(
+            self.number, admitted.snapshot, now_us, admitted.clamped, admitted.masked, admitted.note
+        )
+        return Received((arrived,))
+
+    def _move(self, cause: Kind | Cue) -> None:
+        self.phase = _next(SERVER_TABLE, self.phase, cause)
+
+
+def error_frame(code: ErrorCode, text: str, session: int = 0, fatal: bool = True) -> bytes:
+    """Returns an ERROR to send, with the code's remedy."""
+    return encode(_report(session, code, fatal, text))
+
+
+def _report(session: int, code: ErrorCode, fatal: bool, text: str, tick: int = 0) -> ErrorReport:
+    return ErrorReport(session, code, fatal, clip_text(text, ERROR_TEXT_BYTES), REMEDIES[code], tick)
+
+
+def _tick_of(data: bytes) -> int:
+    """Returns the tick of a message that turned out bad, 0 where it has none."""
+    try:
+        return read_header(data).tick
+    except RemoteProtocolError:
+        return 0
+
+
+def _next(table: Mapping[tuple[Phase, Kind | Cue], Phase], phase: Phase, cause: Kind | Cue) -> Phase:
+    following = table.get((phase, cause))
+    if following is None:
+        raise RemoteProtocolError(ErrorCode.SESSION, f"{cause.name} has no place in phase {phase.value}")
+    return following
+
+
+__all__ = [
+    "CLIENT_TABLE",
+    "SERVER_TABLE",
+    "Acted",
+    "Admit",
+    "ClientEvent",
+    "ClientSession",
+    "Cue",
+    "GameJoined",
+    "GameLeft",
+    "Greeting",
+    "Ignored",
+    "Message",
+    "Offer",
+    "Phase",
+    "Received",
+    "Reported",
+    "SchemaChanged",
+    "ServerSession",
+    "SessionCounters",
+    "SessionEvent",
+    "SnapshotArrived",
+    "Welcomed",
+    "error_frame",
+]
