@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from npc_bridge.ladder import Ladder
-from npc_bridge.messages import Action, Snapshot
+from npc_bridge.messages import Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
-from npc_sdk.constraints import Rule, RuleTables, compile_rules
+from npc_sdk.constraints import Rule, RuleTables, compile_rules, from_table
+from npc_sdk.designer.board import BoardSnapshot
+from npc_sdk.designer.request import Npc
 from npc_sdk.geometry import MapTables, build_map
 from npc_sdk.shield import Outstanding
 
@@ -49,18 +51,17 @@ class Game:
 
     def __init__(self, key: str, schema: Schema, horizon: int, sight: Sight) -> None:
         self.key = key
+        self.faction = key  # weights may be set per game under this name
         self.schema = schema
         self.dt = 1.0 / schema.tick_hz
         self.ticks_per_step = max(1, round(schema.tick_hz * 0.1))
         self.map: MapTables = build_map(schema.polygons, schema.bounds, schema.kinematics.radius)
         self.slots = Slots(schema)
         self.horizon = horizon
-        self.ladder = Ladder.for_schema(schema)  # mirrors the client's last hop, to know what it will execute
+        self.ladder = Ladder(schema)  # mirrors the client's last hop, to know what it will execute
         self.plans = Plans.none(self.slots.size, horizon)
         self.outstanding = Outstanding()
-        self.recent: deque[Action] = deque(maxlen=4)
         self.chunk = 0
-        self.filtered = -(10**9)  # tick of the last latent update
         self._sight = sight
         self._tracker: Tracker | None = None
         self._tick: int | None = None
@@ -101,15 +102,22 @@ class Game:
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
         return pose[:, :2], pose[:, 2:]
 
-    def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
-        """Compiles the rules for the NPCs `ids`, once per set of rules and NPCs."""
+    def rules(self, board: BoardSnapshot, npcs: Sequence[Npc], slots: NDArray[np.intp]) -> RuleTables:
+        """Compiles the board's rules for these NPCs, once per setting."""
         frame = self.frame
         assert frame is not None
-        key = (rules, tuple(int(i) for i in ids))
+        personas = tuple(board.persona_of(npc) for npc in npcs)
+        key = (board.rules, personas, tuple(npc.id for npc in npcs))
         if self._rules is None or self._rules[0] != key:
+            zones = {p.name: p.vertices for p in self.schema.polygons if p.kind == "zone"}
+            holders: dict[str, tuple[int, ...]] = {
+                name: tuple(npc.id for npc, persona in zip(npcs, personas, strict=True) if persona == name)
+                for name in set(personas)
+            }
+            rules = [_resolved(from_table(table, zones), holders) for table in board.rules]
             tables = compile_rules(
                 rules,
-                ids=ids,
+                ids=np.array([npc.id for npc in npcs], np.uint32),
                 squads=frame.squad[0, slots],
                 homes=frame.home[0, slots].astype(np.float64),
                 kinematics=self.schema.kinematics,
@@ -119,3 +127,10 @@ class Game:
             )
             self._rules = (key, tables)
         return self._rules[1]
+
+
+def _resolved(rule: Rule, holders: Mapping[str, tuple[int, ...]]) -> Rule:
+    """Turns a rule for a persona into one for the NPCs that have it now."""
+    if isinstance(rule.who, str) and rule.who.startswith("persona:"):
+        return replace(rule, who=holders.get(rule.who.partition(":")[2], ()))
+    return rule

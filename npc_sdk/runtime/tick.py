@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from npc_bridge.messages import Action, Snapshot
 from npc_bridge.schema import Schema
-from npc_sdk.belief import NPC, Sight, join
-from npc_sdk.designer.board import BoardSnapshot, NpcKey
+from npc_sdk.belief import Sight, join
+from npc_sdk.designer.board import BoardSnapshot
+from npc_sdk.designer.request import Npc
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.shield import Certified, Movers, certify
@@ -113,7 +114,7 @@ class Runtime:
             frame = game.frame
             assert frame is not None
             ids, squads = frame.ids[0, slots], frame.squad[0, slots]
-            keys = [NpcKey(int(i), int(s)) for i, s in zip(ids, squads, strict=True)]
+            npcs = [Npc(int(i), int(s), game.faction) for i, s in zip(ids, squads, strict=True)]
             scenes = len(table.squad)
             ahead = game.plans.ahead(apply_tick, game.ticks_per_step)
             stagger = slots if config.stagger else np.zeros_like(slots)
@@ -128,11 +129,11 @@ class Runtime:
                     "velocity": velocity,
                     "due": ((apply_tick + stagger) % game.ticks_per_step == 0) | ~planned,
                     "planned": planned,
-                    "weights": board.resolve(keys),
+                    "weights": board.rows(npcs),
                     "committed": np.repeat(np.pad(ahead, [(0, width - len(ahead)), (0, 0), (0, 0)])[None], scenes, 0),
                 }
             )
-            rules.append(game.rules(board.rules_for(keys), ids, slots))
+            rules.append(game.rules(board, npcs, slots))
             spans.append((first_row, first_row + len(slots)))
             first_scene += scenes
             first_row += len(slots)
@@ -247,5 +248,3 @@ def ramp(velocity: NDArray[np.float64], wanted: Floats, step: float) -> NDArray[
         out[:, k] = now
     return out
 
-
-__all__ = ["NPC", "Report", "Runtime", "RuntimeConfig", "ramp"]

@@ -9,7 +9,7 @@ from npc_bridge.messages import EntityBlock
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
 
 from npc_sdk.belief import EMPTY, NPC, PLAYER, PROJECTILE, Frame
-from npc_sdk.envs.arena.config import MAX_NPCS, MAX_REACH, TICK_HZ, ArenaConfig
+from npc_sdk.envs.arena.config import MAX_REACH, TICK_HZ, ArenaConfig
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap
 from npc_sdk.envs.arena.world import Arena
 
@@ -78,7 +78,7 @@ def _schema(polygons: tuple[Polygon, ...], config: ArenaConfig) -> Schema:
         bounds=BOUNDS,
         entities=(
             EntityType("player", "player", config.players, (*_body(), _SHOTS, _ALIVE)),
-            EntityType("npc", "npc", MAX_NPCS, _NPC),
+            EntityType("npc", "npc", config.npcs, _NPC),
             EntityType("grenade", "projectile", config.max_grenades, _GRENADE),
             EntityType("mode", "mode", 1, _MODE),
         ),

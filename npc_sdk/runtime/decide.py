@@ -1,0 +1,253 @@
+"""The planner as a decider: filters the forecast's memory, states the planner's problem, and reads its plan back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from npc_sdk import tensors
+from npc_sdk.constraints import RuleTables, shape_clearance
+from npc_sdk.designer.explain import Choice
+from npc_sdk.geometry import MapTables, grid_points
+from npc_sdk.objectives.situation import Lookup
+from npc_sdk.planner.fields import FieldBook, Goals
+from npc_sdk.planner.motion import Body
+from npc_sdk.planner.plan import Plan, plan, shift
+from npc_sdk.planner.problem import Bounds, PlannerConfig, Problem
+from npc_sdk.runtime.hands import hands
+from npc_sdk.runtime.view import Evidence, Orders, View
+from npc_sdk.tensors import Grids, Scene
+from npc_sdk.world.forecast import PLAYER_SLOT, Forecast, Memory
+from npc_sdk.world.forecast import join as join_memory
+
+CELL = 0.25  # m, of the grids of where an NPC may be
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the planner remembers about one game."""
+
+    memory: Memory | None = None
+    filtered: int = -(10**9)  # tick of the last filter step
+    elites: dict[int, tuple[int, torch.Tensor]] = field(default_factory=dict)  # NPC id -> apply tick, k h 2
+
+
+class PlannerDecider:
+    """Plans with a forecast. Owns its memory; one thread at a time.
+
+    Args:
+        explain: keep what each NPC weighed, for explain and drawing; experiments do without.
+    """
+
+    def __init__(
+        self, forecast: Forecast, config: PlannerConfig, device: torch.device, *, explain: bool = False
+    ) -> None:
+        self.forecast = forecast
+        self.config = config
+        self.device = device
+        self._explain = explain
+        self._kept: dict[str, _Kept] = {}
+        self._maps: tuple[tuple[MapTables, ...], Grids, FieldBook] | None = None
+        self._free: dict[int, tuple[RuleTables, NDArray[np.float32], NDArray[np.int64]]] = {}
+
+    def forget(self, key: str) -> None:
+        """Drops what it remembers about a game."""
+        self._kept.pop(key, None)
+
+    @torch.inference_mode()
+    def decide(self, view: View) -> Orders:
+        """Answers for the NPCs that are due."""
+        walls, book = self._tables(view)
+        scene = tensors.scene(view.table, walls, np.arange(len(view.games)), self.device)
+        memory = self._filter(view, scene)
+        rows = np.flatnonzero(view.due)
+        if len(rows) == 0:
+            return self._orders(view, memory, rows, None)
+        problem = self._problem(view, rows, memory, book)
+        result = plan(self.forecast, memory, scene, problem, self.config, late=view.late)
+        for row, elites in zip(rows, result.elites, strict=True):
+            game = view.game[row]
+            self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
+        return self._orders(view, memory, rows, result)
+
+    def _tables(self, view: View) -> tuple[Grids, FieldBook]:
+        maps = tuple(game.map for game in view.games)
+        if self._maps is None or len(maps) != len(self._maps[0]) or any(a is not b for a, b in zip(maps, self._maps[0], strict=True)):
+            walls = tensors.grids([m.sdf for m in maps], self.device)
+            self._maps = (maps, walls, FieldBook(maps, self.device))
+        return self._maps[1], self._maps[2]
+
+    def _filter(self, view: View, scene: Scene) -> Memory:
+        """Takes the scene in for every game whose last filter step is a model step ago."""
+        width = scene.kind.shape[1]
+        counts = [int((view.table.world == g).sum()) for g in range(len(view.games))]
+        memories, due = [], []
+        for game, count, tick in zip(view.games, counts, view.apply_tick, strict=True):
+            kept = self._kept.setdefault(game.key, _Kept())
+            if kept.memory is None or kept.memory.z.shape[:2] != (count, width):
+                kept.memory = self.forecast.start(count, width)
+            memories.append(kept.memory)
+            step_due = tick - kept.filtered >= game.ticks_per_step
+            due.append(step_due)
+            if step_due:
+                late = tick - kept.filtered >= 2 * game.ticks_per_step
+                kept.filtered = int(tick) if late else kept.filtered + game.ticks_per_step
+        before = join_memory(memories)
+        if not any(due):
+            return before
+        after = self.forecast.filter(before, scene)
+        if not all(due):
+            takes = torch.from_numpy(np.repeat(due, counts)).to(self.device)
+            after = _where(takes, after, before)
+        first = 0
+        for game, count in zip(view.games, counts, strict=True):
+            self._kept[game.key].memory = after.rows(torch.arange(first, first + count, device=self.device))
+            first += count
+        return after
+
+    def _problem(self, view: View, rows: NDArray[np.intp], memory: Memory, book: FieldBook) -> Problem:
+        """States who decides, what they weigh and what binds them."""
+
+        def on(array: NDArray[np.generic]) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+        table, scene_of, slot, game = view.table, view.scene[rows], view.slot[rows], view.game[rows]
+        believed = memory.pose[:, PLAYER_SLOT].cpu().numpy()[scene_of]
+        facing = memory.heading[:, PLAYER_SLOT].cpu().numpy()[scene_of]
+        own_squad = table.own[scene_of] & table.leader[scene_of]
+        leader = np.where(own_squad.any(1), own_squad.argmax(1), slot)
+        goals = Goals(
+            map=game,
+            player=believed[:, :2],
+            facing=np.arctan2(facing[:, 1], facing[:, 0]),
+            own=view.position[rows],
+            leader=table.pose[scene_of, leader, :2],
+            home=table.home[scene_of, slot],
+            lost=table.cleared[scene_of, PLAYER_SLOT],
+            age=table.age[scene_of, PLAYER_SLOT],
+            ids=view.ids[rows].astype(np.int64),
+        )
+        return Problem(
+            scene_index=on(scene_of),
+            slot=on(slot),
+            ids=on(view.ids[rows].astype(np.int64)),
+            tick=on(view.apply_tick[game]),
+            weights=on(view.weights[rows].astype(np.float32)),
+            home=on(table.home[scene_of, slot]),
+            bounds=self._bounds(view, rows),
+            fields=book.fields(goals),
+            committed=on(view.committed),
+            planned=on(view.planned[rows]),
+            elites=self._elites(view, rows),
+            terms=view.board.terms,
+        )
+
+    def _bounds(self, view: View, rows: NDArray[np.intp]) -> Bounds:
+        """Gathers what binds the deciding NPCs, and the grids of where each may be."""
+        parts: dict[str, list[NDArray[np.generic]]] = {n: [] for n in ("speed", "acceleration", "leash", "spacing", "plane")}
+        grids, origins, count = [], [], 0
+        for index, (game, tables) in enumerate(zip(view.games, view.rules, strict=True)):
+            mine = np.flatnonzero(view.game == index)
+            local = np.flatnonzero(np.isin(mine, rows))
+            planes, plane_of = self._free_grids(game.map, tables)
+            grids.append(planes)
+            origins += [game.map.sdf.origin] * len(planes)
+            parts["speed"].append(tables.speed[local])
+            parts["acceleration"].append(tables.acceleration[local])
+            parts["leash"].append(np.minimum(tables.leash, 1e6)[local])
+            parts["spacing"].append(tables.spacing.max(1, initial=0.0)[local])
+            parts["plane"].append(plane_of[local] + count)
+            count += len(planes)
+        whole = {n: torch.from_numpy(np.concatenate(p)).to(self.device) for n, p in parts.items()}
+        free = Grids(
+            torch.from_numpy(np.concatenate(grids)).to(self.device),
+            torch.tensor(np.array(origins), dtype=torch.float32, device=self.device),
+            CELL,
+        )
+        return Bounds(
+            body=Body(whole["speed"].float(), whole["acceleration"].float()),
+            free=Lookup(free, whole["plane"]),
+            leash=whole["leash"].float(),
+            spacing=whole["spacing"].float(),
+        )
+
+    def _free_grids(self, map_: MapTables, tables: RuleTables) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Samples how far a body's centre is from where it must not be: one plane per distinct set of shapes."""
+        found = self._free.get(id(tables))
+        if found is not None and found[0] is tables:
+            return found[1], found[2]
+        masks, plane_of = np.unique(tables.shape_mask, axis=0, return_inverse=True)
+        points = grid_points(map_.bounds, CELL)
+        clear = shape_clearance(tables, points.reshape(-1, 2))  # k p
+        radius = float(tables.radius.max(initial=0.0))
+        planes = [np.where(mask, clear, np.inf).min(1, initial=1e3).reshape(points.shape[:2]) - radius for mask in masks]
+        stack = np.stack(planes).astype(np.float32) if planes else np.zeros((0, *points.shape[:2]), np.float32)
+        if len(self._free) > 256:
+            self._free.clear()
+        self._free[id(tables)] = (tables, stack, plane_of.reshape(-1))
+        return stack, plane_of.reshape(-1)
+
+    def _elites(self, view: View, rows: NDArray[np.intp]) -> torch.Tensor:
+        """Takes last decision's best candidates, shifted to now; NPCs without any try standing still."""
+        out = torch.zeros(len(rows), self.config.kept, self.config.horizon, 2, device=self.device)
+        steps = torch.zeros(len(rows), self.config.kept, dtype=torch.int64, device=self.device)
+        for i, row in enumerate(rows):
+            game = view.games[view.game[row]]
+            found = self._kept[game.key].elites.get(int(view.ids[row]))
+            if found is not None:
+                out[i, : len(found[1])] = found[1]
+                steps[i] = int(view.apply_tick[view.game[row]] - found[0]) // game.ticks_per_step
+        return shift(out, steps)
+
+    def _orders(self, view: View, memory: Memory, rows: NDArray[np.intp], result: Plan | None) -> Orders:
+        believed = memory.pose[:, PLAYER_SLOT].cpu().numpy()[view.scene]
+        moves = np.zeros((0, self.config.horizon, 2), np.float32) if result is None else result.moves.cpu().numpy()
+        evidence: tuple[Evidence | None, ...] = (None,) * len(rows)
+        if result is not None and self._explain:
+            evidence = _evidence(view, rows, result)
+        return Orders(rows.astype(np.int64), moves, hands(view, believed), evidence)
+
+
+def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:
+    def pick(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.where(takes.reshape(-1, *[1] * (a.dim() - 1)), a, b)
+
+    return Memory(
+        z=pick(after.z, before.z),
+        pose=pick(after.pose, before.pose),
+        heading=pick(after.heading, before.heading),
+        variance=pick(after.variance, before.variance),
+        known=pick(after.known, before.known),
+    )
+
+
+def _evidence(view: View, rows: NDArray[np.intp], result: Plan) -> tuple[Evidence, ...]:
+    """Copies what each NPC weighed into plain arrays."""
+    features = result.verified.features.double().cpu().numpy()
+    objective, feasible = result.objective.cpu().numpy(), result.feasible.cpu().numpy()
+    weights, chosen = result.weights.double().cpu().numpy(), result.chosen.cpu().numpy()
+    paths = result.verified.own[..., :2].cpu().numpy()
+    players = result.verified.player[..., :2].cpu().numpy()
+    return tuple(
+        Evidence(
+            choice=Choice(
+                npc=int(view.ids[row]),
+                terms=result.names,
+                weights=weights[i],
+                features=features[i],
+                objective=objective[i],
+                feasible=feasible[i],
+                families=tuple(families),
+                chosen=int(chosen[i]),
+            ),
+            paths=paths[i],
+            ghost=players[i, chosen[i]],
+        )
+        for i, (row, families) in enumerate(zip(rows, result.families, strict=True))
+    )
+
+
+
