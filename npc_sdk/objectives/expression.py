@@ -1,7 +1,7 @@
 """A small arithmetic language: parsed by an allow-list into a tree, never executed as Python.
 
-Grammar: numbers, names such as `player.distance`, `+ - * / **`, unary minus, one comparison at a time (1 where true, 0 where not),
-and the functions in FUNCTIONS. A power needs a constant exponent.
+Grammar: numbers, names such as `player.distance`, `+ - * / **`, unary minus, one comparison at a time (1 where true,
+0 where not), and the functions in FUNCTIONS. A power needs a constant exponent.
 """
 
 from __future__ import annotations

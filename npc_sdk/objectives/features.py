@@ -24,9 +24,9 @@ def features(situation: Situation, terms: TermSet) -> Float[Tensor, "n s M"]:
     columns = []
     for t in terms.terms:
         residual = evaluate(t.expression, quantities, situation.own)
-        cost = finite(NORM[t.norm](residual / t.unit))
+        cost = NORM[t.norm](residual / t.unit)
         columns.append(cost.expand(n, s, h).mean(-1))
-    return torch.stack(columns, -1) if columns else situation.own.new_zeros(n, s, 0)
+    return finite(torch.stack(columns, -1)) if columns else situation.own.new_zeros(n, s, 0)
 
 
 def evaluate(expression: Expression, lookup: Callable[[str], Tensor], like: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def quadratic(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
 
 def smooth(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
     """Quadratic near 0, linear far out (pseudo-Huber), scaled to 1 at 1."""
-    return ((x.square() + 1.0).sqrt() - 1.0) / (2.0**0.5 - 1.0)
+    return ((x.square() + 1.0).sqrt() - 1.0) * (2.0**0.5 + 1.0)
 
 
 def bounded(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:

@@ -97,9 +97,9 @@ def _bearing_gap(q: Quantities) -> Values:
         return torch.full_like(s.spread, math.pi)
     mine = -_to_player(q)[:, :, None]  # n s 1 h 2
     theirs = s.allies[:, None, :, :, :2] - s.player[:, :, None, :, :2]  # n s a h 2
-    across = mine[..., 0] * theirs[..., 1] - mine[..., 1] * theirs[..., 0]
-    angle = torch.atan2(across.abs(), (mine * theirs).sum(-1))
-    return angle.masked_fill(~s.allied[:, None, :, None], math.pi).amin(2)
+    along = torch.nn.functional.normalize(mine, dim=-1) * torch.nn.functional.normalize(theirs, dim=-1)
+    cosine = along.sum(-1).masked_fill(~s.allied[:, None, :, None], -1.0).amax(2)
+    return torch.acos(cosine.clamp(-1.0, 1.0))
 
 
 def _squad_distance(q: Quantities) -> Values:

@@ -13,9 +13,7 @@ SHORTEST = 0.3  # m, so that a line along a wall still gets somewhere
 EDGE = 0.12  # m of clearance over which sight fades from 0 to 1
 
 
-def line_of_sight(
-    walls: Lookup, a: Float[Tensor, "n s h 2"], b: Float[Tensor, "n s h 2"]
-) -> Float[Tensor, "n s h"]:
+def line_of_sight(walls: Lookup, a: Float[Tensor, "n s h 2"], b: Float[Tensor, "n s h 2"]) -> Float[Tensor, "n s h"]:
     """Says how clear the segment from `a` to `b` is, 0..1, on each row's distance grid (sphere tracing, Hart 1996)."""
     grids = walls.grids
     rows, columns = grids.values.shape[1:]
@@ -37,4 +35,3 @@ def line_of_sight(
         clear = torch.minimum(clear, free)
         travelled = torch.minimum(travelled + (free / grids.cell).clamp_min_(shortest), length)
     return (clear / EDGE).clamp_(0.0, 1.0)
-

@@ -15,7 +15,7 @@ class Lookup:
     """Grids plus the one that each row of a batch reads; row index is a plane of `grids.values`."""
 
     grids: Grids
-    index: Int[Tensor, "n"]
+    index: Int[Tensor, " n"]
 
     def at(self, xy: Float[Tensor, "n s h 2"]) -> Float[Tensor, "n s h"]:
         """Interpolates each row's grid."""
@@ -50,21 +50,21 @@ class Situation:
     spread: Float[Tensor, "n s h"]  # m
     events: Float[Tensor, "n s h q"]  # hit_taken, hit_dealt, player_fires
     target: Float[Tensor, "n 2"]  # where `player_path` leads: the player as believed now
-    unseen: Bool[Tensor, "n"]
-    age: Float[Tensor, "n"]  # s
-    cleared: Bool[Tensor, "n"]
-    health: Float[Tensor, "n"]  # share of full
-    ammo: Float[Tensor, "n"]  # share of full
+    unseen: Bool[Tensor, " n"]
+    age: Float[Tensor, " n"]  # s
+    cleared: Bool[Tensor, " n"]
+    health: Float[Tensor, " n"]  # share of full
+    ammo: Float[Tensor, " n"]  # share of full
     home: Float[Tensor, "n 2"]
     allies: Float[Tensor, "n a h 4"]  # squad mates under their committed plans
     allied: Bool[Tensor, "n a"]
     leader: Float[Tensor, "n h 4"]  # of the squad; own start where there is none
-    led: Bool[Tensor, "n"]  # has a leader other than itself
+    led: Bool[Tensor, " n"]  # has a leader other than itself
     grenades: Float[Tensor, "n g h 4"]
     armed: Bool[Tensor, "n g"]
     fuse: Float[Tensor, "n g"]  # s
     previous: Float[Tensor, "n h 2"]  # positions under the previous plan
-    planned: Bool[Tensor, "n"]  # has a previous plan
+    planned: Bool[Tensor, " n"]  # has a previous plan
     walls: Lookup  # signed distance to the nearest wall, m
     sight: Lookup  # the same for opaque walls only
     player_path: Lookup  # walking distance to `target`, m

@@ -33,7 +33,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("player.speed", "m/s", "believed speed of the player"),
         Quantity("player.spread", "m", "one sigma of the believed position"),
         Quantity("player.distance", "m", "straight line to the believed player"),
-        Quantity("player.bearing_angle", "rad", "angle between where the player faces and this NPC, 0 in front, pi behind"),
+        Quantity(
+            "player.bearing_angle", "rad", "angle between where the player faces and this NPC, 0 in front, pi behind"
+        ),
         Quantity("player.path", "m", "walking distance to the believed player"),
         Quantity("player.los", "1", "1 when nothing opaque is between this NPC and the believed player, soft at edges"),
         Quantity("player.sees_me", "1", "1 when the player's view cone and reach hold this NPC in line of sight"),

@@ -1,7 +1,7 @@
 """Weights by scope: global, then faction, squad, persona and NPC, where the later overrides the earlier.
 
-A book is edited by the designer's side; each edit makes a new immutable `Weights` with the next revision. The planner takes one `Weights`
-per tick, so one plan never mixes two settings.
+A book is edited by the designer's side; each edit makes a new immutable `Weights` with the next revision. The planner
+takes one `Weights` per tick, so one plan never mixes two settings.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""Walking distances to the places NPCs may want to go, as grids on the device; recent ones are kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from npc_sdk.geometry import CELL, UNREACHABLE, MapTables, grid_index, grid_points, line_of_sight
+from npc_sdk.objectives.situation import Lookup
+from npc_sdk.tensors import Grids
+
+KEPT = 512  # grids per map, 10 kB each: a player wandering for minutes
+FLANK_ANGLE = 1.9  # rad off the player's facing: out of a 120 degree cone, with room
+FLANK_RANGE = (4.0, 8.0)  # m
+SEARCH_SECONDS = 3.0  # an NPC that finds nothing looks elsewhere after this
+SEARCH_SPEED = 2.5  # m/s by which the searched disc grows
+SEARCH_MOST = 10.0  # m
+GOALS = ("player", "search", "flank_left", "flank_right", "cover", "regroup", "home")
+_GOLDEN = 0.6180339887  # turns between neighbours' search directions, so that a squad fans out
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """Where each deciding NPC's wishes are, on the map `map` of each. All in m."""
+
+    map: NDArray[np.int64]  # n
+    player: Float[np.ndarray, "n 2"]  # as believed
+    facing: Float[np.ndarray, " n"]  # rad, the player's, as believed
+    own: Float[np.ndarray, "n 2"]
+    leader: Float[np.ndarray, "n 2"]
+    home: Float[np.ndarray, "n 2"]
+    lost: Bool[np.ndarray, " n"]  # unseen, and the place of the last sighting is empty
+    age: Float[np.ndarray, " n"]  # s since the last sighting
+    ids: NDArray[np.int64]  # n
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Walking distance in m from everywhere to each goal of each NPC: plane `index[n, goal]` of `grids`."""
+
+    grids: Grids
+    index: Int[Tensor, "n goals"]
+
+    def to(self, goal: str) -> Lookup:
+        """The way to one of GOALS."""
+        return Lookup(self.grids, self.index[:, GOALS.index(goal)])
+
+
+class MapWays:
+    """Exact shortest ways on one map, from its road table: a way bends only at corners."""
+
+    def __init__(self, tables: MapTables) -> None:
+        self.tables = tables
+        roads = tables.roads
+        self._points = grid_points(tables.bounds, CELL).reshape(-1, 2).astype(np.float32)
+        gap = np.linalg.norm(self._points[:, None] - roads.nodes[None].astype(np.float32), axis=-1)
+        self._links = np.where(roads.sees, gap, np.float32(UNREACHABLE)).astype(np.float32)  # g corners
+        self._walls = roads.walls.astype(np.float32)
+        self._opaque = tables.opaque_edges.astype(np.float32)
+        self._beside = np.linalg.norm(self._points - self._points[roads.snap], axis=-1).astype(np.float32)
+        self._kept: OrderedDict[tuple[str, int], Floats] = OrderedDict()
+        self._shelters: tuple[Floats, NDArray[np.int64]] | None = None
+
+    def way(self, spot: int) -> Floats:
+        """Metres of way from every grid node to the walkable node `spot`: r c."""
+        return self._keep("way", spot, self._way)
+
+    def cover(self, spot: int) -> Floats:
+        """Metres of way from every grid node to the nearest place that `spot` cannot see: r c."""
+        return self._keep("cover", spot, self._cover)
+
+    def spot(self, xy: Float[np.ndarray, "k 2"]) -> NDArray[np.int64]:
+        """The walkable nodes nearest to some places."""
+        return self.tables.roads.snap[grid_index(self.tables.bounds, self.tables.walkable.shape, xy)].astype(np.int64)
+
+    def _keep(self, kind: str, spot: int, make: Callable[[int], Floats]) -> Floats:
+        found = self._kept.get((kind, spot))
+        if found is None:
+            found = make(spot).reshape(self.tables.walkable.shape).astype(np.float32)
+            self._kept[kind, spot] = found
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end((kind, spot))
+        return found
+
+    def _way(self, spot: int) -> Floats:
+        roads, goal = self.tables.roads, self._points[spot]
+        straight = np.linalg.norm(self._points - goal, axis=-1)
+        length = straight
+        if len(roads.nodes):
+            onward = (roads.between + self._links[spot]).min(-1)  # corners
+            around = (self._links + onward).min(-1)
+            length = np.where(line_of_sight(self._points, goal, self._walls), straight, around)
+        out: Floats = np.minimum(length[roads.snap] + self._beside, UNREACHABLE).astype(np.float32)
+        return out
+
+    def _cover(self, spot: int) -> Floats:
+        eye = self._points[spot]
+        hidden = ~line_of_sight(self._points, eye, self._opaque) & self.tables.walkable.reshape(-1)
+        if self._shelters is None:
+            places = self.spot(self.tables.cover)
+            lengths = [self._way(int(p)) for p in places]
+            self._shelters = np.array(lengths, np.float32).reshape(-1, len(self._points)), places
+        ways, places = self._shelters
+        nearest: Floats = ways[hidden[places]].min(0, initial=UNREACHABLE).astype(np.float32)
+        nearest[hidden] = 0.0
+        return _relax(nearest.reshape(self.tables.walkable.shape), self.tables.walkable, sweeps=6)
+
+
+def _relax(field: Floats, walkable: Bool[np.ndarray, "r c"], sweeps: int) -> Floats:
+    """Lets each node reach what its neighbours reach: mends the seam round nodes just set to 0."""
+    rows, columns = field.shape
+    out = field.copy()
+    for _ in range(sweeps):
+        padded = np.pad(np.where(walkable, out, np.float32(UNREACHABLE)), 1, constant_values=UNREACHABLE)
+        for dr, dc in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+            step = np.float32(CELL * np.hypot(dr, dc))
+            np.minimum(out, padded[1 + dr : rows + 1 + dr, 1 + dc : columns + 1 + dc] + step, out=out)
+    return out
+
+
+class FieldBook:
+    """The ways of all maps in play. Not thread-safe: one planner owns it."""
+
+    def __init__(self, maps: Sequence[MapTables], device: torch.device) -> None:
+        shapes = {m.walkable.shape for m in maps}
+        if len(shapes) > 1:
+            raise ValueError(f"expected maps of one size, got {sorted(shapes)}")
+        self._ways = [MapWays(m) for m in maps]
+        self._device = device
+
+    def fields(self, goals: Goals) -> Fields:
+        """Looks up or computes the ways to every goal of every NPC; equal ones share a plane."""
+        places = {
+            "player": goals.player,
+            "search": np.where(goals.lost[:, None], search_places(goals), goals.player),
+            "flank_left": flank_places(goals, 1.0),
+            "flank_right": flank_places(goals, -1.0),
+            "cover": goals.player,
+            "regroup": goals.leader,
+            "home": goals.home,
+        }
+        planes: dict[tuple[int, str, int], int] = {}
+        grids: list[Floats] = []
+        index = np.zeros((len(goals.map), len(GOALS)), np.int64)
+        for m in np.unique(goals.map):
+            rows = np.flatnonzero(goals.map == m)
+            ways = self._ways[m]
+            for column, goal in enumerate(GOALS):
+                kind = "cover" if goal == "cover" else "way"
+                for row, spot in zip(rows, ways.spot(places[goal][rows]).tolist(), strict=True):
+                    key = (int(m), kind, spot)
+                    if key not in planes:
+                        planes[key] = len(grids)
+                        grids.append(ways.cover(spot) if kind == "cover" else ways.way(spot))
+                    index[row, column] = planes[key]
+        origins = np.array([self._ways[m].tables.bounds[:2] for m, _, _ in planes], np.float32).reshape(-1, 2)
+        values = np.stack(grids) if grids else np.zeros((0, 2, 2), np.float32)
+        return Fields(
+            Grids(torch.from_numpy(values).to(self._device), torch.from_numpy(origins).to(self._device), CELL),
+            torch.from_numpy(index).to(self._device),
+        )
+
+
+def flank_places(goals: Goals, side: float) -> Float[np.ndarray, "n 2"]:
+    """Places beside the believed player, its left for side 1: as far off as the NPC is now, within FLANK_RANGE."""
+    reach = np.clip(np.linalg.norm(goals.own - goals.player, axis=-1), *FLANK_RANGE)
+    return _around(goals.player, goals.facing + side * FLANK_ANGLE, reach)
+
+
+def search_places(goals: Goals) -> Float[np.ndarray, "n 2"]:
+    """Places around the last sighting, ever wider; others every SEARCH_SECONDS; squad mates fan out."""
+    epoch = np.floor(goals.age / SEARCH_SECONDS)
+    turn = np.modf(_GOLDEN * (goals.ids + 7.0 * epoch))[0]
+    reach = np.minimum(SEARCH_SPEED * np.maximum(epoch, 0.5) * SEARCH_SECONDS, SEARCH_MOST)
+    near = 0.5 + 0.5 * np.modf(turn * 7.0)[0]
+    return _around(goals.player, 2 * np.pi * turn, reach * near)
+
+
+def _around(
+    centre: Float[np.ndarray, "n 2"], angle: Float[np.ndarray, " n"], reach: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 2"]:
+    out: NDArray[np.floating] = centre + reach[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+    return out

@@ -1,0 +1,341 @@
+"""Plans for all NPCs of a tick: propose, imagine, score, blend, verify, choose. Feasible first, then cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from types import ModuleType
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from npc_sdk.planner import cem, mppi
+from npc_sdk.planner.motion import Ground, shape
+from npc_sdk.planner.problem import PlannerConfig, Problem, Projection, Rollout
+from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, sampled, structured
+from npc_sdk.planner.score import breaches, objective, ranking, score
+from npc_sdk.tensors import Scene
+from npc_sdk.world.forecast import Decision, Forecast, Memory
+
+_BLEND: dict[str, ModuleType] = {"mppi": mppi, "cem": cem}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Scored plans, `s` per NPC. Features are kept, not costs: other weights need no new rollout."""
+
+    moves: Float[Tensor, "n s h 2"]  # m/s per step
+    family: Int[Tensor, "n s"]  # index into FAMILIES
+    features: Float[Tensor, "n s M"]
+    breaches: Float[Tensor, "n s rules"]  # m, as score.RULES
+    own: Float[Tensor, "n s h 4"]  # m, m/s: where the NPC would go
+    player: Float[Tensor, "n s h 6"]  # how the player is forecast to answer
+    spread: Float[Tensor, "n s h"]  # m, one sigma of the player's place
+
+    def pick(self, index: Int[Tensor, "n v"]) -> Candidates:
+        """Takes some of each NPC's candidates."""
+        row = torch.arange(index.shape[0], device=index.device)[:, None]
+        return Candidates(**{f.name: getattr(self, f.name)[row, index] for f in fields(Candidates)})
+
+    def beside(self, other: Candidates) -> Candidates:
+        """Puts the candidates of `other` after these."""
+        return Candidates(
+            **{f.name: torch.cat([getattr(self, f.name), getattr(other, f.name)], 1) for f in fields(Candidates)}
+        )
+
+    @property
+    def depth(self) -> Float[Tensor, "n s"]:
+        """Metres of the worst breach of any rule, 0 where all are kept."""
+        return self.breaches.amax(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was chosen for each NPC, and all that it was chosen from."""
+
+    moves: Float[Tensor, "n h 2"]  # m/s per step, of the chosen candidate
+    chosen: Int[Tensor, " n"]  # index into the verified candidates
+    runner_up: Int[Tensor, " n"]  # best of another family than the chosen, else the second best
+    verified: Candidates  # n v
+    objective: Float[Tensor, "n v"]  # J, float64
+    feasible: Bool[Tensor, "n v"]
+    weights: Float[Tensor, "n M"]
+    names: tuple[str, ...]  # of the terms
+    elites: Float[Tensor, "n k h 2"]  # to be tried again at the next decision
+    complete: bool  # False when the deadline cut the search short
+    tolerance: float
+
+    @property
+    def families(self) -> list[list[str]]:
+        """Names of the verified candidates' families."""
+        return [[FAMILIES[f] for f in row] for row in self.verified.family.tolist()]
+
+    def parts(self) -> Float[Tensor, "n v M"]:
+        """Weight x feature of each term; their sum over M is J."""
+        return self.verified.features.double() * self.weights.double()[:, None]
+
+
+Late = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+@torch.inference_mode()
+def plan(
+    forecast: Forecast,
+    memory: Memory,
+    scene: Scene,
+    problem: Problem,
+    config: PlannerConfig,
+    *,
+    late: Late = _never,
+    projection: Projection | None = None,
+) -> Plan:
+    """Decides for every NPC in `problem`.
+
+    Args:
+        forecast: says what the player and the others will do.
+        memory: has already taken `scene` in.
+        late: True once the time is used up; asked between steps, and the best plan so far is returned.
+        projection: what the shield would make of the verified candidates.
+    """
+    n = problem.slot.shape[0]
+    most = max(1, config.rows // config.candidates)
+    if n > most:
+        parts = [
+            _plan(forecast, memory, scene, _rows(problem, i, i + most), config, late, projection)
+            for i in range(0, n, most)
+        ]
+        return _joined(parts)
+    return _plan(forecast, memory, scene, problem, config, late, projection)
+
+
+def _plan(
+    forecast: Forecast,
+    memory: Memory,
+    scene: Scene,
+    problem: Problem,
+    config: PlannerConfig,
+    late: Late,
+    projection: Projection | None,
+) -> Plan:
+    blend = _BLEND[config.method].blend
+    start = scene.pose[problem.scene_index, problem.slot]
+    ground = Ground(problem.bounds.free)
+    body, h = problem.bounds.body, config.horizon
+
+    def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, " s"], mode: Rollout) -> Candidates:
+        return _scored(forecast, memory, scene, problem, config, moves, family, mode)
+
+    # Propose: one plan per family, last time's elites, noise around both.
+    families = structured(problem, scene, start, h)
+    tags = torch.arange(STRUCTURED, device=start.device)
+    complete = not late()
+    if complete:
+        count = max(0, config.candidates - STRUCTURED - problem.elites.shape[1])
+        samples = sampled(problem, families, count, config)
+        families = torch.cat([families, problem.elites[:, :, :h], samples], 1)
+        tags = _tags(tags, elite=problem.elites.shape[1], sample=count)
+    moves = shape(ground, body, problem.dt, start, families)
+    # Imagine and score.
+    pool = rolled(moves, tags, config.rank)
+    # Improve: blend the good ones, try around the blend.
+    mean = None
+    for i in range(config.iterations):
+        if not complete or late():
+            complete = False
+            break
+        J = objective(pool.features, problem.weights)
+        mean = blend(pool.moves, J, pool.depth < config.tolerance, config)[:, None]
+        if i + 1 < config.iterations:
+            noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
+            near = mean + noise * (config.noise * body.speed)[:, None, None, None]
+            near = shape(ground, body, problem.dt, start, torch.cat([mean, near], 1))
+            pool = pool.beside(rolled(near, _tags(tags[:0], blend=1, sample=near.shape[1] - 1), config.rank))
+    # Verify the best, one of every family, and the last blend.
+    seats = _seats(pool, problem, config)
+    verified = pool.pick(seats)
+    if complete and late():
+        complete = False
+    if complete:
+        again = projection is not None or config.rank != config.verify
+        if mean is not None:
+            mean = shape(ground, body, problem.dt, start, mean)
+        verified = _verified(rolled, verified, mean, problem, config, projection, again)
+    return choose(verified, problem.weights, problem.terms.names, config, complete)
+
+
+def choose(
+    verified: Candidates,
+    weights: Float[Tensor, "n M"],
+    names: tuple[str, ...],
+    config: PlannerConfig,
+    complete: bool = True,
+) -> Plan:
+    """Chooses among scored candidates: feasible first, then by J."""
+    J = objective(verified.features, weights)
+    depth = verified.depth
+    order = ranking(depth, J, config.tolerance)
+    row = torch.arange(order.shape[0], device=order.device)
+    chosen = order[:, 0]
+    family = verified.family.gather(1, order)
+    another = family != family[:, :1]
+    second = torch.where(another.any(1), another.long().argmax(1), min(1, order.shape[1] - 1))
+    return Plan(
+        moves=verified.moves[row, chosen],
+        chosen=chosen,
+        runner_up=order[row, second],
+        verified=verified,
+        objective=J,
+        feasible=depth < config.tolerance,
+        weights=weights,
+        names=names,
+        elites=verified.moves[row[:, None], order[:, : config.kept]],
+        complete=complete,
+        tolerance=config.tolerance,
+    )
+
+
+@torch.inference_mode()
+def reweigh(plan: Plan, weights: Float[Tensor, "n M"], config: PlannerConfig) -> Plan:
+    """Chooses again among a plan's verified candidates under other weights; nothing is imagined anew."""
+    return choose(plan.verified, weights, plan.names, config, plan.complete)
+
+
+@torch.inference_mode()
+def leading_term(plan: Plan) -> Int[Tensor, " n"]:
+    """Returns the index of the term that speaks loudest for the choice against the runner-up, -1 if none does."""
+    parts = plan.parts()
+    row = torch.arange(parts.shape[0], device=parts.device)
+    lead = parts[row, plan.runner_up] - parts[row, plan.chosen]  # n M
+    if lead.shape[1] == 0:
+        return torch.full_like(plan.chosen, -1)
+    best = lead.max(-1)
+    return torch.where(best.values > 0, best.indices, -1)
+
+
+def shift(moves: Float[Tensor, "*r h 2"], steps: Int[Tensor, "*r"]) -> Float[Tensor, "*r h 2"]:
+    """Drops the steps that have passed; the end is filled with the last velocity, as a warm start should go on."""
+    h = moves.shape[-2]
+    index = (torch.arange(h, device=moves.device) + steps[..., None]).clamp(0, h - 1)
+    return moves.gather(-2, index[..., None].expand_as(moves))
+
+
+def _scored(
+    forecast: Forecast,
+    memory: Memory,
+    scene: Scene,
+    problem: Problem,
+    config: PlannerConfig,
+    moves: Float[Tensor, "n s h 2"],
+    family: Int[Tensor, " s"],
+    mode: Rollout,
+) -> Candidates:
+    decision = Decision(problem.scene_index, problem.slot, moves, problem.committed)
+    imagined = forecast.imagine(memory, scene, decision, mode)
+    return Candidates(
+        moves=moves,
+        family=family.expand(moves.shape[0], -1) if family.ndim == 1 else family,
+        features=score(problem, scene, memory, imagined, config),
+        breaches=breaches(problem, scene, imagined, config),
+        own=imagined.own,
+        player=imagined.player,
+        spread=imagined.spread,
+    )
+
+
+def _tags(first: Int[Tensor, " f"], **counts: int) -> Int[Tensor, " s"]:
+    """Continues a list of family indices with some of others."""
+    more = [torch.full((c,), FAMILIES.index(name), device=first.device) for name, c in counts.items()]
+    return torch.cat([first, *more])
+
+
+def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Tensor, "n v"]:
+    """Gives every structured family a seat, in order, then the best of the others."""
+    n, s = pool.family.shape
+    J = objective(pool.features, problem.weights)
+    order = ranking(pool.depth, J, config.tolerance)
+    own = torch.arange(STRUCTURED, device=order.device).expand(n, -1)
+    free = order >= STRUCTURED  # n s, by rank
+    best = (~free).long().argsort(dim=1, stable=True)[:, : min(config.elites, s - STRUCTURED)]
+    return torch.cat([own, order.gather(1, best)], 1)  # n v
+
+
+def _verified(
+    rolled: Callable[[Tensor, Tensor, Rollout], Candidates],
+    picked: Candidates,
+    mean: Float[Tensor, "n 1 h 2"] | None,
+    problem: Problem,
+    config: PlannerConfig,
+    projection: Projection | None,
+    again: bool,
+) -> Candidates:
+    """Rolls out what has not been rolled out in the verifying mode."""
+    blended = torch.full_like(picked.family[:, :1], FAMILIES.index("blend"))
+    if not again:
+        return picked if mean is None else picked.beside(rolled(mean, blended, config.verify))
+    moves, family = picked.moves, picked.family
+    if mean is not None:
+        moves, family = torch.cat([moves, mean], 1), torch.cat([family, blended], 1)
+    if projection is not None:
+        moves = projection(problem, moves)
+    return rolled(moves, family, config.verify)
+
+
+def _rows(problem: Problem, first: int, last: int) -> Problem:
+    """Cuts a piece of a batch out; scenes stay whole."""
+    cut = slice(first, last)
+    bounds, fields_ = problem.bounds, problem.fields
+    body = replace(bounds.body, speed=bounds.body.speed[cut], acceleration=bounds.body.acceleration[cut])
+    return replace(
+        problem,
+        scene_index=problem.scene_index[cut],
+        slot=problem.slot[cut],
+        ids=problem.ids[cut],
+        tick=problem.tick[cut],
+        weights=problem.weights[cut],
+        home=problem.home[cut],
+        bounds=replace(
+            bounds,
+            body=body,
+            free=replace(bounds.free, index=bounds.free.index[cut]),
+            leash=bounds.leash[cut],
+            spacing=bounds.spacing[cut],
+        ),
+        fields=replace(fields_, index=fields_.index[cut]),
+        planned=problem.planned[cut],
+        elites=problem.elites[cut],
+        sight=None if problem.sight is None else replace(problem.sight, index=problem.sight.index[cut]),
+    )
+
+
+def _joined(parts: list[Plan]) -> Plan:
+    """Stacks the plans of pieces. A piece that ran out of time verified fewer candidates: it is padded by its first."""
+    width = max(p.objective.shape[1] for p in parts)
+    padded = [p if p.objective.shape[1] == width else _padded(p, width) for p in parts]
+    whole = {
+        name: torch.cat([getattr(p, name) for p in padded])
+        for name in ("moves", "chosen", "runner_up", "objective", "feasible", "weights", "elites")
+    }
+    verified = Candidates(
+        **{f.name: torch.cat([getattr(p.verified, f.name) for p in padded]) for f in fields(Candidates)}
+    )
+    first = parts[0]
+    complete = all(p.complete for p in parts)
+    return Plan(**whole, verified=verified, names=first.names, complete=complete, tolerance=first.tolerance)
+
+
+def _padded(plan: Plan, width: int) -> Plan:
+    n, v = plan.objective.shape
+    index = torch.arange(width, device=plan.objective.device)
+    index = torch.where(index < v, index, 0).expand(n, -1)
+    row = torch.arange(n, device=index.device)[:, None]
+    return replace(
+        plan,
+        verified=plan.verified.pick(index),
+        objective=plan.objective[row, index],
+        feasible=plan.feasible[row, index],
+    )

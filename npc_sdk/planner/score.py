@@ -1,0 +1,131 @@
+"""Scores imagined plans: the features of every term, and how badly a forecast breaks the rules."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from npc_sdk.objectives.features import features
+from npc_sdk.objectives.situation import Lookup, Situation
+from npc_sdk.planner.problem import PlannerConfig, Problem
+from npc_sdk.tensors import FEATURES, Scene
+from npc_sdk.world.forecast import PLAYER_SLOT, Imagined, Memory, integrate
+
+NPC_KIND, PROJECTILE_KIND = 2, 3
+FUSE_SCALE = 2.0  # s per unit of the feature "fuse"
+FAR = 1e6  # m; where a slot is empty
+RULES = ("ground", "leash", "spacing")
+
+
+def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig) -> Situation:
+    """Joins a forecast with the tables that the quantities read."""
+    at, slot, h = problem.scene_index, problem.slot, imagined.own.shape[2]
+    start = scene.pose[at, slot]
+    own_squad = _feature(scene, "own")[at] > 0.5  # n e
+    near, allied = _nearest(problem, scene, own_squad & _others(problem, scene, NPC_KIND), config.mates)
+    leads = own_squad & (_feature(scene, "leader")[at] > 0.5) & scene.mask[at]
+    leader = leads.long().argmax(1)
+    led = leads.any(1) & (leader != slot)
+    thrown, armed = _nearest(problem, scene, _others(problem, scene, PROJECTILE_KIND), config.grenades)
+    previous = problem.committed[at, slot][:, :h]
+    walls = Lookup(scene.walls, scene.map_index[at])
+    feature = scene.features[at, slot]
+    return Situation(
+        dt=problem.dt,
+        start=start,
+        own=imagined.own,
+        player=imagined.player,
+        spread=imagined.spread,
+        events=imagined.events,
+        target=memory.pose[at, PLAYER_SLOT, :2],
+        unseen=~scene.seen[at, PLAYER_SLOT],
+        age=scene.age[at, PLAYER_SLOT],
+        cleared=_feature(scene, "cleared")[at, PLAYER_SLOT] > 0.5,
+        health=feature[:, FEATURES.index("health")],
+        ammo=feature[:, FEATURES.index("ammo")],
+        home=problem.home,
+        allies=imagined.others[at[:, None], near],  # n a h 4
+        allied=allied,
+        leader=torch.where(led[:, None, None], imagined.others[at, leader], start[:, None].expand(-1, h, -1)),
+        led=led,
+        grenades=imagined.others[at[:, None], thrown],  # n g h 4
+        armed=armed,
+        fuse=_feature(scene, "fuse")[at].gather(1, thrown) * FUSE_SCALE,
+        previous=integrate(start, previous)[..., :2],
+        planned=problem.planned,
+        walls=walls,
+        sight=problem.sight or walls,
+        player_path=problem.fields.to("player"),
+        search_path=problem.fields.to("search"),
+        cover=problem.fields.to("cover"),
+        view=config.view,
+        blast=config.blast,
+    )
+
+
+def score(
+    problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig
+) -> Float[Tensor, "n s M"]:
+    """Returns the features of every candidate, averaged over the horizon."""
+    return features(situation(problem, scene, memory, imagined, config), problem.terms)
+
+
+def breaches(problem: Problem, scene: Scene, imagined: Imagined, config: PlannerConfig) -> Float[Tensor, "n s rules"]:
+    """Returns by how many metres each candidate breaks each of RULES at its worst, 0 where it keeps it.
+
+    Speed and acceleration are kept by construction. Walls and zones are also looked at half-way between steps and where
+    the last step's brake would end.
+    """
+    own, start = imagined.own, scene.pose[problem.scene_index, problem.slot]
+    bounds = problem.bounds
+    xy = own[..., :2]
+    before = torch.cat([start[:, None, None, :2].expand(-1, own.shape[1], 1, -1), xy[:, :, :-1]], 2)
+    last = own[:, :, -1:]
+    speed = torch.hypot(last[..., 2], last[..., 3])
+    tail = last[..., :2] + last[..., 2:] * (speed / (2 * bounds.body.acceleration[:, None, None]))[..., None]
+    ground = bounds.free.at(torch.cat([xy, (xy + before) / 2, tail], 2)).amin(-1)  # n s
+    away = torch.hypot(*(xy - problem.home[:, None, None]).unbind(-1)).amax(-1)
+    leash = bounds.leash[:, None] - away
+    others = _others(problem, scene, NPC_KIND)
+    near, there = _nearest(problem, scene, others, config.neighbours)
+    mates = imagined.others[problem.scene_index[:, None], near][..., :2]  # n a h 2
+    gap = xy[:, :, None] - mates[:, None]  # n s a h 2
+    apart = torch.hypot(gap[..., 0], gap[..., 1]).masked_fill(~there[:, None, :, None], FAR).flatten(2).amin(-1)
+    spacing = apart - bounds.spacing[:, None]
+    return torch.stack([ground, leash, spacing], -1).neg().clamp_min(0.0)  # n s rules
+
+
+def objective(features: Float[Tensor, "n s M"], weights: Float[Tensor, "n M"]) -> Float[Tensor, "n s"]:
+    """Sums weight x feature in float64, so that the parts add up to J and rounding does not reorder plans."""
+    return (features.double() * weights.double()[:, None]).sum(-1)
+
+
+def ranking(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], tolerance: float) -> Int[Tensor, "n s"]:
+    """Orders candidates: feasible before infeasible, less infeasible before more, then by J; ties keep their order."""
+    steps = (depth / tolerance).floor()  # 0 where feasible; deeper breaches count in steps of the tolerance
+    by_objective = J.argsort(dim=1, stable=True)
+    by_depth = steps.gather(1, by_objective).argsort(dim=1, stable=True)
+    return by_objective.gather(1, by_depth)
+
+
+def _feature(scene: Scene, name: str) -> Float[Tensor, "b e"]:
+    return scene.features[..., FEATURES.index(name)]
+
+
+def _others(problem: Problem, scene: Scene, kind: int) -> Bool[Tensor, "n e"]:
+    """Which slots of each NPC's scene hold another entity of a kind."""
+    at = problem.scene_index
+    slots = torch.arange(scene.kind.shape[1], device=at.device)
+    return (scene.kind[at] == kind) & scene.mask[at] & (slots != problem.slot[:, None])
+
+
+def _nearest(
+    problem: Problem, scene: Scene, wanted: Bool[Tensor, "n e"], count: int
+) -> tuple[Int[Tensor, "n a"], Bool[Tensor, "n a"]]:
+    """Finds the slots of the `count` nearest wanted entities, and which of these exist."""
+    at = problem.scene_index
+    gap = scene.pose[at, :, :2] - scene.pose[at, problem.slot, :2][:, None]
+    distance = torch.hypot(gap[..., 0], gap[..., 1]).masked_fill(~wanted, FAR)
+    found, index = distance.topk(min(count, distance.shape[1]), dim=1, largest=False)
+    return index, found < FAR
