@@ -46,8 +46,8 @@ def check_rules(
 ) -> None:
     """Refuses a set of rules that leaves some NPC no place to be, or no legal brake.
 
-    Room is asked for on a grid over the bounds, with the cell's half diagonal given in the rules' favour: a set that can be
-    satisfied is never refused; slivers of room below the cell size may pass unnoticed.
+    Room is asked for on a grid over the bounds, with the cell's half diagonal given in the rules' favour: a set
+    that can be satisfied is never refused; slivers of room below the cell size may pass unnoticed.
 
     Raises:
         ConstraintError: `rules` holds a smallest conflicting set of names.
@@ -142,17 +142,20 @@ def _in_bounds(
 ) -> NDArray[np.bool_]:
     x0, y0, x1, y1 = bounds
     x, y = grid.T
-    return (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
+    within: NDArray[np.bool_] = (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
+    return within
 
 
 def _allows(
     rule: KeepOut | KeepIn | Leash, grid: NDArray[np.float64], home: NDArray[np.float64], radius: float, slack: float
 ) -> NDArray[np.bool_]:
     if isinstance(rule, Leash):
-        return np.hypot(grid[:, 0] - home[0], grid[:, 1] - home[1]) <= rule.radius + slack
+        leashed: NDArray[np.bool_] = np.hypot(*(grid - home).T) <= rule.radius + slack
+        return leashed
     edges = polygon_edges(np.asarray(rule.polygon))
     distance = point_distance(grid[:, None], edges[None]).min(1)
     within = inside(grid, edges, np.zeros(1, np.int64))[:, 0]
     good = within if isinstance(rule, KeepIn) else ~within
     clearance = np.where(good, distance, -distance)
-    return clearance >= radius - slack
+    roomy: NDArray[np.bool_] = clearance >= radius - slack
+    return roomy

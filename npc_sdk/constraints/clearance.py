@@ -25,7 +25,7 @@ def point_distance(points: Float[Array, "... 2"], edges: Float[Array, "... 4"]) 
     dx, dy = edges[..., 2] - ax, edges[..., 3] - ay
     rx, ry = px - ax, py - ay
     along = np.clip((rx * dx + ry * dy) / (dx * dx + dy * dy + _TINY), 0.0, 1.0)
-    return np.hypot(rx - along * dx, ry - along * dy)
+    return np.asarray(np.hypot(rx - along * dx, ry - along * dy))
 
 
 def segment_distance(
@@ -42,7 +42,7 @@ def segment_distance(
     def squared(rx: Array, ry: Array, vx: Array, vy: Array, norm: Array) -> Array:
         along = np.minimum(np.maximum((rx * vx + ry * vy) * norm, 0.0), 1.0)
         gx, gy = rx - along * vx, ry - along * vy
-        return gx * gx + gy * gy
+        return np.asarray(gx * gx + gy * gy)
 
     # In the plane the closest pair of two disjoint segments always includes an end point.
     start_x, start_y, end_x, end_y = sx - ax, sy - ay, ex - ax, ey - ay

@@ -58,7 +58,7 @@ class Outline(Protocol):
 class RuleTables:
     """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 
-    A shape is one polygon (wall, keep-out, keep-in or the bounds); `edges` holds the outlines of all, shape after shape.
+    A shape is one polygon (wall, keep-out, keep-in or the bounds); `edges` holds all outlines in turn.
     """
 
     dt: float
@@ -181,5 +181,5 @@ def _selected(name: str, who: Who, ids: NDArray[np.uint32], squads: NDArray[np.i
     if head == "all":
         return np.ones(len(ids), np.bool_)
     if head == "squad":
-        return squads == int(tail)
+        return np.asarray(squads == int(tail))
     raise ConstraintError(f"rule '{name}', key 'who': expected {who!r} to be resolved to ids before compiling", [name])

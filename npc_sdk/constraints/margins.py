@@ -25,8 +25,8 @@ def margins(
 ) -> Float[np.ndarray, "n s h c"]:
     """Returns the margin to every kind of rule, in metres, m/s or m/s^2; infinity where none binds.
 
-    `rows` are the deciding NPCs' rows of `tables`; `others` are where the NPCs of `other_rows` are expected to be. Hold-fire
-    has no margin on positions and is always infinite here.
+    `rows` are the deciding NPCs' rows of `tables`; `others` are where the NPCs of `other_rows` are expected to be.
+    Hold-fire has no margin on positions and is always infinite here.
     """
     n, s, h, _ = positions.shape
     out = np.full((n, s, h, len(KINDS)), np.inf)

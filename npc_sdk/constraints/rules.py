@@ -1,4 +1,4 @@
-"""The hard rules a designer may declare. Each says its class, tier, the assumptions its guarantee rests on, and itself in words.
+"""The hard rules a designer may declare. Each says its class, tier, assumptions, and itself in words.
 
 Classes: S is structural on the action, N1 is one step plus a brake, N1 joint concerns two NPCs that both move.
 A rule of tier 0 is never traded for anything; no rule here is a forecast.
@@ -135,8 +135,8 @@ RULES = (*_ZONES, *_LIMITS, "hold_fire")
 def from_table(table: Mapping[str, object], zones: Mapping[str, Points] | None = None) -> Rule:
     """Reads one rule from a parsed TOML table.
 
-    `rule` says which; `name` and `who` go with every rule; a zone rule has either `zone`, the name of a declared polygon
-    looked up in `zones`, or `polygon`, a list of points in metres.
+    `rule` says which; `name` and `who` go with every rule; a zone rule has either `zone`, the name of a declared
+    polygon looked up in `zones`, or `polygon`, a list of points in metres.
 
     Raises:
         ConstraintError: names the rule, the key, what was expected and what came.

@@ -1,0 +1,10 @@
+"""The last word before the wire: certifies every step of every NPC, whatever was proposed. NumPy float64 only."""
+
+from __future__ import annotations
+
+from npc_sdk.shield.attribution import Tally
+from npc_sdk.shield.certify import REASONS, Certified, certify, project
+from npc_sdk.shield.ground import Movers, ShieldConfig
+from npc_sdk.shield.outstanding import Outstanding
+
+__all__ = ["REASONS", "Certified", "Movers", "Outstanding", "ShieldConfig", "Tally", "certify", "project"]

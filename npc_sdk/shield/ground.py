@@ -1,0 +1,256 @@
+"""What a certificate is judged against in one call: the edges, half-planes and radii near each NPC, and its own start.
+
+Recovery is not a second algorithm. Every requirement is the smaller of the full one and "no worse than the start's
+committed segment", so an NPC off its certificate is bound by never-closer, one on it by the rule. Where the start is
+short of the full margin, a motion must also gain a tenth of eps by its end: rounding cannot wear the margin down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from npc_sdk.constraints import KIND, KINDS, RuleTables
+from npc_sdk.constraints.clearance import inside, point_distance, segment_distance
+from npc_sdk.errors import ConstraintError
+from npc_sdk.shield.brake import brake_end, travel
+from npc_sdk.shield.outstanding import Outstanding
+from npc_sdk.shield.separation import separate
+
+FLOAT32 = 3e-7  # relative rounding of commands on the wire, with room to spare
+_FAR = 1e8
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldConfig:
+    """Margins that the certificate keeps beyond the rules. The last hop must match with the first two."""
+
+    tolerance: float = 0.02  # m off its expected place at which an NPC still runs a step
+    velocity_tolerance: float = 0.02  # m/s off its expected velocity at which it still adopts a chunk
+    eps: float = 1e-3  # m, for rounding; widened with the size of the coordinates
+    largest_coordinate: float = 1e4  # m, beyond which a game must rebase to a local origin
+
+
+@dataclass(frozen=True, slots=True)
+class Movers:
+    """The living NPCs: where they will be at the apply tick, and where the snapshot showed them.
+
+    position and velocity: exact at the tick the answer applies (assumption K2). seen_position and seen_velocity: at the
+    tick of the snapshot; None where the answer applies at that very tick.
+    """
+
+    ids: NDArray[np.uint32]  # n
+    position: Float[np.ndarray, "n 2"]
+    velocity: Float[np.ndarray, "n 2"]
+    seen_position: Float[np.ndarray, "n 2"] | None = None
+    seen_velocity: Float[np.ndarray, "n 2"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Requirements on every step of this call. k near edges, j near NPCs, p shapes, c kinds of rules."""
+
+    dt: float
+    eps: float
+    position: Float[np.ndarray, "n 2"]
+    velocity: Float[np.ndarray, "n 2"]
+    speed: Float[np.ndarray, " n"]  # certified, a little under the limit
+    acceleration: Float[np.ndarray, " n"]
+    body: Float[np.ndarray, " n"]  # radius
+    edges: Float[np.ndarray, "n k 4"]  # far away where an NPC has fewer
+    edge_kind: NDArray[np.int64]  # n k
+    swept: Float[np.ndarray, "n k"]  # clearance that the whole segment needs
+    final: Float[np.ndarray, "n k"]  # clearance that its end needs
+    lost: tuple[tuple[int, int, float], ...]  # (NPC, shape, signed clearance it must not go below)
+    home: Float[np.ndarray, "n 2"]
+    leash: Float[np.ndarray, " n"]
+    planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
+    plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
+    broken: Bool[np.ndarray, "n c"]  # the start is off its certificate
+    near: Bool[np.ndarray, "n c"]  # within this chunk's reach
+
+
+def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: int, config: ShieldConfig) -> Ground:
+    """Gathers what `steps` steps from the movers' start can meet, and judges that start.
+
+    Raises:
+        ConstraintError: a tolerance eats up half an NPC's acceleration, or coordinates are too large to certify.
+    """
+    rows = tables.rows(movers.ids)
+    position = np.asarray(movers.position, np.float64).reshape(-1, 2)
+    velocity = np.asarray(movers.velocity, np.float64).reshape(-1, 2)
+    dt = tables.dt
+    largest = float(np.abs(np.concatenate([position.ravel(), tables.edges.ravel()])).max(initial=0.0))
+    if not largest <= config.largest_coordinate:
+        raise ConstraintError(
+            f"coordinates: expected at most {config.largest_coordinate:g} m from the origin, got {largest:g}; "
+            "rebase to a local origin"
+        )
+    eps = max(config.eps, 8.0 * float(np.spacing(np.float32(largest))))
+    margin = eps + config.tolerance
+    speed, acceleration = certified_limits(tables, rows, config)
+    pace = np.maximum(speed, np.hypot(velocity[:, 0], velocity[:, 1]))
+    reach = pace * dt * steps + travel(pace, acceleration, dt)
+    stop = brake_end(position, velocity, acceleration, dt)
+
+    broken = np.zeros((len(rows), len(KINDS)), np.bool_)
+    near = np.zeros_like(broken)
+    broken[:, KIND["speed"]] = np.hypot(velocity[:, 0], velocity[:, 1]) > tables.speed[rows] * (1.0 + 1e-6)
+
+    body = tables.radius[rows]
+    edges, shape = _near_edges(tables, rows, position, reach + body + margin)
+    kind = np.where(shape >= 0, tables.shape_kind[shape], -1)
+    committed = segment_distance(position[:, None], stop[:, None], edges)
+    allowed = inside(position, tables.edges, tables.shape_first) == tables.shape_inside
+    lost_shape = tables.shape_mask[rows] & ~allowed  # n p
+    for npc, slot in np.argwhere((committed <= 0.0) & (shape >= 0)):
+        lost_shape[npc, shape[npc, slot]] = True
+    full = (body + margin)[:, None]
+    skip = (shape < 0) | np.take_along_axis(lost_shape, np.maximum(shape, 0), 1)
+    swept = np.where(skip, -1.0, np.minimum(full, committed))
+    final = np.where(skip, -1.0, np.minimum(full, committed + 0.1 * eps))
+    short = (shape >= 0) & (committed < body[:, None] + 0.5 * eps)
+    for column in np.unique(tables.shape_kind):
+        near[:, column] = (kind == column).any(1)
+        broken[:, column] = (short & (kind == column)).any(1) | lost_shape[:, tables.shape_kind == column].any(1)
+    lost = tuple(
+        (int(npc), int(which), min(_signed(tables, int(which), position[npc]), _signed(tables, int(which), stop[npc])))
+        for npc, which in np.argwhere(lost_shape)
+    )
+
+    home, limit = tables.home[rows], tables.leash[rows]
+    away = np.maximum(_norm(position - home), _norm(stop - home))
+    leash = np.where(np.isfinite(limit), np.maximum(limit - margin, away - 0.1 * eps), np.inf)
+    broken[:, KIND["leash"]] = away > limit - 0.5 * eps
+    near[:, KIND["leash"]] = away + reach > limit
+
+    held = _held(movers, outstanding, position, velocity, stop, acceleration, dt)
+    planes, slack, tight = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
+    broken[:, KIND["spacing"]] = tight
+    near[:, KIND["spacing"]] = np.isfinite(planes[:, :, 2]).any(1)
+    return Ground(
+        dt=dt,
+        eps=eps,
+        position=position,
+        velocity=velocity,
+        speed=speed,
+        acceleration=acceleration,
+        body=body,
+        edges=edges,
+        edge_kind=kind,
+        swept=swept,
+        final=final,
+        lost=lost,
+        home=home,
+        leash=leash,
+        planes=planes,
+        plane_slack=slack,
+        broken=broken,
+        near=near,
+    )
+
+
+def certified_limits(
+    tables: RuleTables, rows: NDArray[np.intp], config: ShieldConfig
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Returns the speed and acceleration to certify with: under the limits by the velocity tolerance and rounding."""
+    speed = tables.speed[rows] * (1.0 - 1e-6)
+    give = (config.velocity_tolerance + FLOAT32 * speed) / tables.dt
+    limit = tables.acceleration[rows]
+    if np.any(give > 0.5 * limit):
+        raise ConstraintError(
+            f"velocity tolerance: expected at most half of the slowest NPC's change per tick "
+            f"({0.5 * float(limit.min()) * tables.dt:g} m/s), got {config.velocity_tolerance:g} m/s"
+        )
+    return speed, limit - give
+
+
+def _near_edges(
+    tables: RuleTables, rows: NDArray[np.intp], position: Float[np.ndarray, "n 2"], reach: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "n k 4"], NDArray[np.int64]]:
+    """Picks each NPC's edges within reach, padded to one width; shape -1 marks padding."""
+    distance = point_distance(position[:, None], tables.edges[None])  # n e
+    wanted = (distance <= reach[:, None]) & tables.shape_mask[rows][:, tables.edge_shape]
+    width = int(wanted.sum(1).max(initial=0))
+    order = np.argsort(~wanted, axis=1, kind="stable")[:, :width]
+    real = np.take_along_axis(wanted, order, 1)
+    edges = np.where(real[..., None], tables.edges[order], np.array([_FAR, _FAR, _FAR + 1.0, _FAR]))
+    return edges, np.where(real, tables.edge_shape[order], -1)
+
+
+def signed_clearance(tables: RuleTables, shape: int, points: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:
+    """Returns each point's signed distance from one outline, positive on the allowed side."""
+    edges = tables.edges[tables.edge_shape == shape]
+    distance = point_distance(points[:, None], edges[None]).min(1)
+    allowed = inside(points, edges, np.zeros(1, np.int64))[:, 0] == tables.shape_inside[shape]
+    return np.asarray(np.where(allowed, distance, -distance))
+
+
+def _signed(tables: RuleTables, shape: int, point: Float[np.ndarray, 2]) -> float:
+    return float(signed_clearance(tables, shape, point[None])[0])
+
+
+def _held(
+    movers: Movers,
+    outstanding: Outstanding,
+    position: Float[np.ndarray, "n 2"],
+    velocity: Float[np.ndarray, "n 2"],
+    stop: Float[np.ndarray, "n 2"],
+    acceleration: Float[np.ndarray, " n"],
+    dt: float,
+) -> Float[np.ndarray, "n p 2"]:
+    """Everywhere each NPC may come without a new chunk: issued paths, and the brakes from where it is and will be."""
+    own = [position[:, None], stop[:, None]]
+    if movers.seen_position is not None:
+        seen = np.asarray(movers.seen_position, np.float64).reshape(-1, 2)
+        moving = velocity if movers.seen_velocity is None else np.asarray(movers.seen_velocity, np.float64)
+        own += [seen[:, None], brake_end(seen, moving.reshape(-1, 2), acceleration, dt)[:, None]]
+    return np.concatenate([outstanding.points(movers.ids, position), *own], axis=1)
+
+
+def _half_planes(
+    position: Float[np.ndarray, "n 2"],
+    held: Float[np.ndarray, "n p 2"],
+    spacing: Float[np.ndarray, "n n"],
+    reach: Float[np.ndarray, " n"],
+    margin: float,
+    eps: float,
+) -> tuple[Float[np.ndarray, "n j 3"], Float[np.ndarray, "n j"], Bool[np.ndarray, " n"]]:
+    """Gives each NPC its half of the floor against every near one, and says whose outstanding sets are too close."""
+    n = len(position)
+    tight = np.zeros(n, np.bool_)
+    extent = np.maximum(reach, _norm(held - position[:, None]).max(1, initial=0.0))
+    needed = spacing + 2.0 * margin
+    apart = _norm(position[:, None] - position[None])
+    close = np.triu((spacing > 0) & (apart < needed + extent[:, None] + extent[None] + eps), 1)
+    first, second = np.nonzero(close)
+    if len(first) == 0:
+        return np.zeros((n, 0, 3)), np.zeros((n, 0)), tight
+    slabs = separate(held, first, second)
+    gap, rule, want = slabs.gap, spacing[first, second], needed[first, second]
+    keep = np.minimum(want, gap + 0.1 * eps)
+    middle = 0.5 * (slabs.low + slabs.high)
+    lower, upper = middle - 0.5 * keep, middle + 0.5 * keep
+    bad = gap < rule + 0.5 * eps
+    np.logical_or.at(tight, first[bad], True)
+    np.logical_or.at(tight, second[bad], True)
+    owner = np.concatenate([first, second])
+    plane = np.concatenate([np.column_stack([slabs.normal, lower]), np.column_stack([-slabs.normal, -upper])])
+    slack = np.tile(0.5 * (keep - rule), 2)
+    order = np.argsort(owner, kind="stable")
+    owner, plane, slack = owner[order], plane[order], slack[order]
+    slot = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    planes = np.zeros((n, int(slot.max()) + 1, 3))
+    planes[..., 2] = np.inf
+    planes[owner, slot] = plane
+    slacks = np.full(planes.shape[:2], np.inf)
+    slacks[owner, slot] = slack
+    return planes, slacks, tight
+
+
+def _norm(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
+    length: Float[np.ndarray, ...] = np.hypot(vectors[..., 0], vectors[..., 1])
+    return length

@@ -1,0 +1,71 @@
+"""What has been promised: every chunk that an NPC may still execute, kept until it no longer can.
+
+A chunk may be late, lost, adopted at a later step, or left for an older one; so all of them bind until their last tick.
+Adopted or not is not asked: forgetting goes by the tick alone, which no lost message can falsify.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One chunk of several NPCs. points[i, k] = (place at the start of step k, resting place if braking follows it)."""
+
+    chunk: int
+    apply_tick: int
+    valid_until_tick: int
+    ids: NDArray[np.uint32]  # n
+    points: Float[np.ndarray, "n m 2 2"]
+
+    def remaining(self, tick: int) -> Float[np.ndarray, "n q 2"]:
+        """Points whose hull holds every path that can still be run from `tick` on."""
+        first = max(0, tick - self.apply_tick)
+        return np.concatenate([self.points[:, first : first + 1, 0], self.points[:, first:, 1]], axis=1)
+
+
+class Outstanding:
+    """Issued chunks of one game. Not thread-safe; one per game session."""
+
+    def __init__(self) -> None:
+        self._issued: list[Issued] = []
+        self._tick = 0
+
+    def __len__(self) -> int:
+        return len(self._issued)
+
+    def forget(self, tick: int) -> None:
+        """Drops what can no longer be executed now that a snapshot of `tick` shows where the NPCs really are."""
+        self._tick = tick
+        self._issued = [issued for issued in self._issued if issued.valid_until_tick >= tick]
+
+    def add(
+        self, chunk: int, valid_until_tick: int, ids: NDArray[np.uint32], points: Float[np.ndarray, "n m 2 2"]
+    ) -> None:
+        """Remembers a chunk that has been sent, its last step being `valid_until_tick`."""
+        if len(ids):
+            apply_tick = valid_until_tick - points.shape[1] + 1
+            self._issued.append(Issued(chunk, apply_tick, valid_until_tick, ids.copy(), points.copy()))
+
+    def clear(self) -> None:
+        """Forgets everything: a new session, in which chunks of the old one are never executed."""
+        self._issued.clear()
+
+    def points(self, ids: NDArray[np.uint32], filler: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n q 2"]:
+        """Returns all outstanding points of the NPCs; where an NPC has fewer than others, `filler` stands in."""
+        columns = [filler[:, None]]
+        for issued in self._issued:
+            points = issued.remaining(self._tick)
+            if np.array_equal(issued.ids, ids):
+                columns.append(points)
+                continue
+            order = np.argsort(issued.ids, kind="stable")
+            place = order[np.minimum(np.searchsorted(issued.ids, ids, sorter=order), len(order) - 1)]
+            known = issued.ids[place] == ids
+            columns.append(np.where(known[:, None, None], points[place], filler[:, None]))
+        return np.concatenate(columns, axis=1)
