@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,7 @@ from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
-from npc_sdk.constraints import Rule, RuleTables, compile_rules, from_table
-from npc_sdk.designer.board import BoardSnapshot
-from npc_sdk.designer.request import Npc
+from npc_sdk.constraints import Rule, RuleTables, compile_rules
 from npc_sdk.geometry import MapTables, build_map
 from npc_sdk.shield import Outstanding
 
@@ -67,11 +64,13 @@ class Game:
         self._tick: int | None = None
         self._rules: tuple[tuple[object, ...], RuleTables] | None = None
         self.frame: Frame | None = None
+        self.hold_fire = False
         self.table: BeliefTable | None = None
 
     def observe(self, snapshot: Snapshot) -> BeliefTable:
         """Takes a snapshot in and returns what the squads believe now."""
         self.frame = self.slots.frame(snapshot.blocks)
+        self.hold_fire = self._mode(snapshot, "hold_fire")
         if self._tracker is None:
             squads = int(max(1, self.frame.squad.max() + 1))
             self._tracker = Tracker(self.map.opaque_edges[None], squads, self._sight)
@@ -79,6 +78,15 @@ class Game:
         self._tick = snapshot.tick
         self.table = self._tracker.update(self.frame, passed * self.dt)
         return self.table
+
+    def _mode(self, snapshot: Snapshot, role: str) -> bool:
+        """Reads a mode flag of the game, False where it has none."""
+        for entity in self.schema.entities:
+            column = self.schema.role_column(entity.name, role)
+            block = snapshot.blocks.get(entity.name)
+            if column is not None and block is not None and len(block.ids):
+                return bool(block.values[0, column] > 0.5)
+        return False
 
     def movers(self) -> NDArray[np.intp]:
         """Slots of the living NPCs."""
@@ -102,22 +110,15 @@ class Game:
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
         return pose[:, :2], pose[:, 2:]
 
-    def rules(self, board: BoardSnapshot, npcs: Sequence[Npc], slots: NDArray[np.intp]) -> RuleTables:
-        """Compiles the board's rules for these NPCs, once per setting."""
+    def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
+        """Compiles the rules for the NPCs `ids`, once per set of rules and NPCs."""
         frame = self.frame
         assert frame is not None
-        personas = tuple(board.persona_of(npc) for npc in npcs)
-        key = (board.rules, personas, tuple(npc.id for npc in npcs))
+        key = (rules, ids.tobytes())
         if self._rules is None or self._rules[0] != key:
-            zones = {p.name: p.vertices for p in self.schema.polygons if p.kind == "zone"}
-            holders: dict[str, tuple[int, ...]] = {
-                name: tuple(npc.id for npc, persona in zip(npcs, personas, strict=True) if persona == name)
-                for name in set(personas)
-            }
-            rules = [_resolved(from_table(table, zones), holders) for table in board.rules]
             tables = compile_rules(
                 rules,
-                ids=np.array([npc.id for npc in npcs], np.uint32),
+                ids=ids,
                 squads=frame.squad[0, slots],
                 homes=frame.home[0, slots].astype(np.float64),
                 kinematics=self.schema.kinematics,
@@ -127,10 +128,3 @@ class Game:
             )
             self._rules = (key, tables)
         return self._rules[1]
-
-
-def _resolved(rule: Rule, holders: Mapping[str, tuple[int, ...]]) -> Rule:
-    """Turns a rule for a persona into one for the NPCs that have it now."""
-    if isinstance(rule.who, str) and rule.who.startswith("persona:"):
-        return replace(rule, who=holders.get(rule.who.partition(":")[2], ()))
-    return rule

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_bridge.messages import Action, Snapshot
+from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
 from npc_sdk.designer.board import BoardSnapshot
-from npc_sdk.designer.request import Npc
+from npc_sdk.designer.request import NpcKey
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
-from npc_sdk.shield import Certified, Movers, certify
+from npc_sdk.shield import Certified, Movers, ShieldConfig, certify
 
 Floats = NDArray[np.float32]
-GUARDED, PLANNED, CHANGED = 1, 2, 4  # bits of Action.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class RuntimeConfig:
     chunk_steps: int = 6  # certified ticks per answer: 200 ms at 30 Hz, within the ladder's 250 ms
     horizon: int = 20  # model steps of 0.1 s per plan
     stagger: bool = True  # spread the NPCs' decisions over the ticks between two decisions
-    tolerance: float = 0.02  # m off the expected pose within which a step still runs; part of the certified margin
+    shield: ShieldConfig = ShieldConfig()
     sight: Sight = Sight()
 
 
@@ -114,7 +113,7 @@ class Runtime:
             frame = game.frame
             assert frame is not None
             ids, squads = frame.ids[0, slots], frame.squad[0, slots]
-            npcs = [Npc(int(i), int(s), game.faction) for i, s in zip(ids, squads, strict=True)]
+            npcs = [NpcKey(int(i), int(s), game.faction) for i, s in zip(ids, squads, strict=True)]
             scenes = len(table.squad)
             ahead = game.plans.ahead(apply_tick, game.ticks_per_step)
             stagger = slots if config.stagger else np.zeros_like(slots)
@@ -129,11 +128,11 @@ class Runtime:
                     "velocity": velocity,
                     "due": ((apply_tick + stagger) % game.ticks_per_step == 0) | ~planned,
                     "planned": planned,
-                    "weights": board.rows(npcs),
+                    "weights": board.resolve(npcs),
                     "committed": np.repeat(np.pad(ahead, [(0, width - len(ahead)), (0, 0), (0, 0)])[None], scenes, 0),
                 }
             )
-            rules.append(game.rules(board, npcs, slots))
+            rules.append(game.rules(board.rules_for(npcs), ids, slots))
             spans.append((first_row, first_row + len(slots)))
             first_scene += scenes
             first_row += len(slots)
@@ -178,19 +177,20 @@ class Runtime:
             np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(config.chunk_steps)], 1),
             limits.max_acceleration * game.dt,
         )
-        frame = game.frame
-        assert frame is not None
         game.outstanding.forget(snapshot.tick)
+        triggers = self._triggers(orders.hands[rows])
         certified = certify(
             Movers(ids, view.position[rows].astype(np.float64), view.velocity[rows].astype(np.float64)),
             view.rules[index],
             game.outstanding,
             proposals,
+            triggers=triggers,
+            hold_fire=game.hold_fire or board.modes.get("hold_fire", False),
+            config=config.shield,
         )
         game.chunk += 1
-        steps = self._commands(game, certified, orders.hands[rows], view.rules[index], snapshot)
         new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
-        status = certified.guarded * GUARDED + new * PLANNED + certified.changed.any(1) * CHANGED
+        status = certified.guarded * STATUS_GUARDED + new * STATUS_PLANNED + certified.changed.any(1) * STATUS_CHANGED
         action = Action(
             session=snapshot.session,
             schema_id=snapshot.schema_id,
@@ -203,13 +203,15 @@ class Runtime:
             planned_us=0,
             sent_us=0,
             ids=ids,
-            steps=steps,
+            steps=_commands(game.schema, certified, orders.hands[rows]),
             expected=certified.expected.astype(np.float32),
-            brake=np.full(len(ids), limits.brake, np.float32),
-            tolerance=np.full(len(ids), config.tolerance, np.float32),
+            brake=certified.brake.astype(np.float32),
+            tolerance=certified.tolerance.astype(np.float32),
             status=status.astype(np.uint8),
             bark=np.zeros(len(ids), np.uint16),
         )
+        if game.ladder.session != snapshot.session:
+            game.ladder.start(snapshot.session)
         game.ladder.accept(action)
         game.outstanding.add(game.chunk, action.valid_until_tick, ids, certified.points)
         evidence = {
@@ -219,22 +221,30 @@ class Runtime:
         }
         return action, Report(game.key, snapshot, game, ids, slots.astype(np.intp), evidence, certified, board.revision)
 
-    def _commands(
-        self, game: Game, certified: Certified, hands: Floats, tables: object, snapshot: Snapshot
-    ) -> NDArray[np.float32]:
-        """Fills the command channels: n m k. A shot or throw is asked for in the first step only."""
-        schema = game.schema
-        n, m, _ = certified.velocities.shape
-        steps = np.tile(np.array([c.default for c in schema.channels], np.float32), (n, m, 1))
-        columns = {c.name: k for k, c in enumerate(schema.channels)}
-        steps[:, :, columns["move_x"]] = certified.velocities[:, :, 0]
-        steps[:, :, columns["move_y"]] = certified.velocities[:, :, 1]
-        for k, name in enumerate(("aim", "fire", "throw", "reach")):
-            if name in columns:
-                steps[:, :, columns[name]] = hands[:, None, k]
-        if "throw" in columns:
-            steps[:, 1:, columns["throw"]] = 0.0
-        return steps
+    def _triggers(self, hands: Floats) -> NDArray[np.bool_]:
+        """Says at which steps to fire and throw: n m 2. One decision asks for one throw, in the first step."""
+        triggers = np.repeat(hands[:, None, 1:3] > 0.5, self.config.chunk_steps, 1)
+        triggers[:, 1:, 1] = False
+        return triggers
+
+
+def _commands(schema: Schema, certified: Certified, hands: Floats) -> Floats:
+    """Fills the command channels that the game has: n m k."""
+    n, m, _ = certified.velocities.shape
+    steps = np.tile(np.array([c.default for c in schema.channels], np.float32), (n, m, 1))
+    columns: dict[str, NDArray[np.generic]] = {
+        "move_x": certified.velocities[:, :, 0],
+        "move_y": certified.velocities[:, :, 1],
+        "aim": hands[:, None, 0],
+        "fire": certified.triggers[:, :, 0],
+        "throw": certified.triggers[:, :, 1],
+        "reach": hands[:, None, 3],
+    }
+    for name, values in columns.items():
+        index = schema.channel(name)
+        if index is not None:
+            steps[:, :, index] = values
+    return steps
 
 
 def ramp(velocity: NDArray[np.float64], wanted: Floats, step: float) -> NDArray[np.float64]:

@@ -1,0 +1,9 @@
+"""The brain without sockets: snapshots and settings in, certified chunks and their reasons out."""
+
+from __future__ import annotations
+
+from npc_sdk.runtime.game import Game, Plans
+from npc_sdk.runtime.tick import Report, Runtime, RuntimeConfig
+from npc_sdk.runtime.view import Decider, Evidence, Orders, View
+
+__all__ = ["Decider", "Evidence", "Game", "Orders", "Plans", "Report", "Runtime", "RuntimeConfig", "View"]
