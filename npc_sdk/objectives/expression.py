@@ -80,13 +80,18 @@ def parse(text: str, known: Collection[str]) -> Expression:
     """
     if len(text) > LONGEST:
         raise ExpressionError(text[:40] + "...", LONGEST + 1, f"expected at most {LONGEST} characters, got {len(text)}")
+    odd = next((i for i, c in enumerate(text) if not " " <= c <= "~"), None)
+    if odd is not None:
+        raise ExpressionError(text, odd + 1, f"expected one line of plain ASCII, got {text[odd]!r}")
+    indent = len(text) - len(text.lstrip(" "))
     try:
-        tree = ast.parse(text.strip(" \t"), mode="eval")
-    except SyntaxError as error:
-        raise ExpressionError(text, max(error.offset or 1, 1), f"not an expression: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes; nesting too deep for the parser itself
+        tree = ast.parse(text.strip(" "), mode="eval")
+    except SyntaxError as error:  # offset 0: the text ends too early
+        column = indent + error.offset if error.offset else len(text) + 1
+        raise ExpressionError(text, column, f"not an expression: {error.msg}") from None
+    except (RecursionError, MemoryError) as error:  # nesting too deep for Python's own parser
         raise ExpressionError(text, 1, f"not an expression: {error}") from None
-    reader = _Reader(text, len(text) - len(text.lstrip(" \t")), known)
+    reader = _Reader(text, indent, known)
     root = reader.node(tree.body, 1)
     return Expression(text, root, frozenset(reader.names))
 

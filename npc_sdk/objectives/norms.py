@@ -25,7 +25,8 @@ def quadratic(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
 
 def smooth(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
     """Quadratic near 0, linear far out (pseudo-Huber), scaled to 1 at 1."""
-    return ((x.square() + 1.0).sqrt() - 1.0) * (2.0**0.5 + 1.0)
+    out: Tensor = ((x.square() + 1.0).sqrt() - 1.0) * (2.0**0.5 + 1.0)
+    return out
 
 
 def bounded(x: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:

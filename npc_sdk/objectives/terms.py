@@ -40,7 +40,7 @@ def term(
     *,
     unit: float = 1.0,
     unit_name: str = "1",
-    norm: Norm = "linear",
+    norm: str = "linear",
     metric: str = "",
     direction: Direction = "falls",
     default: float = 0.0,
@@ -54,17 +54,18 @@ def term(
     """
     if not name.isidentifier():
         raise InputError(f"term name: expected letters, digits and _, got {name!r}")
-    if norm not in NORMS:
+    known = next((n for n in NORMS if n == norm), None)
+    if known is None:
         raise InputError(f"term {name!r}: unknown norm {norm!r}{nearest(norm, NORMS)}")
     if not (math.isfinite(unit) and unit > 0):
         raise InputError(f"term {name!r}: expected a finite unit > 0, got {unit!r}")
     if not (math.isfinite(default) and default >= 0):
         raise InputError(f"term {name!r}: expected a finite default weight >= 0, got {default!r}")
     expression = parse(text, QUANTITIES.keys())
-    return Term(name, expression, unit, unit_name, norm, metric or f"mean {name}", direction, default, doc)
+    return Term(name, expression, unit, unit_name, known, metric or f"mean {name}", direction, default, doc)
 
 
-def named_term(line: str, *, unit: float = 1.0, norm: Norm = "linear", default: float = 1.0) -> Term:
+def named_term(line: str, *, unit: float = 1.0, norm: str = "linear", default: float = 1.0) -> Term:
     """Builds a term from `name = expression`, as a designer types it: `north = relu(player.y + 4 - self.y)`."""
     name, equals, text = line.partition("=")
     if not equals:

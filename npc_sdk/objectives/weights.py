@@ -91,29 +91,29 @@ class WeightBook:
         """The setting in force. Read it once per tick."""
         return self._weights
 
-    def set(self, scope: Scope, key: str, changes: Mapping[str, float]) -> Weights:
+    def set(self, scope: str, key: str, changes: Mapping[str, object]) -> Weights:
         """Sets weights in one scope; all of `changes` or none.
 
         Raises:
             ControlError: an unknown scope or term, or a weight that is not a finite number >= 0.
         """
-        self._check_scope(scope, key)
+        at = self._scope(scope, key)
         self._check_terms(changes)
-        old = self._weights.layers.get((scope, key), {})
-        return self._put(scope, key, {**old, **{name: _check(name, value) for name, value in changes.items()}})
+        old = self._weights.layers.get((at, key), {})
+        return self._put(at, key, {**old, **{name: _check(name, value) for name, value in changes.items()}})
 
-    def replace(self, scope: Scope, key: str, layer: Mapping[str, float]) -> Weights:
+    def replace(self, scope: str, key: str, layer: Mapping[str, object]) -> Weights:
         """Puts `layer` in the place of everything set in one scope: how a persona file is loaded again."""
-        self._check_scope(scope, key)
+        at = self._scope(scope, key)
         self._check_terms(layer)
-        return self._put(scope, key, {name: _check(name, value) for name, value in layer.items()})
+        return self._put(at, key, {name: _check(name, value) for name, value in layer.items()})
 
-    def clear(self, scope: Scope, key: str, terms: Iterable[str] | None = None) -> Weights:
+    def clear(self, scope: str, key: str, terms: Iterable[str] | None = None) -> Weights:
         """Forgets what a scope says about `terms`, or all of it, so that the earlier scopes show again."""
-        self._check_scope(scope, key)
+        at = self._scope(scope, key)
         dropped = None if terms is None else set(terms)
-        old = self._weights.layers.get((scope, key), {})
-        return self._put(scope, key, {} if dropped is None else {n: v for n, v in old.items() if n not in dropped})
+        old = self._weights.layers.get((at, key), {})
+        return self._put(at, key, {} if dropped is None else {n: v for n, v in old.items() if n not in dropped})
 
     def with_terms(self, defaults: Mapping[str, float]) -> Weights:
         """Takes another list of terms; weights of terms that are gone are dropped."""
@@ -138,22 +138,23 @@ class WeightBook:
         self._weights = Weights(self._weights.revision + 1, terms, defaults, MappingProxyType(dict(layers)))
         return self._weights
 
-    def _check_scope(self, scope: str, key: str) -> None:
-        if scope not in SCOPES:
+    def _scope(self, scope: str, key: str) -> Scope:
+        known = next((s for s in SCOPES if s == scope), None)
+        if known is None:
             raise ControlError(f"unknown scope {scope!r}{nearest(scope, SCOPES)}", valid=SCOPES)
         if (scope == "global") != (key == ""):
             wanted = "no key" if scope == "global" else "a key"
             raise ControlError(f"scope {scope!r}: expected {wanted}, got {key!r}")
+        return known
 
-    def _check_terms(self, changes: Mapping[str, float]) -> None:
+    def _check_terms(self, changes: Mapping[str, object]) -> None:
         for name in changes:
             if name not in self._weights.terms:
                 known = self._weights.terms
                 raise ControlError(f"unknown term {name!r}{nearest(name, known)}", valid=known)
 
 
-def _check(name: str, value: float) -> float:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+def _check(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ControlError(f"weight of {name!r}: expected a finite number >= 0, got {value!r}")
     return float(value)

@@ -128,6 +128,20 @@ def _relax(field: Floats, walkable: Bool[np.ndarray, "r c"], sweeps: int) -> Flo
     return out
 
 
+_kept_maps: OrderedDict[int, MapWays] = OrderedDict()  # by id of the tables, which each entry keeps alive
+MOST_MAPS = 128
+
+
+def _ways_of(tables: MapTables) -> MapWays:
+    """Finds or makes a map's ways, so that a batch with other games in it need not start anew."""
+    found = _kept_maps.get(id(tables))
+    if found is None:
+        found = _kept_maps[id(tables)] = MapWays(tables)
+        if len(_kept_maps) > MOST_MAPS:
+            _kept_maps.popitem(last=False)
+    return found
+
+
 class FieldBook:
     """The ways of all maps in play. Not thread-safe: one planner owns it."""
 
@@ -135,7 +149,7 @@ class FieldBook:
         shapes = {m.walkable.shape for m in maps}
         if len(shapes) > 1:
             raise ValueError(f"expected maps of one size, got {sorted(shapes)}")
-        self._ways = [MapWays(m) for m in maps]
+        self._ways = [_ways_of(m) for m in maps]
         self._device = device
 
     def fields(self, goals: Goals) -> Fields:
