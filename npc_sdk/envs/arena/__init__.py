@@ -1,4 +1,4 @@
-"""The arena: squads of NPCs hunt a player among walls. Physics, maps, scripted players and NPCs, the wire's view of it."""
+"""The arena: squads of NPCs hunt a player among walls. Physics, maps, scripted players and NPCs, the wire view."""
 
 from __future__ import annotations
 

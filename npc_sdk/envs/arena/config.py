@@ -53,7 +53,6 @@ class ArenaConfig:
     """The rules of one fight."""
 
     npcs: int = 8
-    players: int = 1
     squad_size: int = 4
     mortal: bool = True  # False: health stays above 0, damage is still counted
     max_ticks: int = 1800
@@ -71,11 +70,16 @@ class ArenaConfig:
     player_sight: Sight = field(default_factory=lambda: Sight(reach=18.0))
 
     def __post_init__(self) -> None:
-        for name, low, high in (("npcs", 4, MAX_NPCS), ("players", 1, 4), ("squad_size", 1, MAX_NPCS)):
+        for name, low, high in (("npcs", 4, MAX_NPCS), ("squad_size", 1, MAX_NPCS), ("max_grenades", 1, 64)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"arena config: {name}: expected {low}..{high}, got {getattr(self, name)}")
         if any(not 0 <= first < last for first, last in self.hold_fire):
             raise InputError(f"arena config: hold_fire: expected windows (first, last) of ticks, got {self.hold_fire}")
+
+    @property
+    def players(self) -> int:
+        """Players per world."""
+        return 1
 
     @property
     def agents(self) -> int:

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from npc_bridge.schema import Polygon
 from numpy.typing import NDArray
 
+from npc_bridge.schema import Polygon
 from npc_sdk.errors import InputError
 from npc_sdk.geometry import Bounds, MapTables, Point, build_map, point_in_polygon, ring_edges, segment_distance
 

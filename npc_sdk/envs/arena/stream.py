@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+
 from npc_bridge.messages import EntityBlock
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
-
 from npc_sdk.belief import EMPTY, NPC, PLAYER, PROJECTILE, Frame
 from npc_sdk.envs.arena.config import MAX_REACH, TICK_HZ, ArenaConfig
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap

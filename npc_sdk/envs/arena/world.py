@@ -136,26 +136,26 @@ class Arena:
         twin._places = deepcopy(self._places)
         return twin
 
-    def reset(self, worlds: Bools | None = None) -> None:
-        """Starts the chosen worlds (all by default) anew, at places drawn from their own generators."""
+    def reset(self) -> None:
+        """Starts all worlds anew, at places drawn from their own generators."""
         c = self.config
-        for w in np.flatnonzero(np.ones(self.worlds, np.bool_) if worlds is None else worlds):
-            self.pos[w], self.heading[w] = _placing(self.maps[w], c, self._places[w])
-            self.home[w] = self.pos[w]
-            self.vel[w] = 0.0
-            self.health[w] = c.health
-            self.ammo[w] = self._gun["magazine"]
-            self.cooldown[w] = self.throw_cooldown[w] = self.refill[w] = 0.0
-            self.unhurt[w] = c.recovery_delay
-            self.grenades[w] = c.blast.supply
-            self.shots[w] = 0
-            self.alive[w] = True
-            self.grenade_id[w] = 0
-            self.grenade_owner[w] = -1
-            self.grenade_fuse[w] = self.grenade_flight[w] = 0.0
-            self.grenade_pos[w] = self.grenade_vel[w] = 0.0
-            self.next_grenade[w] = 1001
-            self.tick[w] = 0
+        for w, generator in enumerate(self._places):
+            self.pos[w], self.heading[w] = _placing(self.maps[w], c, generator)
+        self.home = self.pos.copy()
+        self.vel[:] = 0.0
+        self.health[:] = c.health
+        self.ammo[:] = self._gun["magazine"]
+        for clock in (self.cooldown, self.throw_cooldown, self.refill, self.grenade_fuse, self.grenade_flight):
+            clock[:] = 0.0
+        self.unhurt[:] = c.recovery_delay
+        self.grenades[:] = c.blast.supply
+        self.shots[:] = 0
+        self.alive[:] = True
+        self.grenade_id[:] = 0
+        self.grenade_owner[:] = -1
+        self.grenade_pos[:] = self.grenade_vel[:] = 0.0
+        self.next_grenade[:] = 1001
+        self.tick[:] = 0
         self._view = None
 
     def step(self, actions: Float[np.ndarray, "w a 6"]) -> Events:
