@@ -29,7 +29,7 @@ class ShieldConfig:
     """Margins that the certificate keeps beyond the rules. The last hop must match with the first two."""
 
     tolerance: float = 0.02  # m off its expected place at which an NPC still runs a step
-    velocity_tolerance: float = 0.02  # m/s off its expected velocity at which it still adopts a chunk
+    velocity_tolerance: float = 0.05  # m/s off its expected velocity at which it still adopts a chunk
     eps: float = 1e-3  # m, for rounding; widened with the size of the coordinates
     largest_coordinate: float = 1e4  # m, beyond which a game must rebase to a local origin
 

@@ -1,0 +1,228 @@
+"""Judges executed trajectories by the declared rules, continuous in time between ticks, and says whose fault it was.
+
+Categories: `npc` (the NPC did it, with nothing to excuse it), `external` (the game's own behaviour drove it, or the one
+it met), `breach` (the engine did not do what the NPC was told, or did not announce), `inadmissible` (the NPC came, from a
+spawn or the game's hands, without a legal brake, and has not had one since).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, zone_margin
+from npc_sdk.audit.trace import CALLBACK, NONE, Limits, Trace
+
+CATEGORIES = ("npc", "external", "breach", "inadmissible")
+_NPC, _EXTERNAL, _BREACH, _INADMISSIBLE = range(4)
+_BLOCK = 512  # NPC-ticks measured at once against one zone
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """What counts as exact, and how long the game's doings excuse."""
+
+    executed: float = 1e-3  # m that a tick's motion may differ from its command's
+    relative: float = 1e-5  # of a speed or acceleration limit, for float32 commands
+    admission: float = 1e-3  # m that a start must have to spare to be admitted
+    settle_ticks: int = 20  # after the game let go of an NPC, promises others made before may still run
+    keep: int = 100  # violations kept as examples
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One NPC breaking one rule in one tick."""
+
+    tick: int
+    npc: int
+    rule: str
+    category: str
+    margin: float
+
+
+@dataclass(slots=True)
+class RuleAudit:
+    """What was found for one rule. `min_margin` leaves out what the NPC is excused for; infinity if nothing is left."""
+
+    steps: int = 0
+    violations: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0))
+    min_margin: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The verdict. A step is one living NPC in one tick."""
+
+    steps: int
+    excused_steps: int  # in which static rules were not held against the NPC
+    rules: dict[str, RuleAudit]
+    examples: tuple[Violation, ...]
+
+    def total(self, category: str = "npc") -> int:
+        """Returns the number of violations of a category over all rules."""
+        return sum(rule.violations[category] for rule in self.rules.values())
+
+
+def audit(trace: Trace, limits: Limits, config: AuditConfig | None = None) -> AuditReport:
+    """Checks every rule in every tick.
+
+    Every NPC is held to what the limits say from the first moment at which it has a legal brake; whoever certified it,
+    and what they claim about it, is not asked.
+    """
+    config = config or AuditConfig()
+    living = trace.alive[:-1] & trace.alive[1:]  # t a
+    moved = trace.position[1:] - trace.position[:-1]
+    off_command = np.linalg.norm(moved - trace.command * limits.dt, axis=-1) > config.executed
+    game = (trace.driver == CALLBACK) | (trace.driver == NONE)
+    cause = np.where(game, _EXTERNAL, np.where(off_command, _BREACH, _NPC))
+    cause[~living] = _NPC
+    excused = _without_brake(trace, limits, living, cause, config)
+    fault = np.where((cause == _NPC) & excused, _INADMISSIBLE, cause)
+    rules: dict[str, RuleAudit] = {}
+    examples: list[Violation] = []
+
+    def judge(
+        rule: str, margin: Float[np.ndarray, "t a"], bound: Bool[np.ndarray, "t a"], why: NDArray[np.int64]
+    ) -> None:
+        """Adds one rule's margins (negative: broken) to the report."""
+        entry = rules.setdefault(rule, RuleAudit())
+        entry.steps += int(bound.sum())
+        broken = bound & ~(margin >= 0.0)
+        for category, name in enumerate(CATEGORIES):
+            entry.violations[name] += int((broken & (why == category)).sum())
+        held = margin[bound & (why == _NPC)]
+        entry.min_margin = min(entry.min_margin, float(held.min(initial=np.inf)))
+        for tick, npc in np.argwhere(broken)[: config.keep]:
+            examples.append(
+                Violation(int(tick), int(trace.ids[npc]), rule, CATEGORIES[why[tick, npc]], float(margin[tick, npc]))
+            )
+
+    for zone in limits.zones:
+        bound = living & zone.binds
+        judge(zone.kind, _zone_margins(trace, limits, zone.corners, zone.keep_in, bound), bound, fault)
+    away = trace.position - limits.home
+    judge(
+        "leash",
+        limits.leash - np.maximum(np.linalg.norm(away[:-1], axis=-1), np.linalg.norm(away[1:], axis=-1)),
+        living & np.isfinite(limits.leash),
+        fault,
+    )
+    pace = np.linalg.norm(trace.command, axis=-1)
+    judge("speed", limits.speed * (1.0 + config.relative) - pace, living, fault)
+    change = np.linalg.norm(trace.command - trace.velocity[:-1], axis=-1) / limits.dt
+    judge("acceleration", limits.acceleration * (1.0 + config.relative) - change, living, fault)
+    if np.any(limits.spacing > 0.0):
+        margin, why = _spacing(trace, limits, living, cause, config)
+        judge("spacing", margin, living & (limits.spacing > 0.0).any(axis=1), why)
+    forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
+    late = np.where(~trace.hold_known & (cause == _NPC), _BREACH, cause)
+    judge("hold_fire", np.where(trace.shots, -1.0, 1.0), forbidden, late)
+    return AuditReport(
+        steps=int(living.sum()),
+        excused_steps=int((living & (fault != _NPC)).sum()),
+        rules=rules,
+        examples=tuple(sorted(examples, key=lambda v: (v.category != "npc", v.tick))[: config.keep]),
+    )
+
+
+def _zone_margins(
+    trace: Trace, limits: Limits, corners: Float[np.ndarray, "v 2"], keep_in: bool, bound: Bool[np.ndarray, "t a"]
+) -> Float[np.ndarray, "t a"]:
+    margin = np.full(bound.shape, np.inf)
+    ticks, npcs = np.nonzero(bound)
+    for first in range(0, len(ticks), _BLOCK):
+        t, a = ticks[first : first + _BLOCK], npcs[first : first + _BLOCK]
+        margin[t, a] = zone_margin(trace.position[t, a], trace.position[t + 1, a], corners, limits.radius[a], keep_in)
+    return margin
+
+
+def _without_brake(
+    trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"], cause: NDArray[np.int64], config: AuditConfig
+) -> Bool[np.ndarray, "t a"]:
+    """Says who is off its certificate through no doing of its own: since a spawn, the game's hands, or a breach."""
+    excused = np.zeros(living.shape, np.bool_)
+    off = np.ones(living.shape[1], np.bool_)
+    for tick in range(len(living)):
+        if tick:
+            off |= (cause[tick - 1] != _NPC) | ~living[tick - 1]
+        asked = np.flatnonzero(off & living[tick])
+        if len(asked):
+            off[asked] = ~_has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission)
+        excused[tick] = off
+    return excused
+
+
+def _has_brake(
+    position: Float[np.ndarray, "a 2"],
+    velocity: Float[np.ndarray, "a 2"],
+    asked: NDArray[np.intp],
+    limits: Limits,
+    spare: float,
+) -> Bool[np.ndarray, " k"]:
+    """Says who could stop from here without breaking a rule about places or speeds."""
+    here, now = position[asked], velocity[asked]
+    rest = coast_to_rest(here, now, limits.acceleration[asked], limits.dt)
+    good = np.linalg.norm(now, axis=-1) <= limits.speed[asked] * (1.0 + 1e-6)
+    home, leash = limits.home[asked], limits.leash[asked] - spare
+    good &= (np.linalg.norm(here - home, axis=-1) <= leash) & (np.linalg.norm(rest - home, axis=-1) <= leash)
+    for zone in limits.zones:
+        room = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in)
+        good &= (room >= spare) | ~zone.binds[asked]
+    return np.asarray(good)
+
+
+def _spacing(
+    trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"], cause: NDArray[np.int64], config: AuditConfig
+) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64]]:
+    """Returns each NPC's smallest spacing margin per tick, and whose fault the worst pair is."""
+    margin = np.full(living.shape, np.inf)
+    why = np.full(living.shape, _NPC, np.int64)
+    one, two = np.nonzero(np.triu(limits.spacing > 0.0, 1))
+    needed = limits.spacing[one, two]
+    off = np.ones(len(one), np.bool_)  # the pair has not been apart, with legal brakes, since somebody else moved one
+    settled = np.zeros(len(one), np.int64)
+    for tick in range(len(living)):
+        present = living[tick, one] & living[tick, two]
+        if tick:
+            before = cause[tick - 1]
+            touched = (before[one] != _NPC) | (before[two] != _NPC)
+            touched |= ~(living[tick - 1, one] & living[tick - 1, two])
+            off |= touched
+            settled = np.where(touched, tick + config.settle_ticks, settled)
+        asked = np.flatnonzero(off & present & (settled <= tick))
+        if len(asked):
+            off[asked] = ~_apart(trace, limits, tick, one[asked], two[asked], needed[asked] + config.admission)
+        before_gap = trace.position[tick, one] - trace.position[tick, two]
+        after_gap = trace.position[tick + 1, one] - trace.position[tick + 1, two]
+        room = np.where(present, closest_approach(before_gap, after_gap) - needed, np.inf)
+        worst = np.maximum(cause[tick, one], cause[tick, two])
+        blame = np.where(worst == _NPC, np.where(off, _INADMISSIBLE, _NPC), worst)
+        # An excused pair must not hide one that is not: of an NPC's pairs the worst comes last and is kept, and among
+        # broken pairs those without an excuse are the worst.
+        rank = np.where(room < 0.0, np.where(blame == _NPC, 2.0, 1.0), np.where(blame == _NPC, 0.0, -1.0))
+        members, rooms = np.concatenate([one, two]), np.tile(room, 2)
+        order = np.lexsort((-rooms, np.tile(rank, 2)))
+        margin[tick, members[order]] = rooms[order]
+        why[tick, members[order]] = np.tile(blame, 2)[order]
+    return margin, why
+
+
+def _apart(
+    trace: Trace,
+    limits: Limits,
+    tick: int,
+    one: NDArray[np.intp],
+    two: NDArray[np.intp],
+    needed: Float[np.ndarray, " q"],
+) -> Bool[np.ndarray, " q"]:
+    """Says which pairs stay far enough apart however each brakes: their two brake paths are."""
+    place, speed = trace.position[tick], trace.velocity[tick]
+    rest = coast_to_rest(place, speed, limits.acceleration, limits.dt)
+    gaps = [
+        float(path_to_outline(place[[i]], rest[[i]], np.stack([place[j], rest[j]]))[0])
+        for i, j in zip(one.tolist(), two.tolist(), strict=True)
+    ]
+    return np.asarray(np.array(gaps) >= needed)

@@ -1,0 +1,89 @@
+"""Distances for the checker, from first principles: what is checked must not be checked by its own code."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+def closest_on_path(
+    start: Float[np.ndarray, "... 2"], end: Float[np.ndarray, "... 2"], point: Float[np.ndarray, "... 2"]
+) -> Float[np.ndarray, ...]:
+    """Returns the smallest distance of a point moving straight from `start` to `end` from a resting one."""
+    way = end - start
+    length = np.sum(way * way, axis=-1)
+    when = np.sum((point - start) * way, axis=-1) / np.where(length > 0.0, length, 1.0)
+    when = np.clip(np.where(length > 0.0, when, 0.0), 0.0, 1.0)
+    return np.asarray(np.linalg.norm(start + when[..., None] * way - point, axis=-1))
+
+
+def crosses(
+    start: Float[np.ndarray, "... 2"],
+    end: Float[np.ndarray, "... 2"],
+    first: Float[np.ndarray, "... 2"],
+    second: Float[np.ndarray, "... 2"],
+) -> Bool[np.ndarray, ...]:
+    """Says whether the path start..end properly meets the wall first..second, by solving for both parameters."""
+    way, wall, offset = end - start, second - first, first - start
+    area = way[..., 0] * wall[..., 1] - way[..., 1] * wall[..., 0]
+    safe = np.where(area == 0.0, 1.0, area)
+    along = (offset[..., 0] * wall[..., 1] - offset[..., 1] * wall[..., 0]) / safe
+    across = (offset[..., 0] * way[..., 1] - offset[..., 1] * way[..., 0]) / safe
+    return np.asarray((area != 0.0) & (along >= 0.0) & (along <= 1.0) & (across >= 0.0) & (across <= 1.0))
+
+
+def path_to_outline(
+    start: Float[np.ndarray, "k 2"], end: Float[np.ndarray, "k 2"], corners: Float[np.ndarray, "v 2"]
+) -> Float[np.ndarray, " k"]:
+    """Returns the smallest distance of each path from a closed outline; 0 where it meets it."""
+    first, second = corners, np.roll(corners, -1, axis=0)
+    a, b = start[:, None], end[:, None]  # k 1 2
+    gap = np.minimum(closest_on_path(a, b, first), closest_on_path(first, second, a))
+    gap = np.minimum(gap, closest_on_path(first, second, b))  # k v
+    return np.asarray(np.where(crosses(a, b, first, second), 0.0, gap).min(axis=1))
+
+
+def winding(point: Float[np.ndarray, "k 2"], corners: Float[np.ndarray, "v 2"]) -> Bool[np.ndarray, " k"]:
+    """Says whether each point is inside, by the angle that the outline turns about it."""
+    ray = corners - point[:, None]  # k v 2
+    following = np.roll(ray, -1, axis=1)
+    cross = ray[..., 0] * following[..., 1] - ray[..., 1] * following[..., 0]
+    turned = np.arctan2(cross, np.sum(ray * following, axis=-1)).sum(axis=1)
+    return np.asarray(np.abs(turned) > np.pi)
+
+
+def zone_margin(
+    start: Float[np.ndarray, "k 2"],
+    end: Float[np.ndarray, "k 2"],
+    corners: Float[np.ndarray, "v 2"],
+    radius: Float[np.ndarray, " k"],
+    keep_in: bool,
+) -> Float[np.ndarray, " k"]:
+    """Returns how much room a disc that moves straight keeps from the forbidden side, m; negative is overlap."""
+    gap = path_to_outline(start, end, corners)
+    wrong_start = winding(start, corners) != keep_in
+    wrong_end = winding(end, corners) != keep_in
+    depth_start = np.where(wrong_start, path_to_outline(start, start, corners), 0.0)
+    depth_end = np.where(wrong_end, path_to_outline(end, end, corners), 0.0)
+    depth = np.maximum(depth_start, depth_end)
+    return np.asarray(np.where(wrong_start | wrong_end, -depth, gap) - radius)
+
+
+def closest_approach(start: Float[np.ndarray, "... 2"], end: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
+    """Returns how near two bodies come that both move straight, given their offset before and after."""
+    return closest_on_path(start, end, np.zeros_like(start))
+
+
+def coast_to_rest(
+    position: Float[np.ndarray, "k 2"],
+    velocity: Float[np.ndarray, "k 2"],
+    braking: Float[np.ndarray, " k"],
+    dt: float,
+) -> Float[np.ndarray, "k 2"]:
+    """Returns where bodies rest that brake from now on, tick by tick."""
+    place, speed = position.copy(), np.linalg.norm(velocity, axis=-1)
+    heading = velocity / np.where(speed > 0.0, speed, 1.0)[:, None]
+    while np.any(speed > 0.0):
+        speed = np.maximum(speed - braking * dt, 0.0)
+        place = place + heading * (speed * dt)[:, None]
+    return place
