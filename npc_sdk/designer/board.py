@@ -225,9 +225,8 @@ class Board:
             raise ControlError(f"weight of {name!r}: expected 0..{MAX_WEIGHT:g}, got {value!r}", current=current)
         if at not in self._setting.layers and len(self._setting.layers) >= MAX_LAYERS:
             raise ControlError(f"expected weights in at most {MAX_LAYERS} scopes", current=current)
-        book = self._book()
         try:
-            book.set(*at, {name: value})
+            WeightBook({t.name: t.default for t in self._setting.terms.terms}).set(*at, {name: value})
         except ControlError as error:
             raise ControlError(str(error), current=current, valid=error.valid) from error
         layer = {**self._setting.layers.get(at, {}), name: value}
@@ -367,7 +366,7 @@ class Board:
 
     def _publish(self) -> BoardSnapshot:
         self._revision += 1
-        weights = replace(self._book().current, revision=self._revision)
+        weights = self._weights()
         setting = self._setting
         return BoardSnapshot(
             self._revision,
@@ -378,17 +377,15 @@ class Board:
             setting.modes,
         )
 
-    def _book(self) -> WeightBook:
-        """Return the setting as a book: persona files first, what designers turned on top of them."""
+    def _weights(self) -> Weights:
+        """Return the setting as weights: persona files first, what designers turned on top of them."""
         terms = self._setting.terms
-        book = WeightBook({t.name: t.default for t in terms.terms})
+        layers: dict[ScopeKey, Mapping[str, float]] = {}
         for name, weights in self._personas().items():
-            known = {n: v for n, v in weights.items() if n in terms.names}
-            if known:
-                book.replace("persona", name, known)
-        for (scope, key), layer in self._setting.layers.items():
-            book.set(scope, key, layer)
-        return book
+            layers["persona", name] = {term: value for term, value in weights.items() if term in terms.names}
+        for at, layer in self._setting.layers.items():
+            layers[at] = {**layers.get(at, {}), **layer}
+        return Weights(self._revision, terms.names, tuple(t.default for t in terms.terms), MappingProxyType(layers))
 
     def _inspect(self, op: Table) -> Reply:
         now, setting = self._snapshot, self._setting
