@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from npc_sdk.designer.explain import Choice, ShieldChange, explain
+
+TERMS = ("flank", "exposure", "cover")
+
+
+def choice(
+    weights: list[float], features: list[list[float]], families: tuple[str, ...], feasible: list[bool] | None = None
+) -> Choice:
+    """Choose the smallest J among the feasible, as a planner does."""
+    w, f = np.array(weights), np.array(features)
+    objective = f @ w
+    allowed = np.array(feasible if feasible is not None else [True] * len(f))
+    chosen = int(np.argmin(np.where(allowed, objective, np.inf)))
+    return Choice(104, TERMS[: len(w)], w, f, objective, allowed, families, chosen)
+
+
+def best(one: Choice, weights: NDArray[np.float64]) -> int:
+    return int(np.argmin(np.where(one.feasible, one.features @ weights, np.inf)))
+
+
+def test_the_parts_add_up_to_the_objective() -> None:
+    told = explain(choice([2.0, 1.0, 0.5], [[0.5, 1.0, 2.0], [1.0, 0.0, 4.0]], ("flank_left", "hold")))
+    assert [part.value for part in told.parts] == [1.0, 1.0, 1.0]
+    assert told.objective == 3.0
+    assert told.remainder == 0.0
+
+
+def test_the_runner_up_is_the_best_plan_of_another_family() -> None:
+    told = explain(choice([1.0], [[1.0], [1.1], [1.5], [9.0]], ("flank_left", "flank_left", "hold", "seek")))
+    assert (told.family, told.runner_up) == ("flank_left", "hold")
+    assert told.lead == pytest.approx(0.5)
+    assert told.parts[0].lead == pytest.approx(0.5)
+    assert told.leading == "flank"
+
+
+def test_without_another_family_the_runner_up_is_the_next_best_and_without_rivals_there_is_none() -> None:
+    told = explain(choice([1.0], [[1.0], [1.1]], ("seek", "seek")))
+    assert told.runner_up == "seek"
+    told = explain(choice([1.0, 3.0], [[1.0, 2.0]], ("seek",)))
+    assert (told.runner_up, told.lead, told.leading) == ("", None, "exposure")
+    assert all(part.raise_to is None and part.lower_to is None for part in told.parts)
+
+
+def test_an_infeasible_rival_neither_runs_up_nor_flips() -> None:
+    features = [[1.0, 0.0], [0.0, 0.5], [3.0, 1.0]]
+    told = explain(choice([1.0, 1.0], features, ("seek", "hold", "retreat"), [True, False, True]))
+    assert (told.family, told.runner_up, told.rejected) == ("seek", "retreat", 1)
+    assert told.parts[0].lower_to is None
+
+
+def test_the_flip_weight_is_where_another_plan_draws_level() -> None:
+    one = choice([2.0, 1.0], [[0.5, 2.0], [1.0, 1.5]], ("flank_left", "hold"))  # J = 3.0 and 3.5
+    told = explain(one)
+    flank, exposure = told.parts
+    assert flank.raise_to is None
+    assert flank.lower_to == pytest.approx(1.0)
+    assert exposure.raise_to == pytest.approx(2.0)
+    assert exposure.lower_to is None
+    assert (flank.lower_family, exposure.raise_family) == ("hold", "hold")
+    for m, weight, side in ((0, 1.0, -1), (1, 2.0, 1)):
+        for step, expected in ((1e-6, 1), (-1e-6, 0)):
+            weights = one.weights.copy()
+            weights[m] = weight + side * step
+            assert best(one, weights) == expected
+
+
+def test_a_flip_below_weight_zero_is_no_flip() -> None:
+    told = explain(choice([1.0, 1.0], [[0.0, 1.0], [0.5, 4.0]], ("hold", "seek")))
+    assert told.parts[0].lower_to is None
+
+
+def test_the_sentence_says_what_why_against_what_and_what_would_change_it() -> None:
+    told = explain(choice([2.0, 1.0], [[0.5, 2.0], [1.0, 1.5]], ("flank_left", "hold")))
+    assert told.sentence == (
+        "NPC 104 chose flank left over hold by 0.50, mostly for flank; it would take hold with exposure raised to 2.00."
+    )
+
+
+def test_the_sentence_says_what_the_shield_did() -> None:
+    one = choice([2.0, 1.0], [[0.5, 2.0], [1.0, 1.5]], ("flank_left", "hold"))
+    told = explain(replace(one, shield=ShieldChange(True, ("vault",), 0.25)))
+    assert told.sentence.endswith("; the shield moved it by 0.25 m for vault.")
+    assert told.shield.changed
+    assert "for a rule" in explain(replace(one, shield=ShieldChange(True))).sentence
+
+
+def test_a_choice_among_infeasible_plans_says_so() -> None:
+    one = Choice(
+        7, ("flank",), np.ones(1), np.array([[1.0], [2.0]]), np.array([1.0, 2.0]), np.zeros(2, bool), ("a", "b"), 0
+    )
+    assert "no plan met every constraint" in explain(one).sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": np.ones(2)}, r"weights: expected shape \(1,\), got \(2,\)"),
+        ({"families": ("a",)}, r"families: expected shape \(2,\), got \(1,\)"),
+        ({"chosen": 2}, "chosen: expected 0..1, got 2"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(change: dict[str, object], message: str) -> None:
+    one = choice([1.0], [[1.0], [2.0]], ("a", "b"))
+    with pytest.raises(ValueError, match=message):
+        replace(one, **change)  # type: ignore[arg-type]  # the point of the test
+
+
+@given(
+    st.integers(1, 6).flatmap(
+        lambda m: st.tuples(
+            st.lists(st.floats(0, 8), min_size=m, max_size=m),
+            st.lists(st.lists(st.floats(-5, 5), min_size=m, max_size=m), min_size=1, max_size=8),
+        )
+    )
+)
+def test_parts_add_up_and_flips_are_where_the_choice_flips(case: tuple[list[float], list[list[float]]]) -> None:
+    weights, features = np.array(case[0]), np.array(case[1])
+    terms = tuple(f"t{m}" for m in range(len(weights)))
+    objective = features @ weights
+    chosen = int(np.argmin(objective))
+    families = tuple(f"f{v % 3}" for v in range(len(features)))
+    one = Choice(1, terms, weights, features, objective, np.ones(len(features), bool), families, chosen)
+    told = explain(one)
+    assert abs(told.remainder) <= 1e-9 * (1 + np.abs(features * weights).sum())
+    for m, part in enumerate(told.parts):
+        for flip in (part.raise_to, part.lower_to):
+            if flip is None or abs(flip) > 1e9:
+                continue
+            assert flip >= 0
+            moved = weights.copy()
+            moved[m] = flip
+            level = features @ moved
+            scale = 1e-6 * (1 + np.abs(features * moved).sum())
+            assert level.min() >= level[chosen] - scale  # nobody wins before it
+            rivals = np.delete(level, chosen)
+            assert rivals.min() <= level[chosen] + scale  # and somebody draws level at it
+        if part.raise_to is None:
+            moved = weights.copy()
+            moved[m] += 100.0
+            assert (features @ moved).min() >= (features @ moved)[chosen] - 1e-6
