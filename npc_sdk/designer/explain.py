@@ -155,7 +155,7 @@ def explain(choice: Choice) -> Explanation:
             )
         )
     total = float(objective[choice.chosen])
-    leading = _leading(parts, second is not None)
+    leading = leading_term(choice)
     lead = None if second is None else float(objective[second]) - total
     return Explanation(
         npc=choice.npc,
@@ -170,6 +170,17 @@ def explain(choice: Choice) -> Explanation:
         shield=choice.shield,
         sentence=_sentence(choice, parts, leading, lead, "" if second is None else choice.families[second]),
     )
+
+
+def leading_term(choice: Choice) -> str:
+    """Return what `explain(choice).leading` says, for a twentieth of the work: barks ask this of every decision."""
+    objective = choice.objective.astype(np.float64)
+    second = _runner_up(choice, objective, _rivals(choice, objective))
+    own = choice.features[choice.chosen].astype(np.float64)
+    weights = choice.weights.astype(np.float64)
+    if second is None:
+        return _largest(choice.terms, np.abs(weights * own))
+    return _largest(choice.terms, weights * (choice.features[second].astype(np.float64) - own))
 
 
 def _rivals(choice: Choice, objective: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -203,12 +214,12 @@ def _first_crossing(gap: NDArray[np.float64], slope: NDArray[np.float64]) -> tup
     return float(distance[first]), first
 
 
-def _leading(parts: list[Part], against_runner_up: bool) -> str:
-    """Return the term with the largest lead over the runner-up, or without one the term with the largest part."""
-    if not parts:
+def _largest(terms: tuple[str, ...], shares: NDArray[np.float64]) -> str:
+    """Return the term with the largest share, "" where none is above zero."""
+    if not len(terms):
         return ""
-    best = max(parts, key=lambda part: part.lead if against_runner_up else abs(part.value))
-    return best.term if (best.lead > 0 if against_runner_up else best.value != 0) else ""
+    best = int(np.argmax(shares))
+    return terms[best] if shares[best] > 0 else ""
 
 
 def _sentence(choice: Choice, parts: list[Part], leading: str, lead: float | None, runner_up: str) -> str:
