@@ -80,7 +80,7 @@ class Measures:
             self._kept[name] = METRICS[name](self)
         return self._kept[name]
 
-    def per_world(self, name: str) -> Float[np.ndarray, "w"]:
+    def per_world(self, name: str) -> Float[np.ndarray, " w"]:
         """Returns the mean over NPCs and moments of each world; NaN where nothing counts."""
         return _mean(self.series(name), axis=(0, 2))
 
@@ -92,7 +92,8 @@ class Measures:
 
     def to_player(self) -> Float[np.ndarray, "t w n 2"]:
         """The vector from each NPC to the player."""
-        return self.play.player[:, :, None] - self.play.pos
+        gap: Floats = self.play.player[:, :, None] - self.play.pos
+        return gap
 
     def sight(self) -> Bool[np.ndarray, "t w n"]:
         """Whether nothing opaque is between NPC and player."""

@@ -1,7 +1,7 @@
 """`npc-sdk record`: plays the arena headless and writes what crosses the wire, one recording per fight.
 
-A recording holds the schema and SNAPSHOT frames and nothing a game would not stream. What only the recorder knows, such as
-the player's hidden style, goes into a sidecar of the same name (`.json`), for probes and reports, never for training inputs.
+A recording holds the schema and SNAPSHOT frames and nothing a game would not stream. What only the recorder knows, such
+as the player's hidden style, goes into a sidecar of the same name (`.json`): for probes, never for training inputs.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from npc_bridge.messages import Hello, Snapshot, encode
-from npc_bridge.recording import Recorder
-from npc_sdk.belief import BeliefTable, Tracker
-from npc_sdk.envs.arena import Arena, ArenaConfig, arena_frame, arena_schema, make_map, snapshot_blocks
-from npc_sdk.envs.arena.maps import SPLITS
+from npc_bridge.messages import Snapshot, encode
+from npc_bridge.recording import ChannelId, Direction, Recorder
+from npc_bridge.schema import Schema
+from npc_sdk.envs.arena import SPLITS, TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
+from npc_sdk.envs.arena.fights import Fight
 from npc_sdk.envs.arena.npcs import ScriptedNpcs
-from npc_sdk.envs.arena.players import HELD_OUT_STYLES, STYLES, ScriptedPlayers
+from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.experiments.report import add_json, emit, progress
 
-TICK_HZ = 30
 BATCH = 16  # worlds stepped together: enough to amortise NumPy, few enough to lose little on Ctrl-C
 NPC_COUNTS = (8, 4, 12, 8, 6, 16)  # by batch, so that a model sees squads of several sizes
 SUFFIX = ".npcrec"
@@ -65,10 +63,9 @@ class RecordConfig:
     every_ticks: int = 3  # snapshots per engine tick; 3 is the model's step
 
     def __post_init__(self) -> None:
-        known = (*STYLES, *HELD_OUT_STYLES)
         for style in self.styles:
-            if style not in known:
-                raise InputError(f"player style {style!r}{nearest(style, known)}")
+            if style not in ALL_STYLES:
+                raise InputError(f"unknown player style {style!r}{nearest(style, ALL_STYLES)}")
             if style in HELD_OUT_STYLES and self.split == "train":
                 raise InputError(f"player style {style!r} is kept out of training: expected --split validation or test")
         if not self.styles or self.episodes < 1 or self.seconds <= 0 or self.every_ticks < 1:
@@ -114,36 +111,34 @@ def unfinished(config: RecordConfig, out: Path) -> list[list[Episode]]:
 
 
 def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> int:
-    """Plays and writes some fights of one batch; returns how many. A sidecar is written last, as the mark of a whole file."""
+    """Plays and writes some fights of one batch; returns how many. Sidecars come last, as marks of whole files."""
     rules = ArenaConfig(npcs=batch[0].npcs, mortal=batch[0].mortal, max_ticks=max(1, round(config.seconds * TICK_HZ)))
     maps = [make_map(e.map_split, e.map_index) for e in batch]
     seeds = [e.seed for e in batch]
     arena = Arena(maps, rules, seeds)
     players = ScriptedPlayers([e.style for e in batch], seeds)
-    npcs = ScriptedNpcs.mixture(len(batch), rules.npcs, seeds)
-    tracker = Tracker(arena.opaque_edges, rules.squads, rules.npc_sight)
-    recorders = [_open(out / f"{e.stem}{SUFFIX}.part", arena, w) for w, e in enumerate(batch)]
+    fight = Fight(arena, players, ScriptedNpcs.mixture([m.tables for m in maps], rules.npcs, seeds))
+    schemas = [arena_schema(m, rules) for m in maps]
+    parts = [out / f"{e.stem}{SUFFIX}.part" for e in batch]
+    recorders = [Recorder(path, schema) for path, schema in zip(parts, schemas, strict=True)]
     unseen, moments = np.zeros(len(batch)), np.zeros(len(batch))
     lengths = np.zeros(len(batch), np.int64)
     running: NDArray[np.bool_] = np.ones(len(batch), np.bool_)
     for tick in range(rules.max_ticks + 1):
-        table = tracker.update(arena_frame(arena), 1 / TICK_HZ)
-        unseen += running * _unseen(table, len(batch))
+        unseen += running & ~arena.view().npc_sees.any((1, 2))
         moments += running
         if tick % config.every_ticks == 0:
-            for w in np.flatnonzero(running):
-                recorders[w].snapshot(arena, int(w), tick)
+            for w in np.flatnonzero(running).tolist():
+                data = _frame(arena, w, schemas[w], tick, int(lengths[w]))
+                recorders[w].write(_time_us(tick), Direction.UP, ChannelId.DATA, data)
                 lengths[w] += 1
         running &= ~arena.over
         if not running.any():
             break
-        actions = players.act(arena)
-        actions[:, arena.is_npc] = npcs.act(arena, table)[:, arena.is_npc]
-        arena.step(actions)
+        fight.step()
     for w, episode in enumerate(batch):
         recorders[w].close()
-        path = out / f"{episode.stem}{SUFFIX}"
-        os.replace(path.with_suffix(SUFFIX + ".part"), path)
+        os.replace(parts[w], out / f"{episode.stem}{SUFFIX}")
         facts = asdict(episode) | {
             "fingerprint": config.fingerprint(),
             "squads": rules.squads,
@@ -187,14 +182,18 @@ def summary(config: RecordConfig, out: Path) -> dict[str, float]:
     }
 
 
+def _time_us(tick: int) -> int:
+    return tick * 1_000_000 // TICK_HZ
+
+
+def _frame(arena: Arena, world: int, schema: Schema, tick: int, sequence: int) -> bytes:
+    """Returns one world at one tick as the wire carries it."""
+    blocks = snapshot_blocks(arena, world)
+    return encode(Snapshot(1, schema.schema_id, tick, _time_us(tick), sequence, blocks), schema)
+
+
 def _record_one(job: tuple[list[Episode], RecordConfig, Path]) -> int:
     return record_batch(*job)
-
-
-def _unseen(table: BeliefTable, worlds: int) -> NDArray[np.float64]:
-    """The share of each world's squads that do not see the player now (slot 0)."""
-    hidden = ~table.seen[:, 0] & (table.kind[:, 0] > 0)
-    return np.bincount(table.world, weights=hidden, minlength=worlds) / np.bincount(table.world, minlength=worlds)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -209,7 +208,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         default=list(STYLES),
         metavar="STYLE",
-        help=f"player styles: {' '.join((*STYLES, *HELD_OUT_STYLES))} (all but {' '.join(HELD_OUT_STYLES)})",
+        help=f"player styles: {' '.join(ALL_STYLES)} (all but {' '.join(HELD_OUT_STYLES)})",
     )
     parser.add_argument("--every", type=int, default=3, metavar="TICKS", help="engine ticks per snapshot (3)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 def add_json(parser: ArgumentParser) -> None:

@@ -1,0 +1,166 @@
+"""What all experiments in virtual time share: fights by seed, a brain in lock-step, and the play as measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from npc_bridge.messages import Action
+from npc_sdk.designer.board import Board
+from npc_sdk.designer.persona import PersonaLibrary
+from npc_sdk.designer.request import Table
+from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map
+from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
+from npc_sdk.errors import InputError
+from npc_sdk.experiments.lockstep import LockStep, Observer, Players, Trace
+from npc_sdk.experiments.metrics import Play
+from npc_sdk.objectives.terms import DEFAULT_TERMS
+from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Decider, Report, Runtime, RuntimeConfig
+from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel, load_model
+
+SAMPLE_TICKS = 3  # between moments that are measured
+PLAIN_FORECASTS = ("constant_velocity", "frozen", "untrained")
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Which fights: one world per entry; everything random follows from the seed."""
+
+    maps: tuple[ArenaMap, ...]
+    seeds: tuple[int, ...]
+    styles: tuple[str, ...]
+
+    def repeat(self, times: int) -> Cast:
+        """The same fights several times over, block after block: common random numbers for several settings."""
+        return Cast(self.maps * times, self.seeds * times, self.styles * times)
+
+
+def cast(split: str, seeds: Sequence[int], styles: Sequence[str] = ALL_STYLES) -> Cast:
+    """Returns one fight per seed: map, start and player style all follow from it."""
+    return Cast(
+        tuple(make_map(split, seed) for seed in seeds),
+        tuple(seeds),
+        tuple(styles[seed % len(styles)] for seed in seeds),
+    )
+
+
+def load_forecast(name: str, device: torch.device, seed: int = 0) -> Forecast:
+    """Returns a forecast by name: one of PLAIN_FORECASTS, `default` (the shipped model) or a checkpoint folder."""
+    if name == "constant_velocity":
+        return ConstantVelocity(device=device)
+    if name == "frozen":
+        return Frozen(device=device)
+    if name == "untrained":
+        torch.manual_seed(seed)
+        return WorldModel(ModelConfig()).to(device).eval()
+    folder = default_model() if name == "default" else Path(name)
+    if not folder.is_dir():
+        raise InputError(f"model {name!r}: expected {', '.join(PLAIN_FORECASTS)}, default or a checkpoint folder")
+    return load_model(folder, device)
+
+
+def default_model() -> Path:
+    """Where the package keeps its trained arena model."""
+    return Path(str(files("npc_sdk") / "models" / "arena"))
+
+
+def new_board(rules: Sequence[Table] = ()) -> Board:
+    """Returns a board with the shipped personas and no scope set."""
+    library = PersonaLibrary(Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
+    board = Board(library)
+    for rule in rules:
+        board.apply({"op": "add_rule", "rule": rule})
+    return board
+
+
+def planner(forecast: Forecast, device: torch.device, config: PlannerConfig | None = None) -> PlannerDecider:
+    """Returns the planner on a forecast."""
+    return PlannerDecider(forecast, config or PlannerConfig(), device)
+
+
+class PlanChanges:
+    """Observes how far each new plan leads from the one before, in metres, mean over the horizon."""
+
+    def __init__(self, worlds: int, npcs: int) -> None:
+        self._sum = np.zeros((worlds, npcs))
+        self._count = np.zeros((worlds, npcs))
+        self._before: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]] = {}
+
+    def answered(self, tick: int, answers: list[tuple[str, Action, Report]]) -> None:
+        """Compares plans after a brain tick with those before it."""
+        for key, action, report in answers:
+            plans, ticks = report.game.plans, report.game.ticks_per_step
+            before = self._before.get(key)
+            if before is not None:
+                now = plans.ahead(action.apply_tick, ticks)[report.slots]
+                kept = type(plans)(*before)
+                old = kept.ahead(action.apply_tick, ticks)[report.slots]
+                gap = np.cumsum(now - old, axis=1) * (ticks / report.game.schema.tick_hz)
+                change = np.linalg.norm(gap, axis=-1).mean(1)
+                compared = (kept.start[report.slots] >= 0) & (plans.start[report.slots] == action.apply_tick)
+                rows = report.slots - 1  # one player in slot 0
+                self._sum[int(key), rows[compared]] += change[compared]
+                self._count[int(key), rows[compared]] += 1
+            self._before[key] = (plans.moves.copy(), plans.start.copy())
+
+    def mean(self) -> NDArray[np.float64]:
+        """The mean change per world and NPC; NaN without two plans."""
+        return np.where(self._count > 0, self._sum / np.maximum(self._count, 1), np.nan)
+
+
+def play_of(trace: Trace, arena: Arena, plan_change: NDArray[np.float64]) -> Play:
+    """Samples a trace of one player and its NPCs for the metrics."""
+    p = arena.config.players
+    step = slice(None, None, SAMPLE_TICKS)
+    change = np.diff(trace.vel[:, :, p:], axis=0)
+    moving = trace.alive[:-1, :, p:]
+    acceleration = (np.linalg.norm(change, axis=-1) / DT * moving).sum(0) / np.maximum(moving.sum(0), 1)
+    return Play(
+        dt=SAMPLE_TICKS * DT,
+        player=trace.pos[step, :, 0],
+        facing=trace.heading[step, :, 0],
+        player_alive=trace.alive[step, :, 0],
+        pos=trace.pos[step, :, p:],
+        vel=trace.vel[step, :, p:],
+        heading=trace.heading[step, :, p:],
+        alive=trace.alive[step, :, p:],
+        squad=arena.squad[:, p:],
+        leader=arena.leader[:, p:],
+        home=arena.home[:, p:],
+        grenades=trace.grenade_pos[step],
+        armed=trace.grenade_active[step],
+        dealt=trace.damage_dealt[:, :, p:].sum(0),
+        taken=trace.damage_taken[:, :, p:].sum(0),
+        acceleration=acceleration,
+        plan_change=plan_change,
+    )
+
+
+def lock_step(
+    fights: Cast,
+    config: ArenaConfig,
+    decider: Decider,
+    board: Board,
+    observers: Sequence[Observer] = (),
+    players: Players | None = None,
+) -> LockStep:
+    """Sets up the fights with one brain; weights of world w are set in the scope `faction:w`."""
+    arena = Arena(fights.maps, config, fights.seeds)
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
+    return LockStep(arena, runtime, players or ScriptedPlayers(fights.styles, fights.seeds), observers)
+
+
+def play(fights: Cast, config: ArenaConfig, decider: Decider, board: Board, seconds: float) -> tuple[Trace, Play]:
+    """Plays the fights and returns what happened, whole and sampled."""
+    changes = PlanChanges(len(fights.maps), config.npcs)
+    stage = lock_step(fights, config, decider, board, (changes,))
+    trace = stage.run(round(seconds / DT))
+    return trace, play_of(trace, stage.arena, changes.mean())
