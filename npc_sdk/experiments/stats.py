@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def ranks(values: Float[np.ndarray, "m"]) -> Floats:
+def ranks(values: Float[np.ndarray, " m"]) -> Floats:
     """Returns ranks from 1 on; equal values share the mean of their ranks."""
     x = np.asarray(values, np.float64)
     _, inverse, count = np.unique(x, return_inverse=True, return_counts=True)
@@ -20,7 +20,7 @@ def ranks(values: Float[np.ndarray, "m"]) -> Floats:
     return shared
 
 
-def spearman(x: Float[np.ndarray, "m"], y: Float[np.ndarray, "m"]) -> float:
+def spearman(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
     """Returns Spearman's rank correlation in -1..1; 0 when one side is constant or not finite."""
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return 0.0
@@ -50,7 +50,7 @@ def t95(freedom: int) -> float:
     return _T95[max(d for d in _T95 if d <= max(1, freedom))]
 
 
-def paired_t(differences: Float[np.ndarray, "m"]) -> Interval:
+def paired_t(differences: Float[np.ndarray, " m"]) -> Interval:
     """Returns the mean of paired differences with its 95 % t interval; one pair has no finite bounds."""
     x = np.asarray(differences, np.float64)
     mean = float(x.mean())
@@ -60,7 +60,7 @@ def paired_t(differences: Float[np.ndarray, "m"]) -> Interval:
     return Interval(mean, mean - half, mean + half, len(x))
 
 
-def paired_bootstrap(differences: Float[np.ndarray, "m"], seed: int, draws: int = 4000) -> Interval:
+def paired_bootstrap(differences: Float[np.ndarray, " m"], seed: int, draws: int = 4000) -> Interval:
     """Returns the mean of paired differences with its 95 % percentile interval over resampled pairs."""
     x = np.asarray(differences, np.float64)
     picks = np.random.default_rng(seed).integers(0, len(x), (draws, len(x)))
@@ -69,7 +69,7 @@ def paired_bootstrap(differences: Float[np.ndarray, "m"], seed: int, draws: int 
 
 
 def nearest_centroid(
-    features: Float[np.ndarray, "m f"], label: Int[np.ndarray, "m"], fold: Int[np.ndarray, "m"]
+    features: Float[np.ndarray, "m f"], label: Int[np.ndarray, " m"], fold: Int[np.ndarray, " m"]
 ) -> float:
     """Returns the share of rows whose label the nearest class centroid names, leaving out one fold at a time.
 
