@@ -193,20 +193,10 @@ class Tracker:
         targets = np.flatnonzero(((frame.kind == PLAYER) | (frame.kind == PROJECTILE)).any(0))
         if viewers.size and targets.size:
             a, b = frame.pose[:, viewers, None, :2], frame.pose[:, None, targets, :2]
-            seen = self._in_view(a, frame.heading[:, viewers, None], b)
+            seen = sees(a, frame.heading[:, viewers, None], b, self.sight, self._edges)
             alive = (frame.alive & (frame.kind == NPC))[:, viewers, None] & (frame.kind[:, None, targets] != EMPTY)
             out[np.ix_(np.arange(w), viewers, targets)] = seen & alive
         return out
-
-    def _in_view(self, a: NDArray[np.floating], heading: NDArray[np.floating], b: NDArray[np.floating]) -> Bools:
-        gap = b - a
-        distance = np.hypot(gap[..., 0], gap[..., 1])
-        turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
-        sight = self.sight
-        inside = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
-        a, b = np.broadcast_arrays(a, b)
-        clear: Bools = line_of_sight(a, b, self._edges)
-        return inside & clear
 
     def _cleared(self, frame: Frame, pose: Floats, watching: Bools, world: Ints) -> Bools:
         """Whether a squad member looks at the place where each player was last seen: b e."""
@@ -218,11 +208,28 @@ class Tracker:
         w = frame.ids.shape[0]
         places = pose[:, players, :2].reshape(w, -1, 2)  # w (squads players) 2
         a = frame.pose[:, viewers, None, :2]
-        views = self._in_view(a, frame.heading[:, viewers, None], places[:, None])  # w v (s p)
+        views = sees(a, frame.heading[:, viewers, None], places[:, None], self.sight, self._edges)  # w v (s p)
         views = views.reshape(w, viewers.size, self._squads, players.size).transpose(0, 2, 1, 3)  # w s v p
         views = views.reshape(-1, viewers.size, players.size) & watching[:, viewers, None]
         out[:, players] = views.any(1)
         return out
+
+
+def sees(
+    viewer: NDArray[np.floating],
+    heading: NDArray[np.floating],
+    target: NDArray[np.floating],
+    sight: Sight,
+    edges: NDArray[np.floating],
+) -> Bools:
+    """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, with no opaque edge (w k 4) between."""
+    gap = target - viewer
+    distance = np.hypot(gap[..., 0], gap[..., 1])
+    turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
+    inside = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
+    viewer, target = np.broadcast_arrays(viewer, target)
+    clear: Bools = line_of_sight(viewer, target, edges)
+    return inside & clear
 
 
 def wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -230,7 +237,14 @@ def wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-_ROLES = {"heading": "heading", "health": "health", "ammo": "ammo", "cooldown": "cooldown", "shots": "shots", "fuse": "fuse"}
+_ROLES = {
+    "heading": "heading",
+    "health": "health",
+    "ammo": "ammo",
+    "cooldown": "cooldown",
+    "shots": "shots",
+    "fuse": "fuse",
+}
 
 
 class Slots:

@@ -77,7 +77,8 @@ def grids(sdfs: list[SdfGrid], device: torch.device) -> Grids:
     rows = max(sdf.values.shape[0] for sdf in sdfs)
     columns = max(sdf.values.shape[1] for sdf in sdfs)
     padded = [
-        np.pad(sdf.values, [(0, rows - sdf.values.shape[0]), (0, columns - sdf.values.shape[1])], mode="edge") for sdf in sdfs
+        np.pad(sdf.values, [(0, rows - sdf.values.shape[0]), (0, columns - sdf.values.shape[1])], mode="edge")
+        for sdf in sdfs
     ]
     return Grids(
         values=torch.from_numpy(np.stack(padded).astype(np.float32)).to(device),

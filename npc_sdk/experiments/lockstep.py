@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from npc_bridge.ladder import Ladder
@@ -18,6 +18,7 @@ from npc_sdk.envs.arena import CHANNELS, Arena, Events, arena_schema, snapshot_b
 from npc_sdk.runtime import Report, Runtime
 
 
+@runtime_checkable
 class Players(Protocol):
     """Whoever plays the players of all worlds."""
 
@@ -25,6 +26,7 @@ class Players(Protocol):
         """Returns the players' actions: w p 6, or w 6 for one player."""
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Looks on; may keep what it sees, changes nothing."""
 

@@ -75,7 +75,11 @@ class PlannerDecider:
 
     def _tables(self, view: View) -> tuple[Grids, FieldBook]:
         maps = tuple(game.map for game in view.games)
-        if self._maps is None or len(maps) != len(self._maps[0]) or any(a is not b for a, b in zip(maps, self._maps[0], strict=True)):
+        if (
+            self._maps is None
+            or len(maps) != len(self._maps[0])
+            or any(a is not b for a, b in zip(maps, self._maps[0], strict=True))
+        ):
             walls = tensors.grids([m.sdf for m in maps], self.device)
             self._maps = (maps, walls, FieldBook(maps, self.device))
         return self._maps[1], self._maps[2]
@@ -147,7 +151,9 @@ class PlannerDecider:
 
     def _bounds(self, view: View, rows: NDArray[np.intp]) -> Bounds:
         """Gathers what binds the deciding NPCs, and the grids of where each may be."""
-        parts: dict[str, list[NDArray[np.generic]]] = {n: [] for n in ("speed", "acceleration", "leash", "spacing", "plane")}
+        parts: dict[str, list[NDArray[np.generic]]] = {
+            n: [] for n in ("speed", "acceleration", "leash", "spacing", "plane")
+        }
         grids, origins, count = [], [], 0
         for index, (game, tables) in enumerate(zip(view.games, view.rules, strict=True)):
             mine = np.flatnonzero(view.game == index)
@@ -183,7 +189,9 @@ class PlannerDecider:
         points = grid_points(map_.bounds, CELL)
         clear = shape_clearance(tables, points.reshape(-1, 2))  # k p
         radius = float(tables.radius.max(initial=0.0))
-        planes = [np.where(mask, clear, np.inf).min(1, initial=1e3).reshape(points.shape[:2]) - radius for mask in masks]
+        planes = [
+            np.where(mask, clear, np.inf).min(1, initial=1e3).reshape(points.shape[:2]) - radius for mask in masks
+        ]
         stack = np.stack(planes).astype(np.float32) if planes else np.zeros((0, *points.shape[:2]), np.float32)
         if len(self._free) > 256:
             self._free.clear()
@@ -248,6 +256,3 @@ def _evidence(view: View, rows: NDArray[np.intp], result: Plan) -> tuple[Evidenc
         )
         for i, (row, families) in enumerate(zip(rows, result.families, strict=True))
     )
-
-
-

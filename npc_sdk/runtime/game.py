@@ -94,7 +94,9 @@ class Game:
         assert frame is not None
         return np.flatnonzero((frame.kind[0] == NPC) & frame.alive[0])
 
-    def ahead(self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def ahead(
+        self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Rolls our own NPCs forward, through what they have been told, to the tick at which an answer can apply.
 
         Returns positions and velocities, n 2 each. Exact under K1 and K2 (docs/explanation/shield.md) when every issued chunk arrives in time.

@@ -41,6 +41,8 @@ class Report:
     game: Game
     ids: NDArray[np.uint32]  # n
     slots: NDArray[np.intp]  # n
+    squads: NDArray[np.int64]  # n
+    proposals: NDArray[np.float64]  # n m 2, m/s, what the plans asked for
     evidence: dict[int, Evidence]  # new decisions, by NPC id
     certified: Certified
     revision: int
@@ -58,7 +60,9 @@ class Runtime:
         board: gives the designers' settings; read once per tick.
     """
 
-    def __init__(self, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None) -> None:
+    def __init__(
+        self, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None
+    ) -> None:
         self.config = config or RuntimeConfig()
         self.decider = decider
         self._board = board
@@ -219,7 +223,21 @@ class Runtime:
             for row, found in zip(orders.rows, orders.evidence, strict=True)
             if found is not None and rows.start <= row < rows.stop
         }
-        return action, Report(game.key, snapshot, game, ids, slots.astype(np.intp), evidence, certified, board.revision)
+        frame = game.frame
+        assert frame is not None
+        report = Report(
+            key=game.key,
+            snapshot=snapshot,
+            game=game,
+            ids=ids,
+            slots=slots.astype(np.intp),
+            squads=frame.squad[0, slots],
+            proposals=proposals,
+            evidence=evidence,
+            certified=certified,
+            revision=board.revision,
+        )
+        return action, report
 
     def _triggers(self, hands: Floats) -> NDArray[np.bool_]:
         """Says at which steps to fire and throw: n m 2. One decision asks for one throw, in the first step."""
@@ -257,4 +275,3 @@ def ramp(velocity: NDArray[np.float64], wanted: Floats, step: float) -> NDArray[
         now = now + change * np.minimum(1.0, step / np.maximum(size, 1e-9))
         out[:, k] = now
     return out
-

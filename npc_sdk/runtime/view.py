@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ class Orders:
     evidence: tuple[Evidence | None, ...]  # k
 
 
+@runtime_checkable
 class Decider(Protocol):
     """Chooses plans. The learned planner and every scripted baseline are deciders; the shield comes after all of them."""
 

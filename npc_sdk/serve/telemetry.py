@@ -1,0 +1,157 @@
+"""What the designers' side is shown: one message per answer, read off results afterwards. Decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from npc_bridge.messages import Action
+from npc_bridge.packing import Value
+from numpy.typing import NDArray
+
+from npc_sdk.belief import PLAYER, Sight, sees
+from npc_sdk.constraints import KINDS
+from npc_sdk.designer.barks import BarkTracker, Intent
+from npc_sdk.designer.board import BoardSnapshot
+from npc_sdk.designer.explain import Explanation, ShieldChange, explain
+from npc_sdk.designer.request import NpcKey
+from npc_sdk.runtime import Evidence, Report
+
+TOPIC = "plan"
+PLAYER_SIGHT = Sight(reach=18.0)  # how players see, for the measured exposure
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """One NPC's newest decision and what the shield made of it."""
+
+    evidence: Evidence
+    explanation: Explanation
+
+
+class Watch:
+    """Follows one game: explains its newest decisions, lets NPCs call out, and measures what designers ask about."""
+
+    def __init__(self, tick_hz: float) -> None:
+        self._barks = BarkTracker(round(tick_hz))
+        self._thoughts: dict[int, Thought] = {}
+        self._exposed = 0.0
+        self._told = 0
+
+    def explain(self, npc: int) -> Explanation | None:
+        """Returns why an NPC does what it does, None before its first decision."""
+        thought = self._thoughts.get(npc)
+        return None if thought is None else thought.explanation
+
+    @property
+    def npcs(self) -> tuple[int, ...]:
+        """NPCs that have decided."""
+        return tuple(sorted(self._thoughts))
+
+    def take(self, report: Report) -> dict[int, int]:
+        """Takes one answer's report in and returns the barks it gives rise to, by NPC."""
+        certified, barks = report.certified, {}
+        row_of = {int(i): row for row, i in enumerate(report.ids)}
+        table = report.game.table
+        assert table is not None
+        for npc, evidence in report.evidence.items():
+            row = row_of[npc]
+            rules = tuple(KINDS[c] for c in np.flatnonzero(certified.rejected[row]))
+            asked = evidence.choice
+            shift = float(np.abs(certified.velocities[row] - report.proposals[row]).sum(0).max()) * report.game.dt
+            change = ShieldChange(bool(certified.changed[row].any()), rules, shift if np.isfinite(shift) else 0.0)
+            told = explain(replace(asked, shield=change))
+            self._thoughts[npc] = Thought(evidence, told)
+            scene = int(np.clip(report.squads[row], 0, len(table.squad) - 1))
+            seen = bool(table.seen[scene, table.kind[scene] == PLAYER].any())
+            start = certified.expected[row, 0, :2]
+            path = np.concatenate([start[None], evidence.paths[asked.chosen]]).astype(np.float64)
+            intent = Intent(npc, told.family, told.leading, path, evidence.ghost[0].astype(np.float64), seen)
+            bark = self._barks.update(report.snapshot.tick, intent)
+            if bark:
+                barks[npc] = bark
+        return barks
+
+    def message(
+        self, name: str, report: Report, action: Action, board: BoardSnapshot, facts: dict[str, Value]
+    ) -> dict[str, Value]:
+        """Builds the telemetry message of one answer; `facts` are the server's own (latencies, counters, model)."""
+        exposed = self._exposure(report)
+        executing = report.snapshot.executing
+        rungs = dict(zip(executing.ids.tolist(), executing.rung.tolist(), strict=True))
+        npcs: list[Value] = []
+        for row, npc in enumerate(report.ids.tolist()):
+            key = NpcKey(npc, int(report.squads[row]), report.game.faction)
+            entry: dict[str, Value] = {
+                "id": npc,
+                "squad": int(report.squads[row]),
+                "persona": board.persona_of(key),
+                "status": int(action.status[row]),
+                "bark": int(action.bark[row]),
+                "rung": int(rungs.get(npc, 4)),
+                "exposed": bool(exposed[row]),
+            }
+            thought = self._thoughts.get(npc)
+            if thought is not None and npc in report.evidence:
+                choice = thought.evidence.choice
+                entry |= {
+                    "family": thought.explanation.family,
+                    "leading": thought.explanation.leading,
+                    "J": thought.explanation.objective,
+                    "lead": thought.explanation.lead,
+                    "path": _block(thought.evidence.paths[choice.chosen]),
+                    "alternatives": _block(thought.evidence.paths),
+                    "alternatives_J": [float(j) for j in choice.objective],
+                    "ghost": _block(thought.evidence.ghost),
+                }
+            npcs.append(entry)
+        return {
+            "game": name,
+            "tick": report.snapshot.tick,
+            "apply_tick": action.apply_tick,
+            "revision": report.revision,
+            "npcs": npcs,
+            "beliefs": _beliefs(report),
+            "exposed_fraction": self._exposed,
+            **facts,
+        }
+
+    def _exposure(self, report: Report) -> NDArray[np.bool_]:
+        """Measures, on the true state, which NPCs are in a player's view; keeps a running share of about 3 s."""
+        frame, slots = report.game.frame, report.slots
+        assert frame is not None
+        players = np.flatnonzero((frame.kind[0] == PLAYER) & frame.alive[0])
+        if not len(players) or not len(slots):
+            return np.zeros(len(slots), np.bool_)
+        eyes = frame.pose[:, players, None, :2]
+        seen = sees(
+            eyes, frame.heading[:, players, None], frame.pose[:, None, slots, :2], PLAYER_SIGHT,
+            report.game.map.opaque_edges[None],
+        )[0].any(0)  # fmt: skip
+        self._told += 1
+        rate = max(1.0 / self._told, report.game.dt / 3.0)
+        self._exposed += rate * (float(seen.mean()) - self._exposed)
+        return np.asarray(seen)
+
+
+def _block(array: NDArray[np.floating]) -> bytes:
+    return np.ascontiguousarray(array, "<f4").tobytes()
+
+
+def _beliefs(report: Report) -> list[Value]:
+    table = report.game.table
+    assert table is not None
+    out: list[Value] = []
+    for scene, slot in zip(*np.nonzero(table.kind == PLAYER), strict=True):
+        out.append(
+            {
+                "squad": int(table.squad[scene]),
+                "player": int(table.ids[scene, slot]),
+                "x": float(table.pose[scene, slot, 0]),
+                "y": float(table.pose[scene, slot, 1]),
+                "sigma": float(table.sigma[scene, slot]),
+                "age": float(table.age[scene, slot]),
+                "seen": bool(table.seen[scene, slot]),
+            }
+        )
+    return out
