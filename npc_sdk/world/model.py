@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from npc_sdk.tensors import FEATURES, Scene
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
-from npc_sdk.world.rollout import Rolled, duet, factored, interactive, neighbours, roll
+from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, relate
 
@@ -39,6 +39,7 @@ class Filter(nn.Module):
         self.search = nn.Linear(update.latent, 3)
         with torch.no_grad():
             self.out.bias[: update.latent] = -1.5
+            self.out.weight[update.latent :].mul_(4)  # latents of about unit size from the start
             self.search.weight.mul_(0.1)
 
     def forward(
@@ -95,8 +96,12 @@ class WorldModel(nn.Module):
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
         terrain = Terrain.of(scene.walls, scene.map_index)
-        predicted, near = self._predict(memory, scene, terrain)
-        return self._correct(memory, scene, predicted, near, terrain)
+        player = PLAYER_SLOT
+        known = memory.known[:, player, None]
+        place = torch.where(known, memory.pose[:, player], scene.pose[:, player])
+        index = nearest(scene.pose[..., :2], scene.mask, place[:, :2], self.config.update.neighbours)
+        predicted = self._predict(memory, scene, place, index, terrain)
+        return self._correct(memory, scene, predicted, index, terrain)
 
     def roll(self, memory: Memory, scene: Scene, moves: Float[Tensor, "b e h 2"]) -> Rolled:
         """Rolls all entities on together, NPCs by their moves: the interactive core, also what is trained."""
@@ -109,51 +114,40 @@ class WorldModel(nn.Module):
             return factored(self.update, self.pair, memory, scene, decision)
         return interactive(self.update, self.pair, memory, scene, decision)
 
-    def _predict(self, memory: Memory, scene: Scene, terrain: Terrain) -> tuple[Body, Near]:
+    def _predict(
+        self, memory: Memory, scene: Scene, place: Float[Tensor, "b 4"], index: Int[Tensor, "b k"], terrain: Terrain
+    ) -> Body:
         """Moves the remembered player on by the NPC moves that really happened."""
-        known = memory.known[:, PLAYER_SLOT, None]
-        pose = torch.where(known, memory.pose[:, PLAYER_SLOT], scene.pose[:, PLAYER_SLOT])
-        heading = torch.where(known, memory.heading[:, PLAYER_SLOT], scene.heading[:, PLAYER_SLOT])
-        body = self.update.body(pose, heading, memory.z[:, PLAYER_SLOT], memory.variance[:, PLAYER_SLOT], terrain)
-        moved = torch.where(
-            memory.known[..., None], (scene.pose[..., :2] - memory.pose[..., :2]) / DT, scene.pose[..., 2:]
-        )
-        before = torch.where(memory.known[..., None], memory.pose[..., :2], scene.pose[..., :2])
-        keys = self.update.attend.keys(torch.cat([memory.z, scene.features], -1))
-        near = neighbours(
-            torch.cat([before, moved], -1), scene.heading, keys, scene.mask, pose, self.config.update.neighbours
-        )
-        predicted, _ = self.update(body, near, terrain)
-        return predicted, near
+        player = PLAYER_SLOT
+        heading = torch.where(memory.known[:, player, None], memory.heading[:, player], scene.heading[:, player])
+        body = self.update.body(place, heading, memory.z[:, player], memory.variance[:, player], terrain)
+        now, known = pick(scene.pose, index), pick(memory.known, index)[..., None]
+        before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
+        moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
+        predicted, _ = self.update(body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), terrain)
+        return predicted
 
-    def _correct(self, memory: Memory, scene: Scene, predicted: Body, near: Near, terrain: Terrain) -> Memory:
+    def _near(self, z: Float[Tensor, "b e d"], scene: Scene, index: Int[Tensor, "b k"]) -> Near:
+        keys = self.update.attend.keys(torch.cat([pick(z, index), pick(scene.features, index)], -1))
+        return Near(pick(scene.heading, index), keys, pick(scene.mask, index))
+
+    def _correct(
+        self, memory: Memory, scene: Scene, predicted: Body, index: Int[Tensor, "b k"], terrain: Terrain
+    ) -> Memory:
         """Takes the observation in: pose where seen, own belief where not, and the latent everywhere."""
-        seen = scene.seen[:, PLAYER_SLOT, None]
-        known = memory.known[:, PLAYER_SLOT, None]
-        believed = torch.where(known, predicted.pose, scene.pose[:, PLAYER_SLOT])
-        pose = torch.where(seen, scene.pose[:, PLAYER_SLOT], believed)
-        heading = torch.where(seen | ~known, scene.heading[:, PLAYER_SLOT], predicted.heading)
-        z_player = predicted.z * known
-        carried = torch.cat([z_player[:, None], (memory.z * memory.known[..., None])[:, PLAYER_SLOT + 1 :]], 1)
-        now = neighbours(
-            scene.pose,
-            scene.heading,
-            self.update.attend.keys(torch.cat([carried, scene.features], -1)),
-            scene.mask,
-            pose,
-            self.config.update.neighbours,
-        )
-        relation, unit = relate(pose, heading, now.pose, now.heading, terrain)
-        message, direction = self.update.attend(z_player, relation, unit, now)
-        surprise = torch.cat(
-            [pose - predicted.pose, heading - predicted.heading, pose[:, 2:] * 0.2, seen.float(), known.float()], -1
-        )
+        player = PLAYER_SLOT
+        seen, known = scene.seen[:, player, None], memory.known[:, player, None]
+        pose = torch.where(seen | ~known, scene.pose[:, player], predicted.pose)
+        heading = torch.where(seen | ~known, scene.heading[:, player], predicted.heading)
+        z = torch.cat([predicted.z[:, None], memory.z[:, player + 1 :]], 1) * memory.known[..., None]
+        near = self._near(z, scene, index)
+        relation = relate(pose, heading, pick(scene.pose, index), near.heading, terrain)
+        message, direction = self.update.attend(z[:, player], relation, near)
+        off = torch.cat([pose - predicted.pose, heading - predicted.heading], -1)
+        surprise = torch.cat([off, pose[:, 2:] * 0.2, seen.float(), known.float(), message, direction.flatten(-2)], -1)
         inputs = torch.cat([scene.features, _placed(scene, pose, heading)], -1)
-        z = (
-            self.cell(carried, inputs, torch.cat([surprise, message, direction.flatten(-2)], -1))
-            * scene.mask[..., None]
-        )
-        return self._settle(scene, z, pose, heading, predicted, seen, terrain)
+        z = self.cell(z, inputs, surprise) * scene.mask[..., None]
+        return self._settle(scene, z, pose, heading, predicted, seen)
 
     def _settle(
         self,
@@ -163,7 +157,6 @@ class WorldModel(nn.Module):
         heading: Tensor,
         predicted: Body,
         seen: Bool[Tensor, "b 1"],
-        terrain: Terrain,
     ) -> Memory:
         """Lets the new latent shift an unseen player's believed place and its uncertainty."""
         search = self.cell.search(z[:, PLAYER_SLOT])

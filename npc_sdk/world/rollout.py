@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from npc_sdk.tensors import Grids, Scene
@@ -28,33 +28,34 @@ class Rolled:
     logits: Float[Tensor, "b h 2"]  # player fires, player is alive
 
 
-def neighbours(
-    pose: Float[Tensor, "b e 4"],
-    heading: Float[Tensor, "b e 2"],
-    keys: Float[Tensor, "b e m"],
-    mask: Bool[Tensor, "b e"],
-    centre: Float[Tensor, "b c"],
-    count: int,
-) -> Near:
-    """Finds the `count` valid bodies nearest to each player."""
-    far = (pose[:, 1:, :2] - centre[:, None, :2]).square().sum(-1).masked_fill(~mask[:, 1:], 1e6)
-    count = min(count, far.shape[1])
-    index = far.topk(count, dim=1, largest=False).indices + PLAYER_SLOT + 1  # b k
-    return Near(_pick(pose, index), _pick(heading, index), _pick(keys, index), mask.gather(1, index))
+def nearest(
+    place: Float[Tensor, "b e 2"], mask: Bool[Tensor, "b e"], centre: Float[Tensor, "b 2"], count: int
+) -> Int[Tensor, "b k"]:
+    """Finds the slots of the `count` valid bodies nearest to each player."""
+    others = PLAYER_SLOT + 1
+    far = (place[:, others:] - centre[:, None]).square().sum(-1).masked_fill(~mask[:, others:], 1e6)
+    return far.topk(min(count, far.shape[1]), dim=1, largest=False).indices + others
+
+
+def pick(table: Float[Tensor, "b e *f"], index: Int[Tensor, "b k"]) -> Float[Tensor, "b k *f"]:
+    """Takes the slots `index` of each scene."""
+    rows = torch.arange(len(index), device=index.device)[:, None]
+    return table[rows, index]
 
 
 def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e h 2"]) -> Rolled:
     """Rolls every scene on once: NPCs by `moves`, projectiles by their velocity, the player by the rule."""
     terrain = Terrain.of(scene.walls, scene.map_index)
     others = everybody(scene, moves)
-    keys = update.attend.keys(torch.cat([memory.z, scene.features], -1))
     body = _player(update, memory, terrain)
+    index = nearest(scene.pose[..., :2], scene.mask, body.pose[:, :2], update.config.neighbours)
+    near = Near(
+        pick(scene.heading, index), update.attend.keys(pick(_known(memory, scene), index)), pick(scene.mask, index)
+    )
+    acting = pick(_acting(scene.pose, others), index)  # b k h 4
     bodies, logits = [], []
     for step in range(moves.shape[2]):
-        before = scene.pose if step == 0 else others[:, :, step - 1]
-        acting = torch.cat([before[..., :2], others[:, :, step, 2:]], -1)
-        near = neighbours(acting, scene.heading, keys, scene.mask, body.pose, update.config.neighbours)
-        body, logit = update(body, near, terrain)
+        body, logit = update(body, near, acting[:, :, step], terrain)
         bodies.append(body)
         logits.append(logit)
     path = torch.stack([b.pose for b in bodies], 1)  # b h 4
@@ -66,6 +67,16 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
         variance=torch.stack([b.variance for b in bodies], 1),
         logits=torch.stack(logits, 1),
     )
+
+
+def _acting(start: Float[Tensor, "*r 4"], path: Float[Tensor, "*r h 4"]) -> Float[Tensor, "*r h 4"]:
+    """Where each body is when a step begins, with the velocity it has within the step."""
+    before = torch.cat([start[..., None, :2], path[..., :-1, :2]], -2)
+    return torch.cat([before, path[..., 2:]], -1)
+
+
+def _known(memory: Memory, scene: Scene) -> Float[Tensor, "b e k"]:
+    return torch.cat([memory.z, scene.features], -1)
 
 
 def interactive(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision: Decision) -> Imagined:
@@ -98,76 +109,43 @@ def factored(update: Update, pair: PairHead, memory: Memory, scene: Scene, decis
 def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision: Decision) -> Imagined:
     """Rolls the deciding NPC and the player per candidate; the rest follow their committed plans.
 
-    The committed plan of each deciding NPC rides along as one more candidate, so the shared forecast of the player costs no pass of its own. Scenes in
-    which nobody decides keep the player's last velocity in `others`.
+    The committed plan of each deciding NPC rides along as one more candidate, so the shared forecast of the player costs no pass of its own.
+    Scenes in which nobody decides keep the player's last velocity in `others`.
     """
     n, s, h, _ = decision.moves.shape
     at, slot = decision.scene_index, decision.slot
+    rows = torch.arange(n, device=at.device)
     moves = torch.cat([decision.moves, decision.committed[at, slot][:, None]], 1)  # n s+1 h 2
-    own = integrate(scene.pose[at, slot][:, None].expand(n, s + 1, 4), moves)
+    start = scene.pose[at, slot][:, None].expand(n, s + 1, 4)
+    mine = _acting(start, integrate(start, moves))[:, :, None]  # n s+1 1 h 4
     others = everybody(scene, decision.committed)
-    keys = update.attend.keys(torch.cat([memory.z, scene.features], -1))
+
+    mask = scene.mask[at].clone()
+    mask[rows, slot] = False
+    player = memory.pose[:, PLAYER_SLOT, :2]
+    index = torch.cat(
+        [slot[:, None], nearest(scene.pose[at, :, :2], mask, player[at], update.config.neighbours - 1)], 1
+    )  # n k
+    mask[rows, slot] = True
+    keys = update.attend.keys(_known(memory, scene))[at]
+    near = Near(pick(scene.heading[at], index)[:, None], pick(keys, index)[:, None], pick(mask, index)[:, None])
+    rest = pick(_acting(scene.pose, others)[at], index[:, 1:])[:, None].expand(n, s + 1, -1, h, 4)
+    acting = torch.cat([mine, rest], 2).permute(3, 0, 1, 2, 4).contiguous()  # h n s+1 k 4
+
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)
-    terrain = Terrain.of(scene.walls, at[:, None] * 0 + scene.map_index[at][:, None])
-    cast = _Cast.of(scene, keys, at, slot)
+    terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
     bodies, logits = [], []
     for step in range(h):
-        before, mine = (
-            (scene.pose[at], scene.pose[at, slot][:, None, :2].expand(n, s + 1, 2))
-            if step == 0
-            else (others[at, :, step - 1], own[:, :, step - 1, :2])
-        )
-        acting = torch.cat([before[..., :2], others[at, :, step, 2:]], -1)  # n e 4
-        near = cast.near(acting, torch.cat([mine, own[:, :, step, 2:]], -1), body.pose, update.config.neighbours)
-        body, logit = update(body, near, terrain)
+        body, logit = update(body, near, acting[step], terrain)
         bodies.append(body)
         logits.append(logit)
-    path = torch.cat(
-        [torch.stack([b.pose for b in bodies], 2), torch.stack([b.heading for b in bodies], 2)], -1
-    )  # n s+1 h 6
+    path = torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2)  # n s+1 h 6
     others = others.clone()
     others[at, PLAYER_SLOT] = path[:, s, :, :4]
     z = torch.stack([b.z for b in bodies], 2)[:, :s]
     spread = torch.stack([b.variance for b in bodies], 2)[:, :s].sqrt()
     fires = torch.stack(logits, 2)[:, :s, :, 0]
     return _imagined(pair, memory, scene, decision, path[:, :s], z, spread, fires, others)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cast:
-    """Who plays in a duet: the deciding NPC per candidate, the rest per scene."""
-
-    heading: Float[Tensor, "n e 2"]
-    keys: Float[Tensor, "n e m"]
-    mask: Bool[Tensor, "n e"]
-    own_heading: Float[Tensor, "n 1 1 2"]
-    own_key: Float[Tensor, "n 1 1 m"]
-
-    @staticmethod
-    def of(scene: Scene, keys: Float[Tensor, "b e m"], at: Tensor, slot: Tensor) -> _Cast:
-        mask = scene.mask[at].clone()
-        mask[torch.arange(len(at), device=at.device), slot] = False
-        return _Cast(
-            scene.heading[at], keys[at], mask, scene.heading[at, slot][:, None, None], keys[at, slot][:, None, None]
-        )
-
-    def near(
-        self, acting: Float[Tensor, "n e 4"], mine: Float[Tensor, "n s 4"], player: Float[Tensor, "n s 4"], count: int
-    ) -> Near:
-        """Joins the deciding NPC with those nearest to where the candidates' players are on average."""
-        rest = neighbours(acting, self.heading, self.keys, self.mask, player.mean(1), count - 1)
-        n, s, k = *mine.shape[:2], rest.valid.shape[1]
-
-        def joined(own: Tensor, others: Tensor) -> Tensor:
-            return torch.cat([own.expand(n, s, 1, own.shape[-1]), others[:, None].expand(n, s, k, own.shape[-1])], 2)
-
-        valid = torch.cat([torch.ones_like(rest.valid[:, None, :1]), rest.valid[:, None]], 2).expand(n, s, k + 1)
-        return Near(
-            joined(mine[:, :, None], rest.pose),
-            joined(self.own_heading, rest.heading),
-            joined(self.own_key, rest.key),
-            valid,
-        )
 
 
 def _imagined(
@@ -187,7 +165,7 @@ def _imagined(
     own = integrate(scene.pose[at, slot][:, None].expand(n, s, 4), decision.moves)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None, None].expand(n, s, h))
     facing = scene.heading[at, slot][:, None, None, None].expand(n, s, h, 1, 2)
-    relation, _ = relate(player[..., :4], player[..., 4:], own[..., None, :], facing, terrain)
+    relation = relate(player[..., :4], player[..., 4:], own[..., None, :], facing, terrain)
     npc = torch.cat([memory.z[at, slot], scene.features[at, slot]], -1)[:, None, None]
     hits = pair(z, npc, relation[..., 0, :])
     events = torch.sigmoid(torch.cat([hits, fires[..., None]], -1))
@@ -221,7 +199,3 @@ def _scene_rows(scene: Scene, at: Tensor) -> Scene:
         walls,
         scene.map_index[at],
     )
-
-
-def _pick(table: Float[Tensor, "b e f"], index: Tensor) -> Float[Tensor, "b k f"]:
-    return table.gather(1, index[..., None].expand(*index.shape, table.shape[-1]))

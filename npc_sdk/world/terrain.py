@@ -33,13 +33,16 @@ class Terrain:
             walls.values.reshape(-1), index * (rows * columns), walls.origin[index], walls.cell, rows, columns
         )
 
+    @torch.no_grad()
     def nearest(self, xy: Float[Tensor, "*r k 2"]) -> Float[Tensor, "*r k"]:
         """Reads the grid point nearest to each place; beyond the grid its border."""
         extra = (1,) * (xy.ndim - 1 - self.base.ndim)
-        at = ((xy - self.origin.reshape(*self.origin.shape[:-1], *extra, 2)) / self.cell).round().long()
-        column, row = at[..., 0].clamp(0, self.columns - 1), at[..., 1].clamp(0, self.rows - 1)
+        shift = self.origin / self.cell - 0.5  # rounds
+        at = (xy / self.cell - shift.reshape(*shift.shape[:-1], *extra, 2)).int()
+        column, row = at[..., 0].clamp_(0, self.columns - 1), at[..., 1].clamp_(0, self.rows - 1)
         return self.flat[self.base.reshape(*self.base.shape, *extra) + row * self.columns + column]
 
+    @torch.no_grad()
     def slope(self, xy: Float[Tensor, "*r 2"]) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*r 2"]]:
         """Interpolates the distance to the nearest wall and its gradient, which points away from that wall."""
         at = (xy - self.origin) / self.cell
@@ -49,15 +52,17 @@ class Terrain:
         corner = self.base + row.long() * self.columns + column.long()
         a, b = self.flat[corner], self.flat[corner + 1]
         c, d = self.flat[corner + self.columns], self.flat[corner + self.columns + 1]
-        low, high = a + (b - a) * fx, c + (d - c) * fx
-        along = (b - a) * (1 - fy) + (d - c) * fy
+        right, left = b - a, d - c
+        low, high = a + right * fx, c + left * fx
+        along = right + (left - right) * fy
         return low + (high - low) * fy, torch.stack([along, high - low], -1) / self.cell
 
-    def clearance(self, a: Float[Tensor, "*r 2"], b: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r"]:
-        """Finds the least wall distance between `a` and `b` (m, at most 1): about <= 0 where a wall hides them."""
-        share = (torch.arange(_LOOKS, device=a.device) + 0.5) / _LOOKS
-        points = a[..., None, :] + (b - a)[..., None, :] * share[:, None]
-        return self.nearest(points).amin(-1).clamp(-1, 1)
+    @torch.no_grad()
+    def clearance(self, start: Float[Tensor, "*r 2"], gap: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r"]:
+        """Finds the least wall distance along `gap` (m, at most 1): about <= 0 where a wall hides the other end."""
+        share = (torch.arange(_LOOKS, device=gap.device) + 0.5) / _LOOKS
+        points = start[..., None, :] + gap[..., None, :] * share[:, None]
+        return self.nearest(points).amin(-1).clamp_(-1, 1)
 
 
 def ring(radii: tuple[float, ...], count: int, device: torch.device) -> Float[Tensor, "k 2"]:

@@ -16,6 +16,7 @@ from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain, ring
 
 RELATION = 11  # numbers that describe one body as another sees it
+UNIT = slice(2, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +49,30 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The bodies one row attends to."""
+    """The bodies one row attends to, chosen once per rollout; their poses come step by step."""
 
-    pose: Float[Tensor, "*r k 4"]
     heading: Float[Tensor, "*r k 2"]
     key: Float[Tensor, "*r k m"]
     valid: Bool[Tensor, "*r k"]
 
 
+@torch.no_grad()
 def relate(
     pose: Float[Tensor, "*r 4"],
     heading: Float[Tensor, "*r 2"],
     other: Float[Tensor, "*r k 4"],
     facing: Float[Tensor, "*r k 2"],
     terrain: Terrain,
-) -> tuple[Float[Tensor, "*r k f"], Float[Tensor, "*r k 2"]]:
-    """Describes each other body as seen from this one; also gives the unit vector towards it."""
-    gap = other[..., :2] - pose[..., None, :2]
-    distance = (gap.square().sum(-1) + 1e-4).sqrt()
-    unit = gap / distance[..., None]
-    here = pose[..., None, :2].expand_as(gap)
-    clear = terrain.clearance(here, here + gap)
-    in_view = (unit * heading[..., None, :]).sum(-1)
-    faced = -(unit * facing).sum(-1)
-    speed = (other[..., 2:] - pose[..., None, 2:]) * 0.2
-    columns = torch.stack([distance / 6, 1 / (1 + distance), in_view, faced, clear], -1)
-    return torch.cat([gap / 6, unit, speed, columns], -1), unit
+) -> Float[Tensor, "*r k f"]:
+    """Describes each other body as seen from this one; columns UNIT are the direction towards it."""
+    here = pose[..., None, :]
+    gap, speed = (other - here).split(2, -1)
+    distance = gap.norm(dim=-1, keepdim=True).clamp_(min=1e-2)
+    unit = gap / distance
+    in_view = (unit * heading[..., None, :]).sum(-1, keepdim=True)
+    faced = (unit * facing).sum(-1, keepdim=True)
+    clear = terrain.clearance(here[..., :2], gap)[..., None]
+    return torch.cat([gap / 6, unit, speed * 0.2, distance / 6, 1 / (1 + distance), in_view, -faced, clear], -1)
 
 
 class Attend(nn.Module):
@@ -88,13 +87,12 @@ class Attend(nn.Module):
         self.score = nn.Linear(config.message, config.heads)
 
     def forward(
-        self, z: Float[Tensor, "*r d"], relation: Float[Tensor, "*r k f"], unit: Float[Tensor, "*r k 2"], near: Near
+        self, z: Float[Tensor, "*r d"], relation: Float[Tensor, "*r k f"], near: Near
     ) -> tuple[Float[Tensor, "*r m"], Float[Tensor, "*r a 2"]]:
         """Returns the mixed messages and, per head, the mean direction of those listened to."""
-        hidden = torch.relu(self.relation(relation) + near.key + self.own(z)[..., None, :])  # r k m
-        score = self.score(hidden).masked_fill(~near.valid[..., None], -1e4)
-        share = score.softmax(-2) * near.valid[..., None]  # r k a
-        direction = share.transpose(-1, -2) @ unit  # r a 2
+        hidden = torch.relu_(self.relation(relation) + (near.key + self.own(z)[..., None, :]))  # r k m
+        share = self.score(hidden).masked_fill(~near.valid[..., None], -1e4).softmax(-2)  # r k a
+        direction = share.transpose(-1, -2) @ relation[..., UNIT]  # r a 2
         split = hidden.reshape(*hidden.shape[:-1], self.heads, -1)  # r k a m/a
         return (split * share[..., None]).sum(-3).flatten(-2), direction
 
@@ -111,7 +109,7 @@ class Update(nn.Module):
         inputs = config.latent + config.message + 2 * config.heads + points + 12
         self.first = nn.Linear(inputs, config.hidden)
         self.second = nn.Linear(config.hidden, config.hidden)
-        self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 2, 2, 2, 1, 1, 1)
+        self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 4, 2, 1, 2)
         self.last = nn.Linear(config.hidden, sum(self.parts))
         self.leak = nn.Parameter(torch.full((config.latent,), -2.0))
         self.register_buffer("ring", ring(config.probe_radii, config.probes, torch.device("cpu")), persistent=False)
@@ -130,49 +128,44 @@ class Update(nn.Module):
         """Completes a body with what the map says about its place."""
         return Body(pose, heading, z, variance, *terrain.slope(pose[..., :2]))
 
-    def forward(self, body: Body, near: Near, terrain: Terrain) -> tuple[Body, Float[Tensor, "*r 2"]]:
-        """Moves `body` on by DT. Returns it with the logits of (player fires, is alive)."""
+    def forward(
+        self, body: Body, near: Near, others: Float[Tensor, "*r k 4"], terrain: Terrain
+    ) -> tuple[Body, Float[Tensor, "*r 2"]]:
+        """Moves `body` on by DT while `others` move. Returns it with the logits of (player fires, is alive).
+
+        Gradients run back in time through the latent and the integration only, not through what the body sees: cheaper, and no worse.
+        """
         config = self.config
-        relation, unit = relate(body.pose, body.heading, near.pose, near.heading, terrain)
-        message, direction = self.attend(body.z, relation, unit, near)
-        velocity = body.pose[..., 2:]
-        around = terrain.nearest(body.pose[..., None, :2] + self.ring).clamp(-1, 3) / 3
-        plain = torch.stack([body.clearance.clamp(max=3) / 3, body.variance.sqrt() * 0.2], -1)
-        speed = velocity.norm(dim=-1, keepdim=True) * 0.2
-        inputs = [
-            body.z,
-            message,
-            direction.flatten(-2),
-            around,
-            velocity * 0.2,
-            speed,
-            body.heading,
-            body.pose[..., :2] / 12,
-            body.slope,
-        ]
-        hidden = torch.relu(self.first(torch.cat([*inputs, plain, self._along(body)], -1)))
-        hidden = torch.relu(self.second(hidden))
-        drift, pull, turn, free, free_turn, push, growth, fires, alive = self.last(hidden).split(self.parts, -1)
+        relation = relate(body.pose, body.heading, others, near.heading, terrain)
+        message, direction = self.attend(body.z, relation, near)
+        around = self._surroundings(body, terrain)
+        hidden = torch.relu_(self.first(torch.cat([body.z, message, direction.flatten(-2), around], -1)))
+        hidden = torch.relu_(self.second(hidden))
+        drift, pull, turn, free, push, growth, logits = self.last(hidden).split(self.parts, -1)
 
-        basis = torch.cat(
-            [direction, (velocity * 0.2)[..., None, :], body.heading[..., None, :], body.slope[..., None, :]], -2
-        )
-        change = _bounded((_steer(basis, pull) + free) * 4, config.max_turn_speed)
+        velocity, heading = body.pose[..., 2:], body.heading.detach()
+        own = torch.stack([velocity.detach() * 0.2, heading, body.slope.detach()], -2)
+        basis = torch.cat([direction, own], -2)
+        change = _bounded((_steer(basis, pull) + free[..., :2]) * 4, config.max_turn_speed)
         moved = _bounded(velocity + change, config.max_speed)
-        place = body.pose[..., :2] + (velocity + moved) * (DT / 2) + _bounded(push * 0.1, 0.1)
+        place = body.pose[..., :2] + (velocity + moved) * (DT / 2) + push * 0.1
         clearance, slope = terrain.slope(place)
-        inside = (config.radius - clearance).clamp(0, 0.5)
-        place = place + slope * inside[..., None]
-        heading = body.heading + _steer(basis, turn) + free_turn
-        heading = heading / (heading.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+        inside = (config.radius - clearance).clamp_(0, 0.5)
+        heading = _unit(body.heading + _steer(basis, turn) + free[..., 2:])
         variance = (body.variance + torch.nn.functional.softplus(growth[..., 0]) * 0.1).clamp(max=144.0)
-        z = body.z + torch.sigmoid(self.leak) * (drift - body.z)
-        return Body(torch.cat([place, moved], -1), heading, z, variance, clearance + inside, slope), torch.cat(
-            [fires, alive], -1
-        )
+        z = torch.lerp(body.z, drift, torch.sigmoid(self.leak))
+        pose = torch.cat([place + slope * inside[..., None], moved], -1)
+        return Body(pose, heading, z, variance, clearance + inside, slope), logits
 
-    def _along(self, body: Body) -> Float[Tensor, "*r 1"]:
-        return (body.slope * body.pose[..., 2:]).sum(-1, keepdim=True) * 0.2
+    @torch.no_grad()
+    def _surroundings(self, body: Body, terrain: Terrain) -> Float[Tensor, "*r f"]:
+        """Describes the body's own motion and the walls around it."""
+        place, velocity = body.pose.split(2, -1)
+        around = terrain.nearest(place[..., None, :] + self.ring).clamp_(-1, 3) / 3
+        speed = velocity.norm(dim=-1, keepdim=True) * 0.2
+        along = (body.slope * velocity).sum(-1, keepdim=True) * 0.2
+        plain = torch.stack([body.clearance.clamp(max=3) / 3, body.variance.sqrt() * 0.2], -1)
+        return torch.cat([around, velocity * 0.2, speed, body.heading, place / 12, body.slope, plain, along], -1)
 
 
 def _steer(basis: Float[Tensor, "*r v 2"], weights: Float[Tensor, "*r w"]) -> Float[Tensor, "*r 2"]:
@@ -185,5 +178,9 @@ def _steer(basis: Float[Tensor, "*r v 2"], weights: Float[Tensor, "*r w"]) -> Fl
 
 def _bounded(vector: Float[Tensor, "*r 2"], limit: float) -> Float[Tensor, "*r 2"]:
     """Shortens vectors longer than `limit`."""
-    length = (vector.square().sum(-1, keepdim=True) + 1e-8).sqrt()
-    return vector * (limit / length).clamp(max=1)
+    length = vector.norm(dim=-1, keepdim=True).detach()
+    return vector * (limit / length.clamp_(min=limit))
+
+
+def _unit(vector: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r 2"]:
+    return vector / vector.norm(dim=-1, keepdim=True).clamp(min=1e-3)

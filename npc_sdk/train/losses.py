@@ -1,0 +1,199 @@
+"""What training asks of a world model, on one chunk of play: filter through it, roll on from it, compare with what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from npc_sdk.belief import NEVER_S
+from npc_sdk.tensors import Scene
+from npc_sdk.train.dataset import Truth, Window
+from npc_sdk.world import DT, PLAYER_SLOT, Memory, WorldModel
+from npc_sdk.world.forecast import join
+from npc_sdk.world.regularizers import REGULARIZERS
+from npc_sdk.world.rollout import Rolled
+from npc_sdk.world.terrain import Terrain
+from npc_sdk.world.update import relate
+
+_ASKED = 2  # NPCs per scene whose events are asked about
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """How much each part of the loss counts."""
+
+    place: float = 1.0
+    velocity: float = 0.1
+    heading: float = 0.2
+    believed: float = 0.3  # where the filter thinks an unseen player is
+    spread: float = 0.05
+    embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
+    collapse: float = 0.1  # the regularizer
+    events: float = 0.3
+    never_seen: float = 0.1  # weight of scenes whose squad has never seen the player
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one pass over a chunk gives."""
+
+    loss: Float[Tensor, ""]
+    parts: dict[str, Tensor]
+    memory: Memory  # at the end of the chunk, detached
+
+
+def chunk_loss(
+    model: WorldModel,
+    window: Window,
+    memory: Memory,
+    steps: int,
+    horizon: int,
+    weights: LossWeights,
+    regularizer: str,
+    generator: torch.Generator,
+) -> Chunk:
+    """Filters `steps` observations and rolls on for `horizon` from the middle and from the end."""
+    states: list[Memory] = []
+    for t in range(steps):
+        memory = model.filter(memory, window.scene(t))
+        states.append(memory)
+    starts = (steps // 2 - 1, steps - 1)
+    launched = join([states[t] for t in starts])
+    scene = _stack([window.scene(t) for t in starts])
+    rolled = model.roll(launched, scene, torch.cat([window.moves(t, horizon) for t in starts]))
+    truth = _after(window, starts, horizon)
+    counts = _counts(window, scene, starts, horizon, weights.never_seen)
+    z = torch.stack([s.z[:, PLAYER_SLOT] for s in states], 1)  # b t d
+    here = window.kind[:, :steps, PLAYER_SLOT] > 0
+    parts = _pose_parts(rolled, truth, counts)
+    parts |= _belief_parts(window, states)
+    parts["events"] = _events(model, window, starts, launched, scene, rolled, truth, counts, generator)
+    parts["embedding"] = _embedding(rolled, z, here & window.valid[:, :steps], starts)
+    parts["collapse"] = REGULARIZERS[regularizer](z[here], generator)
+    loss = sum((getattr(weights, name) * value for name, value in parts.items()), start=z.new_zeros(()))
+    return Chunk(
+        loss,
+        {name: value.detach() for name, value in parts.items()},
+        Memory(*[_detached(memory, n) for n in Memory.__slots__]),
+    )
+
+
+def _detached(memory: Memory, name: str) -> Tensor:
+    value: Tensor = getattr(memory, name)
+    return value.detach()
+
+
+def _stack(scenes: list[Scene]) -> Scene:
+    first = scenes[0]
+    names = ("kind", "pose", "heading", "features", "mask", "seen", "age")
+    return Scene(
+        **{n: torch.cat([getattr(s, n) for s in scenes]) for n in names},
+        walls=first.walls,
+        map_index=torch.cat([s.map_index for s in scenes]),
+    )
+
+
+def _after(window: Window, starts: tuple[int, ...], horizon: int) -> Truth:
+    """The truth of the `horizon` steps after each start, stacked over starts."""
+    names = ("player", "heading", "alive", "fires", "hit_taken", "hit_dealt")
+    return Truth(
+        **{n: torch.cat([getattr(window.truth, n)[:, t + 1 : t + 1 + horizon] for t in starts]) for n in names}
+    )
+
+
+def _counts(
+    window: Window, scene: Scene, starts: tuple[int, ...], horizon: int, never_seen: float
+) -> Float[Tensor, "b h"]:
+    """How much each target counts: nothing once the player is dead or the fight over, little before it was ever seen."""
+    alive = torch.cat([(window.truth.alive & window.valid)[:, t : t + 1 + horizon] for t in starts]).float()
+    there = alive.cumprod(1)[:, 1:] * (scene.kind[:, PLAYER_SLOT] > 0)[:, None]
+    never = scene.age[:, PLAYER_SLOT] >= NEVER_S
+    return there * torch.where(never, never_seen, 1.0)[:, None]
+
+
+def _pose_parts(rolled: Rolled, truth: Truth, counts: Float[Tensor, "b h"]) -> dict[str, Tensor]:
+    horizon = counts.shape[1]
+    ahead = torch.arange(1, horizon + 1, device=counts.device) * DT
+    late = 1 / (0.2 + ahead)
+    weight = counts * (late / late.mean())
+    total = counts.sum().clamp(min=1)
+    path = rolled.others[:, PLAYER_SLOT]
+    gap = (path[..., :2] - truth.player[..., :2]).square().sum(-1)  # b h
+    speed = ((path[..., 2:] - truth.player[..., 2:]).square().sum(-1) + 1e-2).sqrt()
+    turn = 1 - (rolled.heading * truth.heading).sum(-1)
+    surprise = rolled.variance.log() + gap.detach().clamp(max=100) / (2 * rolled.variance)
+    return {
+        "place": (weight * (gap + 1e-4).sqrt()).sum() / total,
+        "velocity": (weight * speed).sum() / total,
+        "heading": (weight * turn).sum() / total,
+        "spread": (counts * surprise).sum() / total,
+    }
+
+
+def _belief_parts(window: Window, states: list[Memory]) -> dict[str, Tensor]:
+    """The filter's own idea of where an unseen player is, against the truth."""
+    steps = len(states)
+    pose = torch.stack([s.pose[:, PLAYER_SLOT, :2] for s in states], 1)
+    variance = torch.stack([s.variance[:, PLAYER_SLOT] for s in states], 1)
+    age = window.age[:, :steps, PLAYER_SLOT]
+    counts = ((age > 0) & (age < NEVER_S) & window.truth.alive[:, :steps] & window.valid[:, :steps]).float()
+    gap = (pose - window.truth.player[:, :steps, :2]).square().sum(-1)
+    surprise = variance.clamp(min=1e-4).log() + gap.detach().clamp(max=100) / (2 * variance.clamp(min=1e-4))
+    total = counts.sum().clamp(min=1)
+    return {"believed": (counts * ((gap + 1e-4).sqrt() + 0.2 * surprise)).sum() / total}
+
+
+def _events(
+    model: WorldModel,
+    window: Window,
+    starts: tuple[int, ...],
+    launched: Memory,
+    scene: Scene,
+    rolled: Rolled,
+    truth: Truth,
+    counts: Float[Tensor, "b h"],
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:
+    """Asks a few NPCs per scene whether they hit or are hit, and the player whether it fires."""
+    b, h = counts.shape
+    chance = torch.rand(scene.kind.shape, generator=generator, device=generator.device).to(counts)
+    slots = (chance * (scene.kind == 2)).topk(_ASKED, dim=1).indices  # b a
+    rows = torch.arange(b, device=slots.device)[:, None]
+    after = torch.cat([window.pose[:, t + 1 : t + 1 + h] for t in starts])  # b h e 4
+    npc = after.transpose(1, 2)[rows, slots].transpose(1, 2)  # b h a 4
+    terrain = Terrain.of(scene.walls, scene.map_index[:, None].expand(b, h))
+    facing = scene.heading[rows, slots][:, None].expand(b, h, _ASKED, 2)
+    relation = relate(rolled.others[:, PLAYER_SLOT], rolled.heading, npc, facing, terrain)
+    latent = torch.cat([launched.z[rows, slots], scene.features[rows, slots]], -1)[:, None]
+    hits = model.pair(rolled.z[:, :, None], latent, relation)  # b h a 2
+    asked = [getattr(truth, name).transpose(1, 2)[rows, slots].transpose(1, 2) for name in ("hit_taken", "hit_dealt")]
+    there = (scene.kind == 2)[rows, slots][:, None] * (counts > 0)[..., None]
+    pairs = _mean(binary_cross_entropy_with_logits(hits, torch.stack(asked, -1), reduction="none").sum(-1), there)
+    fires = _mean(binary_cross_entropy_with_logits(rolled.logits[..., 0], truth.fires, reduction="none"), counts > 0)
+    lives = _mean(
+        binary_cross_entropy_with_logits(rolled.logits[..., 1], truth.alive.float(), reduction="none"), counts >= 0
+    )
+    return pairs + fires + 0.2 * lives
+
+
+def _mean(values: Float[Tensor, ...], there: Bool[Tensor, ...]) -> Float[Tensor, ""]:
+    return (values * there).sum() / there.sum().clamp(min=1)
+
+
+def _embedding(
+    rolled: Rolled, z: Float[Tensor, "b t d"], here: Bool[Tensor, "b t"], starts: tuple[int, ...]
+) -> Float[Tensor, ""]:
+    """Compares predicted latents with the filtered ones of the observations that came.
+
+    No gradient is stopped: the encoder, too, is drawn to what can be predicted, which filters noise out; heads and regularizer forbid the collapse
+    that a stopped gradient would otherwise have to prevent (LeJEPA does the same).
+    """
+    b, steps = z.shape[:2]
+    start = starts[0]
+    ahead = min(steps - 1 - start, rolled.z.shape[1])
+    gap = (rolled.z[:b, :ahead] - z[:, start + 1 : start + 1 + ahead]).square().mean(-1)
+    return _mean(gap, here[:, start + 1 : start + 1 + ahead] & here[:, start, None])
