@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from npc_sdk import __version__, cli
+from npc_sdk.errors import InputError
+
+WITHOUT_TORCH = """
+import sys
+from npc_sdk.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    assert end.code == 0, end.code
+loaded = sorted(set(sys.modules) & {{"torch", "zmq", "pygame", "pettingzoo"}})
+assert "torch" not in loaded, loaded
+"""
+
+
+def command(monkeypatch: pytest.MonkeyPatch, work: object) -> list[argparse.Namespace]:
+    """Put a sub-command `work` in the table; returns what it gets called with."""
+    module, calls = ModuleType("a_command"), []
+
+    def main(args: argparse.Namespace) -> int:
+        calls.append(args)
+        if isinstance(work, BaseException):
+            raise work
+        return int(str(work))
+
+    module.add_arguments = lambda parser: parser.add_argument("--frames", type=int)  # type: ignore[attr-defined]
+    module.main = main  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "a_command", module)
+    monkeypatch.setitem(cli.COMMANDS, "work", cli.Entry("a_command", "do some work"))
+    return calls
+
+
+def test_help_lists_every_command_without_loading_torch() -> None:
+    code = WITHOUT_TORCH.format(arguments=["--help"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, entry in cli.COMMANDS.items():
+        assert name in done.stdout
+        assert entry.summary.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_explains_itself_without_loading_torch(name: str) -> None:
+    code = WITHOUT_TORCH.format(arguments=[name, "--help"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"npc-sdk {name}" in done.stdout
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"npc-sdk {__version__}\n"
+
+
+def test_a_command_gets_its_options_and_gives_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = command(monkeypatch, 3)
+    assert cli.main(["work", "--frames", "7"]) == 3
+    assert calls[0].frames == 7
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["doctor", "--louder"]])
+def test_a_request_that_makes_no_sense_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+
+
+def test_a_typed_error_is_one_line_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(monkeypatch, InputError("expected a model, got a cat"))
+    assert cli.main(["work"]) == 2
+    assert capsys.readouterr().err == "npc-sdk: expected a model, got a cat\n"
+
+
+def test_a_missing_package_names_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(monkeypatch, ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
+    assert cli.main(["work"]) == 2
+    assert capsys.readouterr().err == "npc-sdk: torch is not installed: pip install 'npc-sdk[brain]'\n"
+
+
+def test_a_missing_module_of_our_own_is_a_bug_and_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    command(monkeypatch, ModuleNotFoundError("No module named 'npc_sdk.ghost'", name="npc_sdk.ghost"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["work"])
+
+
+def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command(monkeypatch, KeyboardInterrupt())
+    assert cli.main(["work"]) == 130
+    assert capsys.readouterr().err == ""
