@@ -133,29 +133,27 @@ def explain(choice: Choice) -> Explanation:
     own = features[choice.chosen]
     values = weights * own
     leads = weights * (features[second] - own) if second is not None else np.zeros_like(weights)
-    gap = np.maximum(objective[rivals] - objective[choice.chosen], 0.0)
-    parts = []
-    for m, term in enumerate(choice.terms):
-        slope = own[m] - features[rivals, m]  # how fast a rising weight closes the gap to each rival
-        up, up_rival = _first_crossing(gap, slope)
-        down, down_rival = _first_crossing(gap, -slope)
-        if down > weights[m]:
-            down, down_rival = math.inf, None
-        parts.append(
-            Part(
-                term=term,
-                weight=float(weights[m]),
-                feature=float(own[m]),
-                value=float(values[m]),
-                lead=float(leads[m]),
-                raise_to=None if up_rival is None else float(weights[m] + up),
-                lower_to=None if down_rival is None else float(weights[m] - down),
-                raise_family="" if up_rival is None else choice.families[rivals[up_rival]],
-                lower_family="" if down_rival is None else choice.families[rivals[down_rival]],
-            )
+    gap = objective[rivals] - objective[choice.chosen]
+    slope = own - features[rivals]  # v M, how fast a rising weight closes the gap to each rival
+    up, up_rival = _first_crossings(gap, slope)
+    down, down_rival = _first_crossings(gap, -slope)
+    down[down > weights] = math.inf  # a weight below 0 is none
+    parts = [
+        Part(
+            term=term,
+            weight=float(weights[m]),
+            feature=float(own[m]),
+            value=float(values[m]),
+            lead=float(leads[m]),
+            raise_to=float(weights[m] + up[m]) if up[m] < math.inf else None,
+            lower_to=float(weights[m] - down[m]) if down[m] < math.inf else None,
+            raise_family=choice.families[rivals[up_rival[m]]] if up[m] < math.inf else "",
+            lower_family=choice.families[rivals[down_rival[m]]] if down[m] < math.inf else "",
         )
+        for m, term in enumerate(choice.terms)
+    ]
     total = float(objective[choice.chosen])
-    leading = leading_term(choice)
+    leading = _largest(choice.terms, np.abs(values) if second is None else leads)
     lead = None if second is None else float(objective[second]) - total
     return Explanation(
         npc=choice.npc,
@@ -170,17 +168,6 @@ def explain(choice: Choice) -> Explanation:
         shield=choice.shield,
         sentence=_sentence(choice, parts, leading, lead, "" if second is None else choice.families[second]),
     )
-
-
-def leading_term(choice: Choice) -> str:
-    """Return what `explain(choice).leading` says, for a twentieth of the work: barks ask this of every decision."""
-    objective = choice.objective.astype(np.float64)
-    second = _runner_up(choice, objective, _rivals(choice, objective))
-    own = choice.features[choice.chosen].astype(np.float64)
-    weights = choice.weights.astype(np.float64)
-    if second is None:
-        return _largest(choice.terms, np.abs(weights * own))
-    return _largest(choice.terms, weights * (choice.features[second].astype(np.float64) - own))
 
 
 def _rivals(choice: Choice, objective: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -204,14 +191,15 @@ def _runner_up(choice: Choice, objective: NDArray[np.float64], rivals: NDArray[n
     return min(others or [int(v) for v in rivals], key=lambda v: float(objective[v]))
 
 
-def _first_crossing(gap: NDArray[np.float64], slope: NDArray[np.float64]) -> tuple[float, int | None]:
-    """Return the smallest weight change at which a gap that closes by `slope` a unit is closed, and by which rival."""
+def _first_crossings(
+    gap: NDArray[np.float64], slope: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return, per term, the smallest weight change at which a rival's gap is closed (inf: none), and which rival's."""
+    if not len(gap):
+        return np.full(slope.shape[1], math.inf), np.zeros(slope.shape[1], np.intp)
     closing = slope > 1e-12
-    if not closing.any():
-        return math.inf, None
-    distance = np.where(closing, gap / np.where(closing, slope, 1.0), math.inf)
-    first = int(np.argmin(distance))
-    return float(distance[first]), first
+    distance = np.where(closing, gap[:, None] / np.where(closing, slope, 1.0), math.inf)  # v M
+    return distance.min(0), distance.argmin(0)
 
 
 def _largest(terms: tuple[str, ...], shares: NDArray[np.float64]) -> str:
