@@ -29,9 +29,9 @@ class Covers:
         body: Float[np.ndarray, "m 2"],
         threats: Float[np.ndarray, "m t 2"],
         known: Bool[np.ndarray, "m t"],
-        keep_off: Float[np.ndarray, "m"] | float,
+        keep_off: Float[np.ndarray, "m"],
     ) -> Float[np.ndarray, "m 2"]:
-        """Returns for each body a near place that few known threats can see and that is `keep_off` m away from them.
+        """Returns for each body a near place that few known threats see or reach first, `keep_off` m off them.
 
         Without a good one it is the least bad; there is always an answer.
         """
@@ -39,8 +39,9 @@ class Covers:
         places = self.points[world]  # m c 2
         walk = _length(places - body[:, None])
         away = np.where(known[:, None], _length(places[:, :, None] - threats[:, None]), np.float32(FAR)).min(-1)
-        short = np.maximum(np.asarray(keep_off, np.float32).reshape(-1, 1) - away, 0)
-        cost = walk + np.float32(3.0) * short  # m c
+        short = np.maximum(keep_off.astype(np.float32)[:, None] - away, 0)
+        late = np.maximum(walk - away, 0)
+        cost = np.float32(0.6) * walk + np.float32(1.5) * short + np.float32(2.0) * late  # m c
         tried = np.argsort(cost, axis=1, kind="stable")[:, :_TRIED]
         rows = np.arange(len(world))[:, None]
         spots = places[rows, tried]  # m tried 2

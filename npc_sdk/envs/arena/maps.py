@@ -16,7 +16,8 @@ from npc_sdk.geometry import Bounds, MapTables, Point, build_map, point_in_polyg
 SPLITS = ("train", "validation", "test")
 BOUNDS: Bounds = (-12.0, -12.0, 12.0, 12.0)
 RADIUS = 0.35  # m, of every body
-_GAP = 1.3  # m between occluders, and to the border
+_GAP = 1.2  # m between occluders, and to the border
+_DENSE = 0.5  # m between points along an outline
 _SPAWNS = 64
 _GROUP = 12  # spawn places next to each other, enough for a squad
 
@@ -53,7 +54,7 @@ def make_map(split: str, index: int) -> ArenaMap:
         raise InputError(f"map index: expected 0 or more, got {index}")
     rng = np.random.Generator(np.random.SFC64([SPLITS.index(split), index]))
     rings: list[tuple[Point, ...]] = []
-    while len(rings) < 6:  # a crowded draw starts over
+    while len(rings) < 8:  # a crowded draw starts over
         rings = _place(rng)
     walls = tuple(Polygon(name=f"wall_{i}", kind="wall", vertices=r, opaque=True) for i, r in enumerate(rings))
     return ArenaMap(f"{split}-{index}", walls, _spawn_points(rng, walls))
@@ -65,58 +66,74 @@ def _place(rng: np.random.Generator) -> list[tuple[Point, ...]]:
     Outlines grown by a body's radius then neither touch each other nor the border, and each is simply connected, so
     what is left between them is connected.
     """
-    wanted = int(rng.integers(9, 13))
+    wanted = int(rng.integers(10, 13))
     rings: list[tuple[Point, ...]] = []
-    for _ in range(120):
+    taken = np.zeros((0, 2))  # points along the outlines placed so far
+    for _ in range(500):
         if len(rings) == wanted:
             break
         ring = _outline(rng)
-        at = np.array(ring)
-        if (np.abs(at) > 12.0 - _GAP).any() or any(_gap(ring, other) < _GAP for other in rings):
+        if (np.abs(np.array(ring)) > 12.0 - _GAP).any():
+            continue
+        dense = _dense(np.array(ring))
+        if len(taken) and (
+            segment_distance(taken, ring_edges(ring)).min() < _GAP + _DENSE / 2 or _inside(ring, rings, taken)
+        ):
             continue
         rings.append(ring)
+        taken = np.concatenate([taken, dense])
     return rings
 
 
-def _gap(one: tuple[Point, ...], two: tuple[Point, ...]) -> float:
-    """Distance between two outlines, 0 when one lies in the other."""
-    a, b = np.array(one), np.array(two)
-    if point_in_polygon(a, two).any() or point_in_polygon(b, one).any():
-        return 0.0
-    # Outlines that cross have a vertex inside the other or cross like a plus; midpoints catch the plus.
-    dense_a, dense_b = _dense(a), _dense(b)
-    if point_in_polygon(dense_a, two).any() or point_in_polygon(dense_b, one).any():
-        return 0.0
-    return float(min(segment_distance(a, ring_edges(two)).min(), segment_distance(b, ring_edges(one)).min()))
+def _inside(ring: tuple[Point, ...], rings: list[tuple[Point, ...]], taken: NDArray[np.float64]) -> bool:
+    """Whether one outline lies within another; outlines that cross are near each other anyway."""
+    return bool(point_in_polygon(taken, ring).any()) or any(
+        point_in_polygon(np.array(ring[:1]), r).any() for r in rings
+    )
 
 
 def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    part = np.linspace(0.0, 1.0, 13)[:-1, None, None]
-    return (ring + part * (np.roll(ring, -1, axis=0) - ring)).reshape(-1, 2)
+    """Points along an outline, at most `_DENSE` apart."""
+    ahead = np.roll(ring, -1, axis=0) - ring
+    counts = np.ceil(np.hypot(ahead[:, 0], ahead[:, 1]) / _DENSE).astype(np.int64)
+    return np.concatenate(
+        [p + np.arange(n)[:, None] / n * step for p, step, n in zip(ring, ahead, counts, strict=True)]
+    )
 
 
 def _outline(rng: np.random.Generator) -> tuple[Point, ...]:
-    """Draws one box, slanted box, L or triangle; counter-clockwise."""
-    kind = rng.choice(4, p=(0.3, 0.25, 0.3, 0.15))
-    long, wide = float(rng.uniform(2.5, 6.0)), float(rng.uniform(0.8, 2.0))
-    turn = float(rng.integers(4)) * np.pi / 2
+    """Draws one box, slanted box, triangle, L, T, Z or plus; counter-clockwise."""
+    kind = rng.choice(7, p=(0.1, 0.15, 0.1, 0.2, 0.15, 0.15, 0.15))
+    long, arm, thick = float(rng.uniform(4.0, 8.0)), float(rng.uniform(2.0, 4.0)), float(rng.uniform(0.7, 1.2))
+    at = float(rng.uniform(0.25, 0.75)) * (long - thick)
+    turn = float(rng.integers(4)) * np.pi / 2 + float(rng.uniform(-0.35, 0.35))
     if kind == 0:
-        ring = [(0, 0), (long, 0), (long, wide), (0, wide)]
+        ring = [(0, 0), (long, 0), (long, 1.6 * thick), (0, 1.6 * thick)]
+        turn = round(turn / (np.pi / 2)) * np.pi / 2
     elif kind == 1:
-        ring = [(0, 0), (long, 0), (long, wide), (0, wide)]
+        ring = [(0, 0), (long, 0), (long, thick), (0, thick)]
         turn = float(rng.uniform(0, np.pi))
     elif kind == 2:
-        thick, other = float(rng.uniform(0.8, 1.3)), float(rng.uniform(2.5, 4.5))
-        ring = [(0, 0), (long, 0), (long, thick), (thick, thick), (thick, other), (0, other)]
-        turn += float(rng.uniform(-0.4, 0.4))
-    else:
-        ring = [(0, 0), (long, 0), (float(rng.uniform(0.2, 0.8)) * long, float(rng.uniform(2.0, 4.0)))]
+        ring = [(0, 0), (0.8 * long, 0), (at, arm)]
         turn = float(rng.uniform(0, 2 * np.pi))
-    at = np.array(ring, np.float64)
-    at -= at.mean(axis=0)
+    elif kind == 3:
+        ring = [(0, 0), (long, 0), (long, thick), (thick, thick), (thick, thick + arm), (0, thick + arm)]
+    elif kind == 4:
+        stem = [(at + thick, thick), (at + thick, thick + arm), (at, thick + arm), (at, thick)]
+        ring = [(0, 0), (long, 0), (long, thick), *stem, (0, thick)]
+    elif kind == 5:
+        right = [(long, thick), (thick, thick), (thick, thick + arm), (0, thick + arm)]
+        left = [(0, 0), (long - thick, 0), (long - thick, -arm), (long, -arm)]
+        ring = [*left, *right]
+    else:
+        up = [(at + thick, thick), (at + thick, thick + arm), (at, thick + arm), (at, thick)]
+        down = [(at, 0), (at, -arm), (at + thick, -arm), (at + thick, 0)]
+        ring = [(0, 0), *down, (long, 0), (long, thick), *up, (0, thick)]
+    xy = np.array(ring, np.float64)
+    xy -= (xy.min(axis=0) + xy.max(axis=0)) / 2
     c, s = np.cos(turn), np.sin(turn)
-    centre = rng.uniform(-10.5, 10.5, 2)
-    placed = np.stack([c * at[:, 0] - s * at[:, 1], s * at[:, 0] + c * at[:, 1]], axis=1) + centre
+    centre = rng.uniform(-10.0, 10.0, 2)
+    placed = np.stack([c * xy[:, 0] - s * xy[:, 1], s * xy[:, 0] + c * xy[:, 1]], axis=1) + centre
     return tuple((round(float(x), 3), round(float(y), 3)) for x, y in placed)
 
 

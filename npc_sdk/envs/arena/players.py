@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from npc_sdk.envs.arena.config import DT, MAX_REACH
 from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
-from npc_sdk.envs.arena.world import Arena, wrap
+from npc_sdk.envs.arena.vectors import across, unit, wrap
+from npc_sdk.envs.arena.world import Arena
 from npc_sdk.errors import InputError, nearest
 
 STYLES = ("charger", "kiter", "circler", "camper")
@@ -122,7 +123,7 @@ class ScriptedPlayers:
         self._rows = np.arange(w)
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
-        self._hide_until, self._cover_until, self._peek_from, self._stuck = (np.zeros(w) for _ in range(4))
+        self._hide_until, self._cover_until, self._bout, self._stuck = (np.zeros(w) for _ in range(4))
         self._cover, self._flip = np.zeros((w, 2)), np.ones(w)
         self._stop = np.zeros(w, np.int64)
         self._aim = arena.heading[:, 0].copy()
@@ -135,7 +136,7 @@ class ScriptedPlayers:
         speed = np.stack([x.speed for x in wishes])[style, self._rows]
         drift = np.stack([x.drift for x in wishes])[style, self._rows]
         way, length = arena.atlas.waypoints(self._rows, s.pos, goal)
-        move = _unit(way - s.pos) * (speed * np.minimum(length / 0.6, 1.0))[:, None] + drift
+        move = unit(way - s.pos) * (speed * np.minimum(length / 0.6, 1.0))[:, None] + drift
         move = self._dodge(arena, s, move) + 0.12 * self._tremor.normal()
         size = np.maximum(np.hypot(move[:, 0], move[:, 1]) / 5.0, 1.0)
         move = move / size[:, None]
@@ -188,47 +189,52 @@ class ScriptedPlayers:
         self._stop = np.where(there, self._stop + 1, self._stop)
         return goal
 
-    def _hide(self, s: Sense, wants: Bools, keep_off: Floats) -> Floats:
-        """The hiding place of each world; looks for another where `wants` holds and the last choice is old."""
-        look = np.flatnonzero(wants & (s.now >= self._cover_until))
+    def _vanish(self, s: Sense, mine: Bools, start: Bools, lasting: Floats, keep_off: Floats) -> tuple[Bools, Floats]:
+        """Breaks contact for a while: who is at it now, and its hiding place.
+
+        The place is chosen at the start and again, at most once a second, whenever somebody sees it or comes near.
+        """
+        self._hide_until = np.where(start, s.now + lasting, self._hide_until)
+        hiding = mine & (s.now < self._hide_until)
+        near = s.alert & ((s.range < 6.0) | s.seen.any(1))
+        look = np.flatnonzero(start | (hiding & near & (s.now >= self._cover_until)))
         if look.size:
             order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
             rows = look[:, None]
             self._cover[look] = self._covers.hidden(
                 look, s.pos[look], s.places[rows, order], s.known[rows, order], keep_off[look]
             )
-            self._cover_until[look] = s.now[look] + 1.5
-        return self._cover
+            self._cover_until[look] = s.now[look] + 1.0
+        return hiding, self._cover
 
     # the styles; each computes its wish for all worlds, the caller picks
 
     def _charge(self, s: Sense) -> Wish:
-        """Runs at the nearest NPC and circles it at arm's length; breaks off only when badly hurt."""
+        """Runs at the nearest NPC and circles it at arm's length; breaks off for a while after each bout."""
         t, mine = self._t, self._t.style == 0
-        afraid = mine & (s.health < 20 + 30 * (1 - t.boldness))
-        self._hide_until = np.where(afraid, s.now + 3.0 + 3.0 * (1 - t.boldness), self._hide_until)
-        hiding = mine & (s.now < self._hide_until) & (s.range > 2.5)
-        cover = self._hide(s, hiding, np.full(len(s.now), 8.0))
-        to, across = _unit(s.gap), _across(s.gap)
+        bout = mine & s.in_sight & (s.range < 4.0)
+        self._bout = np.where(bout, self._bout + _STEP, self._bout)
+        done = mine & ((self._bout > 1.0 + 2.0 * t.boldness) | (s.health < 15)) & (s.now >= self._hide_until)
+        self._bout = np.where(done, 0.0, self._bout)
+        hiding, cover = self._vanish(s, mine, done, 3.0 + 1.5 * t.tempo, np.full(len(s.now), 10.0))
+        to, sideways = unit(s.gap), across(s.gap)
         close = s.in_sight & (s.range < 3.2) & ~hiding
-        drift = (across * (4.2 * t.side)[:, None] + to * (2.0 * (s.range - 2.0))[:, None]) * close[:, None]
+        drift = (sideways * (4.2 * t.side)[:, None] + to * (2.0 * (s.range - 2.0))[:, None]) * close[:, None]
         chase = s.pos + s.gap
         goal = np.where(hiding[:, None], cover, np.where(s.alert[:, None], chase, s.patrol))
         return Wish(goal, np.where(close, 0.0, np.where(s.alert | hiding, 5.0, 4.0)), drift)
 
     def _kite(self, s: Sense) -> Wish:
-        """Keeps its range and strafes in its rhythm; slips behind cover when watched by several or hit."""
+        """Keeps its range and strafes in its rhythm; slips away when watched by several, hit or pressed."""
         t, mine = self._t, self._t.style == 1
-        pressed = (s.watchers >= 1 + np.rint(2 * t.boldness)) | (s.hurt < 0.2) | (s.range < 0.5 * t.range)
+        pressed = (s.watchers >= 1 + np.rint(2 * t.boldness)) | (s.hurt < 0.2) | (s.range < 0.6 * t.range)
         start = mine & s.alert & pressed & (s.now >= self._hide_until)
-        self._hide_until = np.where(start, s.now + 1.5 + t.tempo, self._hide_until)
-        hiding = mine & (s.now < self._hide_until)
-        cover = self._hide(s, hiding, t.range)
-        to, across = _unit(s.gap), _across(s.gap)
+        hiding, cover = self._vanish(s, mine, start, 2.5 + 1.5 * t.tempo, t.range + 4.0)
+        to, sideways = unit(s.gap), across(s.gap)
         beat = np.where((s.now / t.tempo).astype(np.int64) % 2 == 0, 1.0, -1.0) * t.side
         fight = s.in_sight & ~hiding
         radial = np.clip(1.8 * (s.range - t.range), -4.5, 3.5)
-        drift = (to * radial[:, None] + across * (3.0 * beat)[:, None]) * fight[:, None]
+        drift = (to * radial[:, None] + sideways * (3.0 * beat)[:, None]) * fight[:, None]
         stand_off = s.alert & ~fight & ~hiding
         goal = np.where(hiding[:, None], cover, np.where(stand_off[:, None], s.pos + s.gap, s.patrol))
         closing = np.where(s.range > t.range, 3.0, 0.0)
@@ -249,34 +255,28 @@ class ScriptedPlayers:
         self._stuck = np.where(turn, 0.0, self._stuck)
         from_middle = s.pos - middle
         ahead = np.arctan2(from_middle[:, 1], from_middle[:, 0]) + 0.7 * t.side * self._flip
-        ring = middle + (t.range + 2.0)[:, None] * np.stack([np.cos(ahead), np.sin(ahead)], -1)
+        ring = middle + (t.range + 3.0)[:, None] * np.stack([np.cos(ahead), np.sin(ahead)], -1)
         goal = np.clip(ring, -11.3, 11.3)
         return Wish(goal, np.full(len(s.now), 3.8) + 1.2 * t.boldness, np.zeros_like(goal))
 
     def _camp(self, s: Sense) -> Wish:
         """Sits behind cover, peeks out in its rhythm to shoot, and moves house when found."""
         t, mine = self._t, self._t.style == 3
-        found = mine & s.alert & ((s.range < 3.0 + 3.0 * (1 - t.boldness)) | (s.hurt < 0.15))
-        move_house = found & (s.now >= self._hide_until)
-        self._hide_until = np.where(move_house, s.now + 2.5, self._hide_until)
-        self._peek_from = np.where(move_house, s.now + 2.5, self._peek_from)
-        first = mine & (self._cover_until == 0.0)
-        self._cover_until = np.where(move_house, 0.0, self._cover_until)
-        cover = self._hide(s, move_house | first, t.range + 2.0)
-        phase = np.mod(s.now - self._peek_from, 1.5 + t.tempo)
-        peeking = s.alert & (s.now >= self._hide_until) & (phase > 0.5 + t.tempo)
+        found = s.alert & ((s.range < 3.0 + 3.0 * (1 - t.boldness)) | (s.hurt < 0.15) | (s.watchers > 1))
+        start = mine & (found | (s.now == 0.0)) & (s.now >= self._hide_until)
+        hiding, cover = self._vanish(s, mine, start, np.full(len(s.now), 3.0), t.range + 5.0)
+        phase = np.mod(s.now - self._hide_until, 1.5 + t.tempo)
+        peeking = s.alert & ~hiding & (phase > 0.5 + t.tempo)
         stand = peeking & s.in_sight
-        drift = _across(s.gap) * (1.5 * t.side)[:, None] * stand[:, None]
+        drift = across(s.gap) * (1.5 * t.side)[:, None] * stand[:, None]
         goal = np.where((peeking & ~stand)[:, None], s.pos + s.gap, cover)
-        return Wish(goal, np.where(stand, 0.0, np.where(peeking, 2.5, 4.5)), drift)
+        return Wish(goal, np.where(stand, 0.0, np.where(peeking, 2.5, 5.0)), drift)
 
     def _stalk(self, s: Sense) -> Wish:
         """Creeps up from behind, and vanishes when its prey turns round."""
         t, mine = self._t, self._t.style == 4
         spotted = mine & s.alert & ((s.watchers > 0) | (s.hurt < 0.3))
-        self._hide_until = np.where(spotted, s.now + 1.0 + t.tempo, self._hide_until)
-        hiding = mine & (s.now < self._hide_until)
-        cover = self._hide(s, hiding, t.range)
+        hiding, cover = self._vanish(s, mine, spotted & (s.now >= self._hide_until), 2.5 + t.tempo, t.range + 5.0)
         facing = s.facing[self._rows, s.near]
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
         goal = np.where(hiding[:, None], cover, np.where(s.alert[:, None], behind, s.patrol))
@@ -294,11 +294,11 @@ class ScriptedPlayers:
         distance = np.where(live, np.hypot(gap[..., 0], gap[..., 1]), 1e3)
         g = distance.argmin(1)
         near = distance[self._rows, g] < 4.2 - self._t.boldness
-        away = _unit(gap[self._rows, g] + 0.05 * _across(gap[self._rows, g]))
+        away = unit(gap[self._rows, g] + 0.05 * across(gap[self._rows, g]))
         goal = np.clip(s.pos + 3.0 * away, -11.4, 11.4)
         way, _ = arena.atlas.waypoints(self._rows[near], s.pos[near], goal[near])
         move = move.copy()
-        move[near] = 5.0 * _unit(way - s.pos[near])
+        move[near] = 5.0 * unit(way - s.pos[near])
         return move
 
     def _weapons(self, arena: Arena, s: Sense, move: Floats) -> NDArray[np.float32]:
@@ -331,13 +331,3 @@ def _draw_traits(arena: Arena, names: Sequence[str], seeds: Sequence[int]) -> Tr
     side, range_, boldness, tempo, delay = numbers.T
     style = np.array([ALL_STYLES.index(n) for n in names])
     return Traits(style, np.where(side < 0, -1.0, 1.0), range_, boldness, tempo, delay, patrols)
-
-
-def _unit(vector: Floats) -> Floats:
-    return vector / np.maximum(np.hypot(vector[..., 0], vector[..., 1]), 1e-6)[..., None]
-
-
-def _across(vector: Floats) -> Floats:
-    """Unit vectors a quarter turn counter-clockwise."""
-    u = _unit(vector)
-    return np.stack([-u[..., 1], u[..., 0]], axis=-1)

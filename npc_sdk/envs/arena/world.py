@@ -18,6 +18,7 @@ from npc_sdk.belief import Sight
 from npc_sdk.envs.arena.config import CHANNELS, DT, MAX_REACH, ArenaConfig, Gun
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap
+from npc_sdk.envs.arena.vectors import wrap
 from npc_sdk.geometry import RoadAtlas, closest_on_edges, line_of_sight, pad_edges
 
 Floats = NDArray[np.float64]
@@ -342,11 +343,6 @@ class Arena:
         self.health = np.where(self.alive, np.maximum(health, 0.0 if c.mortal else 1.0), self.health)
         self.alive = self.alive & (self.health > 0)
         self.vel[~self.alive] = 0.0
-
-
-def wrap(angle: Floats) -> Floats:
-    """Wraps radians into (-pi, pi]."""
-    return np.pi - (np.pi - angle) % (2 * np.pi)
 
 
 def in_view(viewer: Floats, heading: Floats, target: Floats, sight: Sight) -> Bools:
