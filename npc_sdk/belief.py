@@ -1,11 +1,12 @@
 """What each squad believes: last seen places, growing uncertainty, memory. The only door between truth and decisions.
 
-A *frame* is the true world as the game streams it; a *table* is one squad's view of it. Everything downstream (model, planner, scripted baselines)
-reads tables, so an NPC cannot act on what its squad has not seen.
+A *frame* is the true world as the game streams it; a *table* is one squad's view of it. Everything downstream (model,
+planner, scripted baselines) reads tables, so an NPC cannot act on what its squad has not seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -110,7 +111,7 @@ class Tracker:
 
     def update(self, frame: Frame, dt: float) -> BeliefTable:
         """Takes the true frame `dt` seconds after the last one and returns what each squad now believes."""
-        w, e = frame.ids.shape
+        w = frame.ids.shape[0]
         squad = np.tile(np.arange(self._squads), w)  # b
         world = np.repeat(np.arange(w), self._squads)  # b
         truth = {f.name: np.asarray(getattr(frame, f.name))[world] for f in fields(Frame)}
@@ -222,14 +223,15 @@ def sees(
     sight: Sight,
     edges: NDArray[np.floating],
 ) -> Bools:
-    """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, with no opaque edge (w k 4) between."""
+    """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, and no opaque edge (w k 4) between."""
     gap = target - viewer
     distance = np.hypot(gap[..., 0], gap[..., 1])
     turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
     inside = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
     viewer, target = np.broadcast_arrays(viewer, target)
     clear: Bools = line_of_sight(viewer, target, edges)
-    return inside & clear
+    seen: Bools = inside & clear
+    return seen
 
 
 def wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -256,7 +258,7 @@ class Slots:
         self._slot: dict[int, int] = {}
         self.size = sum(t.max_count for t in self._types)
 
-    def frame(self, blocks: dict[str, EntityBlock]) -> Frame:
+    def frame(self, blocks: Mapping[str, EntityBlock]) -> Frame:
         """Reads one game's entity blocks into a frame of one world. Unknown ids take free slots of their type."""
         size = self.size
         columns: dict[str, Floats] = {name: np.zeros(size, np.float32) for name in (*_ROLES, "x", "y", "vx", "vy")}
@@ -297,7 +299,7 @@ class Slots:
     def _slots(self, ids: NDArray[np.uint32], first: int, count: int) -> Ints:
         present = {int(i) for i in ids}
         taken = {slot: i for i, slot in self._slot.items() if first <= slot < first + count}
-        for slot, i in taken.items():
+        for i in taken.values():
             if i not in present:
                 del self._slot[i]
         free = [slot for slot in range(first, first + count) if taken.get(slot) not in present]

@@ -36,10 +36,10 @@ class Grids:
     """Tables sampled on a square grid, one per map: `values[m, row, column]` at `origin + cell * (column, row)`."""
 
     values: Float[Tensor, "m g g"]
-    origin: Float[Tensor, "m 2"]
+    origin: Float[Tensor, " ..."]
     cell: float
 
-    def sample(self, index: Int[Tensor, "..."], xy: Float[Tensor, "... 2"]) -> Float[Tensor, "..."]:
+    def sample(self, index: Int[Tensor, " ..."], xy: Float[Tensor, "... 2"]) -> Float[Tensor, " ..."]:
         """Interpolates bilinearly at `xy` (m) on the map `index`; outside the grid the border value holds."""
         rows, columns = self.values.shape[1:]
         at = (xy - self.origin[index]) / self.cell
@@ -58,15 +58,15 @@ class Grids:
 class Scene:
     """What `b` squads believe, as tensors. Poses in m and m/s; padded slots have kind 0 and mask False."""
 
-    kind: Int[Tensor, "b e"]
+    kind: Int[Tensor, " ..."]
     pose: Float[Tensor, "b e 4"]
     heading: Float[Tensor, "b e 2"]  # cos, sin
     features: Float[Tensor, "b e f"]  # as FEATURES, all about 0..1
     mask: Bool[Tensor, "b e"]
     seen: Bool[Tensor, "b e"]
-    age: Float[Tensor, "b e"]  # s
+    age: Float[Tensor, " ..."]  # s
     walls: Grids  # signed distance to the nearest wall, m, positive where free
-    map_index: Int[Tensor, "b"]
+    map_index: Int[Tensor, " b"]
 
 
 def grids(sdfs: list[SdfGrid], device: torch.device) -> Grids:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from npc_bridge.ladder import Ladder
-from npc_bridge.messages import Action, Snapshot
 from numpy.typing import NDArray
 
+from npc_bridge.ladder import Ladder
+from npc_bridge.messages import Action, Snapshot
 from npc_sdk.envs.arena import CHANNELS, Arena, Events, arena_schema, snapshot_blocks
 from npc_sdk.runtime import Report, Runtime
 

@@ -99,7 +99,8 @@ class Game:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Rolls our own NPCs forward, through what they have been told, to the tick at which an answer can apply.
 
-        Returns positions and velocities, n 2 each. Exact under K1 and K2 (docs/explanation/shield.md) when every issued chunk arrives in time.
+        Returns positions and velocities, n 2 each. Exact under K1 and K2 (docs/explanation/shield.md) when every issued
+        chunk arrives in time.
         """
         frame = self.frame
         assert frame is not None

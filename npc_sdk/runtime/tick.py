@@ -1,9 +1,9 @@
-"""One tick without I/O: snapshots in, certified chunks out. Values go one way; nothing here opens a socket or reads a clock."""
+"""One tick without I/O: snapshots in, certified chunks out. Values go one way; no socket, no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class RuntimeConfig:
     chunk_steps: int = 6  # certified ticks per answer: 200 ms at 30 Hz, within the ladder's 250 ms
     horizon: int = 20  # model steps of 0.1 s per plan
     stagger: bool = True  # spread the NPCs' decisions over the ticks between two decisions
-    shield: ShieldConfig = ShieldConfig()
-    sight: Sight = Sight()
+    shield: ShieldConfig = field(default_factory=ShieldConfig)
+    sight: Sight = field(default_factory=Sight)
 
 
 @dataclass(frozen=True, slots=True)

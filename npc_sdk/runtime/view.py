@@ -65,7 +65,7 @@ class Orders:
 
 @runtime_checkable
 class Decider(Protocol):
-    """Chooses plans. The learned planner and every scripted baseline are deciders; the shield comes after all of them."""
+    """Chooses plans. The planner and every scripted baseline are deciders; the shield comes after all of them."""
 
     def decide(self, view: View) -> Orders:
         """Answers for the NPCs that are due, by `view.late()` with the best it has."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from npc_bridge.messages import Action
-from npc_bridge.packing import Value
 from numpy.typing import NDArray
 
+from npc_bridge.messages import Action
+from npc_bridge.packing import Value
 from npc_sdk.belief import PLAYER, Sight, sees
 from npc_sdk.constraints import KINDS
 from npc_sdk.designer.barks import BarkTracker, Intent

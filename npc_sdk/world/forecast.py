@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -70,6 +70,7 @@ class Imagined:
     events: Float[Tensor, "n s h q"]  # probability within the step, as EVENTS
 
 
+@runtime_checkable
 class Forecast(Protocol):
     """Anything that can say what the player and the others will do. Thread-safe after construction: holds no play."""
 

@@ -1,4 +1,4 @@
-"""The GPU tests run on an interpreter with only torch, numpy, cupy, msgpack and pytest: stand-ins for two small packages.
+"""Stand-ins for two small packages: these tests run on an interpreter with torch, numpy, cupy, msgpack and pytest only.
 
 A stand-in is put in only where the real package is absent.
 """

@@ -1,0 +1,159 @@
+"""The tick: what it may depend on, what it must answer, and that its answers hold in the game's own future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from npc_bridge.ladder import Ladder
+from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, Action, EntityBlock, Snapshot
+
+from npc_sdk.designer.board import Board
+from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
+from npc_sdk.experiments.lockstep import LockStep
+from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Runtime, RuntimeConfig
+from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.world import ConstantVelocity
+
+SMALL = PlannerConfig(candidates=16, horizon=10)
+IDS = np.arange(101, 109, dtype=np.uint32)
+
+
+class Still:
+    """A player that stands."""
+
+    def act(self, arena: Arena) -> np.ndarray:
+        return np.zeros((arena.worlds, 6), np.float32)
+
+
+def runtime(board: Board, **settings: object) -> Runtime:
+    decider = PlannerDecider(ConstantVelocity(), SMALL, torch.device("cpu"))
+    config = replace(RuntimeConfig(lead_ticks=0, stagger=False, horizon=10), **settings)  # type: ignore[arg-type]
+    return Runtime(decider, lambda: board.snapshot, config)
+
+
+def arena(seed: int = 4, **settings: object) -> Arena:
+    return Arena([make_map("test", 1)], ArenaConfig(npcs=8, **settings), seed=seed)  # type: ignore[arg-type]
+
+
+def snapshot(game: Arena, tick: int, ladder: Ladder, hide: tuple[float, float] | None = None) -> Snapshot:
+    blocks = snapshot_blocks(game, 0)
+    if hide is not None:
+        values = blocks["player"].values.copy()
+        values[:, :2] = hide
+        blocks["player"] = EntityBlock(blocks["player"].ids, values)
+    schema = arena_schema(game.maps[0], game.config)
+    return Snapshot(0, schema.schema_id, tick, tick * 33333, tick, blocks, ladder.executing)
+
+
+def test_permuting_the_hidden_truth_changes_no_decision() -> None:
+    """Two games whose squads see the same, while the player hides in different places, get the same bytes."""
+    answers = []
+    for hide in ((0.0, 1e3), (1e3, 0.0)):  # both out of everybody's reach
+        brain, game = runtime(Board()), arena()
+        schema = arena_schema(game.maps[0], game.config)
+        ladder = Ladder(schema)
+        brain.register("g", schema)
+        steps = []
+        for tick in range(0, 9, 3):
+            ((_, action, _),) = brain.tick([("g", snapshot(game, tick, ladder, hide))])
+            steps.append(action.steps)
+        answers.append(np.stack(steps))
+    assert np.array_equal(answers[0], answers[1])
+
+
+def test_a_seen_player_does_change_decisions() -> None:
+    """The counterpart: the test above can fail."""
+    answers = []
+    for place in ((0.0, 1e3), None):
+        brain, game = runtime(Board()), arena()
+        game.heading[0, 1:] = np.arctan2(*(game.pos[0, :1] - game.pos[0, 1:]).T[::-1])
+        ladder = Ladder(arena_schema(game.maps[0], game.config))
+        brain.register("g", arena_schema(game.maps[0], game.config))
+        table = None
+        for tick in range(0, 9, 3):
+            ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder, place))])
+            table = report.game.table
+        assert table is not None
+        assert bool(table.seen[:, 0].any()) is (place is None)
+        answers.append(action.steps)
+    assert not np.array_equal(answers[0], answers[1])
+
+
+def test_same_input_same_bytes() -> None:
+    traces = []
+    for _ in range(2):
+        board = Board()
+        traces.append(LockStep(arena(), runtime(board), Still()).run(12))
+    assert np.array_equal(traces[0].command, traces[1].command)
+    assert np.array_equal(traces[0].pos, traces[1].pos)
+
+
+def test_a_weight_change_is_in_the_next_decision() -> None:
+    board, game = Board(), arena()
+    brain = runtime(board)
+    schema = arena_schema(game.maps[0], game.config)
+    ladder = Ladder(schema)
+    brain.register("g", schema)
+    ((_, before, _),) = brain.tick([("g", snapshot(game, 0, ladder))])
+    reply = board.apply({"op": "set_weight", "scope": "global", "term": "effort", "value": 1000.0})
+    ((_, after, report),) = brain.tick([("g", snapshot(game, 3, ladder))])
+    assert report.revision == reply["revision"]
+    speed = np.hypot(after.steps[:, -1, 0], after.steps[:, -1, 1])
+    assert speed.max() < np.hypot(before.steps[:, -1, 0], before.steps[:, -1, 1]).max()
+
+
+class Line:
+    """A game and a brain with `lead` ticks between them; some answers can be lost."""
+
+    def __init__(self, lead: int, lose: set[int] = frozenset()) -> None:  # type: ignore[assignment]  # an empty set
+        self.board, self.game, self.lead, self.lose = Board(), arena(), lead, lose
+        self.brain = runtime(self.board, lead_ticks=lead, stagger=True)
+        self.schema = arena_schema(self.game.maps[0], self.game.config)
+        self.ladder = Ladder(self.schema)
+        self.brain.register("g", self.schema)
+        self.rungs: list[np.ndarray] = []
+
+    def run(self, ticks: int) -> None:
+        flying: list[tuple[int, Action]] = []
+        for tick in range(ticks):
+            ((_, action, _),) = self.brain.tick([("g", snapshot(self.game, tick, self.ladder))])
+            if tick not in self.lose:
+                flying.append((tick + self.lead, action))
+            for due, arrived in flying:
+                if due == tick:
+                    self.ladder.accept(arrived)
+            pose = np.concatenate([self.game.pos, self.game.vel], -1)[0, 1:]
+            step = self.ladder.step(tick, IDS, pose, self.game.alive[0, 1:])
+            actions = np.zeros((1, 9, len(CHANNELS)), np.float32)
+            actions[0, 1:] = step.commands
+            self.game.step(actions)
+            self.rungs.append(step.rung)
+
+
+@pytest.mark.parametrize("lead", [0, 1, 2, 3])
+def test_answers_fit_the_game_when_they_apply(lead: int) -> None:
+    """Expected poses come true: after the first answer every NPC runs its newest plan, every tick."""
+    line = Line(lead)
+    line.run(40)
+    assert (np.stack(line.rungs[lead:]) == RUNG_PLAN).all()
+    assert line.ladder.counters.off_pose == 0
+
+
+def test_lost_answers_are_bridged_by_the_certified_rest() -> None:
+    line = Line(2, lose={10, 11, 12})
+    line.run(40)
+    rungs = np.stack(line.rungs[2:])
+    assert set(np.unique(rungs).tolist()) <= {RUNG_PLAN, RUNG_TAIL, RUNG_BRAKE}
+    assert (rungs[-10:] == RUNG_PLAN).all(), "everybody is back on the newest plan"
+
+
+def test_certified_motion_never_meets_a_wall() -> None:
+    """K1 in the arena: what was commanded is what happened, so expected poses never drift."""
+    line = Line(1)
+    line.board.apply({"op": "set_weight", "scope": "global", "term": "approach", "value": 50.0})
+    line.run(60)
+    assert line.ladder.counters.off_pose == 0
