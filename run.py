@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 def demo(arguments: list[str]) -> int:
     """Install the demo and start it."""
-    return install("demo") or call([str(PYTHON), "-m", "npc_sdk.cli", "demo", *arguments])
+    return install("demo") or call([str(PYTHON), "-m", "npc_sdk", "demo", *arguments])
 
 
 def test(arguments: list[str]) -> int:

@@ -102,7 +102,3 @@ def _load(name: str) -> Command:
 def _fail(message: str) -> int:
     print(f"npc-sdk: {message}", file=sys.stderr)
     return USAGE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

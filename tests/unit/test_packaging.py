@@ -130,7 +130,7 @@ def test_a_second_run_installs_nothing(run: ModuleType, commands: list[list[str]
     assert run.main(["demo", "--frames", "3"]) == 0  # the test environment holds the demo's
     assert [command[1:] for command in commands] == [
         ["-m", "pytest", "-k", "board"],
-        ["-m", "npc_sdk.cli", "demo", "--frames", "3"],
+        ["-m", "npc_sdk", "demo", "--frames", "3"],
     ]
 
 
