@@ -8,7 +8,7 @@ from torch import Tensor
 
 from npc_sdk.objectives.situation import Lookup
 
-MARCHES = 14  # steps along the line; 12..16 agree with exact segments on 97-98 % of pairs, see docs
+MARCHES = 14  # steps along the line; agrees with exact segments on 97 % of free pairs; twice as many gain 0.6 %
 SHORTEST = 0.3  # m, so that a line along a wall still gets somewhere
 EDGE = 0.12  # m of clearance over which sight fades from 0 to 1
 

@@ -62,7 +62,9 @@ def step(
     steepness = slope.square().sum(-1).clamp_min(1e-6)
     into = -(wished * slope).sum(-1)  # speed towards the wall, times the steepness' root
     brake, room = body.acceleration[:, None], clearance.clamp_min(0.0)
-    most = torch.minimum((2 * brake * room).sqrt(), room / dt)  # the envelope of a brake that takes |v|^2 / 2A
+    # A brake of A in steps of dt from speed v takes v^2 / 2A + v dt / 2: solved for v.
+    most = brake * ((dt * dt / 4 + 2 * room / brake).sqrt() - dt / 2)
+    most = torch.minimum(most, room / dt)
     over = (into - most * steepness.sqrt()).clamp_min(0.0) / steepness
     wished = limited(wished + over[..., None] * slope, body.speed[:, None])
     return velocity + limited(wished - velocity, brake * dt)

@@ -127,12 +127,12 @@ def _plan(
     ground = Ground(problem.bounds.free)
     body, h = problem.bounds.body, config.horizon
 
-    def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, " s"], mode: Rollout) -> Candidates:
+    def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, "n s"], mode: Rollout) -> Candidates:
         return _scored(forecast, memory, scene, problem, config, moves, family, mode)
 
     # Propose: one plan per family, last time's elites, noise around both.
     families = structured(problem, scene, start, h)
-    tags = torch.arange(STRUCTURED, device=start.device)
+    tags = torch.arange(STRUCTURED, device=start.device).expand(len(start), -1)
     complete = not late()
     if complete:
         count = max(0, config.candidates - STRUCTURED - problem.elites.shape[1])
@@ -154,7 +154,7 @@ def _plan(
             noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
             near = mean + noise * (config.noise * body.speed)[:, None, None, None]
             near = shape(ground, body, problem.dt, start, torch.cat([mean, near], 1))
-            pool = pool.beside(rolled(near, _tags(tags[:0], blend=1, sample=near.shape[1] - 1), config.rank))
+            pool = pool.beside(rolled(near, _tags(tags[:, :0], blend=1, sample=near.shape[1] - 1), config.rank))
     # Verify the best, one of every family, and the last blend.
     seats = _seats(pool, problem, config)
     verified = pool.pick(seats)
@@ -231,14 +231,14 @@ def _scored(
     problem: Problem,
     config: PlannerConfig,
     moves: Float[Tensor, "n s h 2"],
-    family: Int[Tensor, " s"],
+    family: Int[Tensor, "n s"],
     mode: Rollout,
 ) -> Candidates:
     decision = Decision(problem.scene_index, problem.slot, moves, problem.committed)
     imagined = forecast.imagine(memory, scene, decision, mode)
     return Candidates(
         moves=moves,
-        family=family.expand(moves.shape[0], -1) if family.ndim == 1 else family,
+        family=family,
         features=score(problem, scene, memory, imagined, config),
         breaches=breaches(problem, scene, imagined, config),
         own=imagined.own,
@@ -247,10 +247,10 @@ def _scored(
     )
 
 
-def _tags(first: Int[Tensor, " f"], **counts: int) -> Int[Tensor, " s"]:
-    """Continues a list of family indices with some of others."""
-    more = [torch.full((c,), FAMILIES.index(name), device=first.device) for name, c in counts.items()]
-    return torch.cat([first, *more])
+def _tags(first: Int[Tensor, "n f"], **counts: int) -> Int[Tensor, "n s"]:
+    """Continues rows of family indices with some of others."""
+    more = [first.new_full((first.shape[0], c), FAMILIES.index(name)) for name, c in counts.items()]
+    return torch.cat([first, *more], 1)
 
 
 def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Tensor, "n v"]:
@@ -258,7 +258,7 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     n, s = pool.family.shape
     J = objective(pool.features, problem.weights)
     order = ranking(pool.depth, J, config.tolerance)
-    own = torch.arange(STRUCTURED, device=order.device).expand(n, -1)
+    own = torch.arange(STRUCTURED, device=order.device).expand(n, -1)  # the families come first
     free = order >= STRUCTURED  # n s, by rank
     best = (~free).long().argsort(dim=1, stable=True)[:, : min(config.elites, s - STRUCTURED)]
     return torch.cat([own, order.gather(1, best)], 1)  # n v

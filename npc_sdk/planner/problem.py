@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -72,6 +72,7 @@ class Problem:
     dt: float = DT
 
 
+@runtime_checkable
 class Projection(Protocol):
     """What the shield would make of a plan. Injected; only the verified candidates pass through it."""
 

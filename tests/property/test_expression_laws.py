@@ -97,4 +97,6 @@ def test_every_function_evaluates() -> None:
         expression = parse(f"{name}({', '.join(['self.y'] * fewest)})", KNOWN)
         assert evaluate(expression, lambda _: like * 2.0, like).shape == (1,)
         constant = parse(f"{name}({', '.join(['2'] * fewest)})", KNOWN)
-        torch.testing.assert_close(evaluate(constant, lambda _: like, like), evaluate(expression, lambda _: like * 2, like)[0])
+        torch.testing.assert_close(
+            evaluate(constant, lambda _: like, like), evaluate(expression, lambda _: like * 2, like)[0]
+        )

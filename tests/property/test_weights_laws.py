@@ -11,7 +11,13 @@ from npc_sdk.errors import ControlError
 from npc_sdk.objectives.weights import SCOPES, NpcKeys, WeightBook
 
 TERMS = ("engage", "cover", "danger")
-KEYS = {"global": [""], "faction": ["red", "blue"], "squad": ["0", "1"], "persona": ["sentry", "rusher"], "npc": ["7", "8"]}
+KEYS = {
+    "global": [""],
+    "faction": ["red", "blue"],
+    "squad": ["0", "1"],
+    "persona": ["sentry", "rusher"],
+    "npc": ["7", "8"],
+}
 weights = st.floats(0, 1e6, allow_nan=False)
 edits = st.lists(
     st.sampled_from(SCOPES).flatmap(
