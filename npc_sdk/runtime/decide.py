@@ -65,13 +65,13 @@ class PlannerDecider:
         memory = self._filter(view, scene)
         rows = np.flatnonzero(view.due)
         if len(rows) == 0:
-            return self._orders(view, memory, rows, None)
+            return self._orders(view, rows, None)
         problem = self._problem(view, rows, memory, book)
         result = plan(self.forecast, memory, scene, problem, self.config, late=view.late)
         for row, elites in zip(rows, result.elites, strict=True):
             game = view.game[row]
             self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
-        return self._orders(view, memory, rows, result)
+        return self._orders(view, rows, result)
 
     def _tables(self, view: View) -> tuple[Grids, FieldBook]:
         maps = tuple(game.map for game in view.games)
@@ -210,13 +210,15 @@ class PlannerDecider:
                 steps[i] = int(view.apply_tick[view.game[row]] - found[0]) // game.ticks_per_step
         return shift(out, steps)
 
-    def _orders(self, view: View, memory: Memory, rows: NDArray[np.intp], result: Plan | None) -> Orders:
-        believed = memory.pose[:, PLAYER_SLOT].cpu().numpy()[view.scene]
+    def _orders(self, view: View, rows: NDArray[np.intp], result: Plan | None) -> Orders:
         moves = np.zeros((0, self.config.horizon, 2), np.float32) if result is None else result.moves.cpu().numpy()
         evidence: tuple[Evidence | None, ...] = (None,) * len(rows)
         if result is not None and self._explain:
             evidence = _evidence(view, rows, result)
-        return Orders(rows.astype(np.int64), moves, hands(view, believed), evidence)
+        wanted = view.committed[view.scene, view.slot, 0]
+        if len(rows):
+            wanted[rows] = moves[:, 0]
+        return Orders(rows.astype(np.int64), moves, hands(view, wanted), evidence)
 
 
 def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:
