@@ -94,7 +94,7 @@ def shape(
 def follow(
     body: Body, dt: float, start: Float[Tensor, "n 4"], ways: list[Lookup], h: int, stop: float
 ) -> Float[Tensor, "n f h 2"]:
-    """Walks down each distance field at full speed, `stop` metres of way short of its end. All read one stack of grids."""
+    """Walks down each distance field at full speed to `stop` metres of way short of its end. All share one stack."""
     n, f = start.shape[0], len(ways)
     grids = ways[0].grids
     rows, columns = grids.values.shape[1:]

@@ -451,7 +451,7 @@ def test_ways_agree_with_a_grid_search(seed: int) -> None:
     ways = MapWays(tables)
     spot = ways.spot(np.array([[3.0, -2.0]]))
     way = ways.way(int(spot[0]))
-    rows, columns = tables.walkable.shape
+    columns = tables.walkable.shape[1]
     goal = np.array([[spot[0] % columns, spot[0] // columns]]) * 0.5 - 12.0
     grid = path_field(~tables.walkable, 0.5, goal, origin=(-12.0, -12.0))[0]
     reached = tables.walkable & (grid < 500)
