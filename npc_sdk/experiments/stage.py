@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from npc_bridge.messages import Action
+from npc_sdk.designer.barks import BARK_KEYS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import PersonaLibrary
 from npc_sdk.designer.request import Table
@@ -25,6 +27,7 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider, Report, Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel, load_model
+from npc_sdk.world.checkpoint import WEIGHTS
 
 SAMPLE_TICKS = 3  # between moments that are measured
 PLAIN_FORECASTS = ("constant_velocity", "frozen", "untrained")
@@ -67,6 +70,14 @@ def load_forecast(name: str, device: torch.device, seed: int = 0) -> Forecast:
     return load_model(folder, device)
 
 
+def model_sha256(name: str) -> str:
+    """Returns the hash of a model's weights, "" for forecasts without any."""
+    if name in PLAIN_FORECASTS:
+        return ""
+    folder = default_model() if name == "default" else Path(name)
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
 def default_model() -> Path:
     """Where the package keeps its trained arena model."""
     return Path(str(files("npc_sdk") / "models" / "arena"))
@@ -74,7 +85,7 @@ def default_model() -> Path:
 
 def new_board(rules: Sequence[Table] = ()) -> Board:
     """Returns a board with the shipped personas and no scope set."""
-    library = PersonaLibrary(Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
+    library = PersonaLibrary(Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names, BARK_KEYS)
     board = Board(library)
     for rule in rules:
         board.apply({"op": "add_rule", "rule": rule})
