@@ -89,7 +89,6 @@ class Ladder:
         self._last_ids = np.zeros(0, np.uint32)
         self._last_commands = np.zeros((0, len(schema.channels)), np.float32)
         self._executing = Executing.none()
-        self._tick = _NEVER
         self.start(0)
 
     def start(
@@ -97,6 +96,7 @@ class Ladder:
     ) -> None:
         """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped."""
         self._session = session
+        self._tick = _NEVER
         self._fresh_steps = fresh_steps
         self._velocity_tolerance = velocity_tolerance
         self._chunk = _NEVER

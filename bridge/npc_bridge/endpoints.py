@@ -1,0 +1,88 @@
+"""Where sockets may listen and connect, and the ZeroMQ options that suit games."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import zmq
+
+from .errors import EndpointError
+from .limits import LIMITS, Limits
+
+HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, HEARTBEAT_TTL_MS = 500, 1500, 2000
+RECONNECT_MS = 50  # without back-off: on loopback a refused connection costs microseconds
+HANDSHAKE_MS = 2000
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+
+def check_listenable(endpoint: str) -> None:
+    """Accepts loopback TCP, ipc and inproc.
+
+    Raises:
+        EndpointError: anything that other machines could reach, or no endpoint at all.
+    """
+    kind, _, address = endpoint.partition("://")
+    if kind in ("ipc", "inproc") and address:
+        return
+    host, _, port = address.rpartition(":")
+    if kind != "tcp" or not host or not (port.isdecimal() or port == "*"):
+        raise EndpointError(f"endpoint: expected tcp://127.0.0.1:PORT, ipc://PATH or inproc://NAME, got '{endpoint}'")
+    if host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise EndpointError(
+            f"endpoint: expected a loopback address such as tcp://127.0.0.1:{port}, got '{endpoint}'; "
+            "this version serves only its own machine"
+        )
+
+
+def bind(socket: Socket, endpoint: str) -> str:
+    """Binds to a checked endpoint (TCP port 0: any free one) and returns the address others connect to.
+
+    Raises:
+        EndpointError: not loopback, or taken.
+    """
+    check_listenable(endpoint)
+    try:
+        socket.bind(endpoint[:-2] + ":*" if endpoint.startswith("tcp://") and endpoint.endswith(":0") else endpoint)
+    except zmq.ZMQError as error:
+        raise EndpointError(
+            f"endpoint '{endpoint}': {error.strerror}; is another brain running? Choose another port, or 0 for any"
+        ) from None
+    return socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\x00")  # type: ignore[union-attr]  # bytes for this option
+
+
+def server_options(socket: Socket, limits: Limits = LIMITS) -> None:
+    """Sets what every listening socket needs, before it binds."""
+    socket.linger = 0
+    socket.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.RCVHWM, 8)
+    socket.setsockopt(zmq.SNDHWM, 4)
+    if socket.type == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    _heartbeats(socket)
+
+
+def client_options(socket: Socket, limits: Limits = LIMITS) -> None:
+    """Sets what every connecting socket needs: nothing is ever queued for a peer that is not there."""
+    socket.linger = 0
+    socket.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.SNDHWM, 2)
+    socket.setsockopt(zmq.SNDTIMEO, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    _heartbeats(socket)
+
+
+def _heartbeats(socket: Socket) -> None:
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TTL_MS)
