@@ -1,8 +1,8 @@
 """Judges executed trajectories by the declared rules, continuous in time between ticks, and says whose fault it was.
 
 Categories: `npc` (the NPC did it, with nothing to excuse it), `external` (the game's own behaviour drove it, or the one
-it met), `breach` (the engine did not do what the NPC was told, or did not announce), `inadmissible` (the NPC came, from a
-spawn or the game's hands, without a legal brake, and has not had one since).
+it met), `breach` (the engine did not do what the NPC was told, or did not announce), `inadmissible` (the NPC came
+from a spawn or the game's hands without a legal brake, and has not had one since).
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ def audit(trace: Trace, limits: Limits, config: AuditConfig | None = None) -> Au
     Every NPC is held to what the limits say from the first moment at which it has a legal brake; whoever certified it,
     and what they claim about it, is not asked.
     """
-    config = config or AuditConfig()
+    with np.errstate(invalid="ignore", over="ignore"):  # a trace with NaN is judged too: no margin is >= 0 there
+        return _audit(trace, limits, config or AuditConfig())
+
+
+def _audit(trace: Trace, limits: Limits, config: AuditConfig) -> AuditReport:
     living = trace.alive[:-1] & trace.alive[1:]  # t a
     moved = trace.position[1:] - trace.position[:-1]
     off_command = np.linalg.norm(moved - trace.command * limits.dt, axis=-1) > config.executed

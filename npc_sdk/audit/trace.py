@@ -42,8 +42,8 @@ class Limits:
 class Trace:
     """What happened in t ticks. Row k of `position` is the state before tick k; there is one row more than ticks.
 
-    `hold_known` says whether the decision that an NPC executed had seen the flag set; a shot decided before the flag was
-    raised is not the NPC's doing (assumption K3 asks games to announce it).
+    `hold_known` says whether the decision that an NPC executed had seen the flag set; a shot decided before the flag
+    was raised is not the NPC's doing (assumption K3 asks games to announce it).
     """
 
     ids: NDArray[np.uint32]  # a

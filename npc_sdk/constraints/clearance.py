@@ -29,34 +29,40 @@ def point_distance(points: Float[Array, "... 2"], edges: Float[Array, "... 4"]) 
 
 
 def segment_distance(
-    start: Float[Array, "... 2"], end: Float[Array, "... 2"], edges: Float[Array, "... 4"]
-) -> Float[Array, ...]:
+    start: Float[np.ndarray, "... 2"], end: Float[np.ndarray, "... 2"], edges: Float[np.ndarray, "... 4"]
+) -> Float[np.ndarray, "..."]:
     """Returns the distance between the segment start..end and the edge, 0 where they meet; leading axes broadcast."""
+    return segment_and_end_distance(start, end, edges)[0]
+
+
+def segment_and_end_distance(
+    start: Float[np.ndarray, "... 2"], end: Float[np.ndarray, "... 2"], edges: Float[np.ndarray, "... 4"]
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Returns `segment_distance` and the distance of the end alone, which falls out on the way."""
     sx, sy, ex, ey = start[..., 0], start[..., 1], end[..., 0], end[..., 1]
-    ax, ay, bx, by = edges[..., 0], edges[..., 1], edges[..., 2], edges[..., 3]
-    dx, dy = bx - ax, by - ay
+    ax, ay = edges[..., 0], edges[..., 1]
+    dx, dy = edges[..., 2] - ax, edges[..., 3] - ay
     ux, uy = ex - sx, ey - sy
     edge_norm = 1.0 / (dx * dx + dy * dy + _TINY)
     path_norm = 1.0 / (ux * ux + uy * uy + _TINY)
-
-    def squared(rx: Array, ry: Array, vx: Array, vy: Array, norm: Array) -> Array:
-        along = np.minimum(np.maximum((rx * vx + ry * vy) * norm, 0.0), 1.0)
-        gx, gy = rx - along * vx, ry - along * vy
-        return np.asarray(gx * gx + gy * gy)
-
     # In the plane the closest pair of two disjoint segments always includes an end point.
     start_x, start_y, end_x, end_y = sx - ax, sy - ay, ex - ax, ey - ay
-    best = np.minimum(
-        squared(start_x, start_y, dx, dy, edge_norm),
-        squared(end_x, end_y, dx, dy, edge_norm),
-    )
-    best = np.minimum(best, squared(-start_x, -start_y, ux, uy, path_norm))
-    best = np.minimum(best, squared(bx - sx, by - sy, ux, uy, path_norm))
+    last = _squared(end_x, end_y, dx, dy, edge_norm)
+    best = np.minimum(last, _squared(start_x, start_y, dx, dy, edge_norm))
+    best = np.minimum(best, _squared(-start_x, -start_y, ux, uy, path_norm))
+    far_x, far_y = dx - start_x, dy - start_y
+    best = np.minimum(best, _squared(far_x, far_y, ux, uy, path_norm))
     # Meeting: each segment's ends lie on both sides of the other.
-    start_side, end_side = dx * start_y - dy * start_x, dx * end_y - dy * end_x
-    a_side, b_side = uy * start_x - ux * start_y, ux * (by - sy) - uy * (bx - sx)
-    meets = ((start_side > 0) != (end_side > 0)) & ((a_side > 0) != (b_side > 0))
-    return np.where(meets, 0.0, np.sqrt(best))
+    apart = (dx * start_y > dy * start_x) == (dx * end_y > dy * end_x)
+    apart |= (uy * start_x > ux * start_y) == (ux * far_y > uy * far_x)
+    return np.sqrt(best) * apart, np.sqrt(last)
+
+
+def _squared(rx: Array, ry: Array, vx: Array, vy: Array, norm: Array) -> Array:
+    """Squared distance of a point from a segment along v, seen from the segment's start."""
+    along = np.minimum(np.maximum((rx * vx + ry * vy) * norm, 0.0), 1.0)
+    gx, gy = rx - along * vx, ry - along * vy
+    return np.asarray(gx * gx + gy * gy)
 
 
 def inside(points: Float[Array, "... 2"], edges: Float[Array, "e 4"], first: Int[Array, " p"]) -> Bool[Array, "... p"]:

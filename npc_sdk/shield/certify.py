@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, RuleTables
-from npc_sdk.constraints.clearance import segment_distance
+from npc_sdk.constraints.clearance import segment_and_end_distance, segment_distance
 from npc_sdk.shield.brake import brake, segment_end
 from npc_sdk.shield.ground import Ground, Movers, ShieldConfig, signed_clearance, survey
 from npc_sdk.shield.outstanding import Outstanding
@@ -183,21 +183,19 @@ def _limited(
 def _rejections(
     ground: Ground,
     tables: RuleTables,
-    start: Float[np.ndarray, "n q 2"],
+    start: Float[np.ndarray, "n #q 2"],
     end: Float[np.ndarray, "n q 2"],
     rows: NDArray[np.intp] | None = None,
 ) -> Bool[np.ndarray, "n q c"]:
     """Says which kinds of rules turn down the segments start..end (one step and the brake after it) of each NPC."""
     pick: NDArray[np.intp] | slice = slice(None) if rows is None else rows
     out = np.zeros((*end.shape[:2], len(KINDS)), np.bool_)
-    edges = ground.edges[pick][:, None]  # n 1 k 4
-    if edges.shape[2]:
-        clear = segment_distance(start[:, :, None], end[:, :, None], edges)  # n q k
-        ends = _end_distance(end, edges)
-        short = (clear < ground.swept[pick][:, None]) | (ends < ground.final[pick][:, None])
-        kind = ground.edge_kind[pick]
-        for column in np.unique(kind[kind >= 0]):
-            out[..., column] = (short & (kind == column)[:, None]).any(2)
+    width = int(ground.edge_count[pick].max(initial=0))
+    if width:
+        edges = ground.edges[pick][:, None, :width]  # n 1 k 4
+        clear, ends = segment_and_end_distance(start[:, :, None], end[:, :, None], edges)  # n q k
+        short = (clear < ground.swept[pick][:, None, :width]) | (ends < ground.final[pick][:, None, :width])
+        out = short.astype(np.float64) @ ground.edge_column[pick][:, :width] > 0.0
     out[..., KIND["leash"]] = _norm(end - ground.home[pick][:, None]) > ground.leash[pick][:, None]
     planes = ground.planes[pick][:, None]  # n 1 j 3
     if planes.shape[2]:
@@ -207,21 +205,12 @@ def _rejections(
     for npc, shape, floor in ground.lost:
         if npc in index:
             place = index[npc]
-            path = start[place, :, None] + (end - start)[place, :, None] * _SAMPLES[:, None]  # q a 2
+            way = end[place] - start[place]
+            path = start[place, :, None] + way[:, None] * _SAMPLES[:, None]  # q a 2
             depth = signed_clearance(tables, shape, path.reshape(-1, 2)).reshape(path.shape[:2])
             worse = (depth < floor).any(1) | (depth[:, -1] < floor + 0.1 * ground.eps)
             out[place, :, tables.shape_kind[shape]] |= worse
     return out
-
-
-def _end_distance(end: Float[np.ndarray, "n q 2"], edges: Float[np.ndarray, "n 1 k 4"]) -> Float[np.ndarray, "n q k"]:
-    spot = end[:, :, None]
-    ax, ay = edges[..., 0], edges[..., 1]
-    dx, dy = edges[..., 2] - ax, edges[..., 3] - ay
-    rx, ry = spot[..., 0] - ax, spot[..., 1] - ay
-    along = np.minimum(np.maximum((rx * dx + ry * dy) / (dx * dx + dy * dy + 1e-30), 0.0), 1.0)
-    distance: Float[np.ndarray, "n q k"] = np.hypot(rx - along * dx, ry - along * dy)
-    return distance
 
 
 def _repair(
@@ -247,7 +236,7 @@ def _repair(
     stopping = brake(now, ground.acceleration[todo], ground.dt).astype(np.float32).astype(np.float64)
     aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change)
     ends = segment_end(here[:, None], candidates, ground.acceleration[todo][:, None], ground.dt)
-    fails = _rejections(ground, tables, np.broadcast_to(here[:, None], ends.shape), ends, todo)
+    fails = _rejections(ground, tables, here[:, None], ends, todo)
     good = ~np.any(fails, axis=2)
     good[:, 0] &= usable
     far = _norm(candidates - aim[:, None])

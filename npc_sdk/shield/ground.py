@@ -62,6 +62,8 @@ class Ground:
     body: Float[np.ndarray, " n"]  # radius
     edges: Float[np.ndarray, "n k 4"]  # far away where an NPC has fewer
     edge_kind: NDArray[np.int64]  # n k
+    edge_count: NDArray[np.int64]  # n, how many of them are real
+    edge_column: Float[np.ndarray, "n k c"]  # 1 in the column of the edge's kind
     swept: Float[np.ndarray, "n k"]  # clearance that the whole segment needs
     final: Float[np.ndarray, "n k"]  # clearance that its end needs
     lost: tuple[tuple[int, int, float], ...]  # (NPC, shape, signed clearance it must not go below)
@@ -141,6 +143,8 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
         body=body,
         edges=edges,
         edge_kind=kind,
+        edge_count=(shape >= 0).sum(1),
+        edge_column=(kind[..., None] == np.arange(len(KINDS))).astype(np.float64),
         swept=swept,
         final=final,
         lost=lost,

@@ -1,0 +1,31 @@
+"""The theorem as a test: whatever is proposed, lost, late or braked, the independent checker finds nothing.
+
+Section 5 of the plan's reference: random concave and needle-thin polygons, admitted starts, hostile streams.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from shield_world import make_setting, play
+
+RATES = st.sampled_from([20, 30, 60, 100, 144])
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**20),
+    rate=RATES,
+    speed=st.floats(0.3, 30.0),
+    acceleration=st.floats(1.0, 100.0),
+    size=st.floats(0.6, 2.0),
+)
+def test_no_proposal_stream_makes_an_admitted_npc_break_a_rule(
+    seed: int, rate: int, speed: float, acceleration: float, size: float
+) -> None:
+    acceleration = max(acceleration, speed * rate / 60.0)  # stops within 60 ticks
+    setting = make_setting(seed, 1.0 / rate, speed, acceleration, size)
+    result = play(setting, seed, ticks=80)
+    assert result.report.total("npc") == 0, result.report.examples[:3]
+    assert sum(result.report.total(c) for c in ("external", "breach", "inadmissible")) == 0, result.report.examples[:3]
+    assert result.unguarded == 0  # it never comes off its certificate by itself

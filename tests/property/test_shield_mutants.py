@@ -1,0 +1,322 @@
+"""The checker's teeth: each of these broken shields must be found out on the same games that the real one passes.
+
+A shield that no mutant of it can be told from would be untested; section 5 asks for 20 or more, all killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from shield_world import Setting, make_crowd, make_setting, play
+
+from npc_sdk.constraints import KIND, KINDS
+from npc_sdk.shield import Certified, Movers, Outstanding, certify
+from npc_sdk.shield import outstanding as outstanding_module
+
+shield_certify = __import__("npc_sdk.shield.certify", fromlist=["certify"])
+shield_ground = __import__("npc_sdk.shield.ground", fromlist=["survey"])
+
+GAMES = 16
+CROWDS = 6
+Patch = Callable[[pytest.MonkeyPatch], Any]
+MUTANTS: dict[str, Patch] = {}
+
+
+def mutant(make: Patch) -> Patch:
+    """Registers a broken shield under its function's name."""
+    MUTANTS[make.__name__] = make
+    return make
+
+
+@cache
+def game(seed: int) -> Setting:
+    """One of the fixed games."""
+    rng = np.random.default_rng(seed + 77)
+    return make_setting(seed, 1.0 / float(rng.choice([20, 30, 60])), 4.0, float(rng.choice([6.0, 16.0])), 0.7)
+
+
+@cache
+def crowd(seed: int) -> Setting:
+    """Six NPCs that chase each other over a link that loses half, in a place with nothing else."""
+    return make_crowd(seed)
+
+
+def found_out(shield: Any) -> bool:
+    """Plays until the checker reports an NPC-caused violation."""
+    games = sorted(
+        [(seed, game) for seed in range(GAMES)] + [(seed, crowd) for seed in range(CROWDS)], key=lambda g: g[0]
+    )
+    return any(play(make(seed), seed, ticks=60, shield=shield).report.total("npc") > 0 for seed, make in games)
+
+
+def ground_with(patch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    """Lets every call judge by tampered requirements."""
+    survey = shield_ground.survey
+    patch.setattr(shield_certify, "survey", lambda *args: change(survey(*args)))
+
+
+def verdict_without(patch: pytest.MonkeyPatch, *kinds: str) -> None:
+    """Ignores some kinds of rejections."""
+    judge = shield_certify._rejections
+
+    def deaf(*args: Any) -> Any:
+        out = judge(*args)
+        out[..., [KIND[kind] for kind in kinds]] = False
+        return out
+
+    patch.setattr(shield_certify, "_rejections", deaf)
+
+
+def answering(change: Callable[[Certified], Certified]) -> Any:
+    """Tampers with the answer."""
+    return lambda *args, **more: change(certify(*args, **more))
+
+
+def certified_elsewhere(change: Callable[[Movers], Movers]) -> Any:
+    """Certifies for another start than the one the chunk claims; one at the wrong place would never match."""
+
+    def shield(movers: Movers, tables: Any, *args: Any, **more: Any) -> Certified:
+        answer = certify(change(movers), tables, *args, **more)
+        travelled = np.cumsum(answer.velocities, 1) * tables.dt
+        place = movers.position[:, None] + np.concatenate([np.zeros_like(travelled[:, :1]), travelled[:, :-1]], 1)
+        speed = np.concatenate([movers.velocity[:, None], answer.velocities[:, :-1]], 1)
+        return replace(answer, expected=np.concatenate([place, speed], 2))
+
+    return shield
+
+
+@mutant
+def no_brake_tail_in_the_segment(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_certify, "segment_end", lambda p, u, a, dt: p + u * dt)
+
+
+@mutant
+def endpoint_instead_of_segment(patch: pytest.MonkeyPatch) -> Any:
+    whole = shield_certify.segment_and_end_distance
+    patch.setattr(shield_certify, "segment_and_end_distance", lambda a, b, e: whole(b, b, e))
+
+
+@mutant
+def start_instead_of_segment(patch: pytest.MonkeyPatch) -> Any:
+    whole = shield_certify.segment_and_end_distance
+    patch.setattr(shield_certify, "segment_and_end_distance", lambda a, b, e: whole(a, a, e))
+    ground_with(patch, lambda g: replace(g, final=np.full_like(g.final, -1.0)))
+
+
+@mutant
+def stopping_distance_of_a_continuous_brake(patch: pytest.MonkeyPatch) -> Any:
+    def short(p: Any, u: Any, a: Any, dt: float) -> Any:
+        speed = np.hypot(u[..., 0], u[..., 1])
+        return p + u * (0.5 * speed / a)[..., None]
+
+    patch.setattr(shield_certify, "segment_end", short)
+
+
+@mutant
+def no_walls(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "wall")
+
+
+@mutant
+def no_bounds(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "bounds")
+
+
+@mutant
+def no_keep_out(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "keep_out")
+
+
+@mutant
+def no_keep_in(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "keep_in")
+
+
+@mutant
+def no_leash(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "leash")
+
+
+@mutant
+def no_spacing(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "spacing")
+
+
+@mutant
+def clearance_without_the_body(patch: pytest.MonkeyPatch) -> Any:
+    def thin(g: Any) -> Any:
+        return replace(g, swept=g.swept - g.body[:, None], final=g.final - g.body[:, None])
+
+    ground_with(patch, thin)
+
+
+@mutant
+def clearance_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> Any:
+    ground_with(patch, lambda g: replace(g, swept=-g.swept, final=-g.final))
+
+
+@mutant
+def half_planes_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> Any:
+    ground_with(patch, lambda g: replace(g, planes=g.planes * np.array([-1.0, -1.0, 1.0])))
+
+
+@mutant
+def half_planes_that_share_the_gap_twice(patch: pytest.MonkeyPatch) -> Any:
+    def greedy(g: Any) -> Any:
+        planes = g.planes.copy()
+        planes[..., 2] += np.where(np.isfinite(g.plane_slack), 2.0 * g.plane_slack + 0.5 * g.body[:, None] + 0.2, 0.0)
+        return replace(g, planes=planes)
+
+    ground_with(patch, greedy)
+
+
+@mutant
+def half_planes_by_the_next_place_only(patch: pytest.MonkeyPatch) -> Any:
+    judge = shield_certify._rejections
+
+    def near_sighted(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
+        out = judge(ground, tables, start, end, rows)
+        out[..., KIND["spacing"]] = judge(ground, tables, start, start + 0.2 * (end - start), rows)[
+            ..., KIND["spacing"]
+        ]
+        return out
+
+    patch.setattr(shield_certify, "_rejections", near_sighted)
+
+
+@mutant
+def half_the_spacing(patch: pytest.MonkeyPatch) -> Any:
+    return lambda movers, tables, *args, **more: certify(
+        movers, replace(tables, spacing=0.5 * tables.spacing), *args, **more
+    )
+
+
+@mutant
+def issued_chunks_are_forgotten_at_once(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(
+        outstanding_module.Outstanding, "points", lambda self, ids, filler: np.repeat(filler[:, None], 1, axis=1)
+    )
+
+
+@mutant
+def brakes_are_not_outstanding(patch: pytest.MonkeyPatch) -> Any:
+    held = shield_ground._held
+
+    def standing(m: Any, o: Any, p: Any, v: Any, stop: Any, a: Any, dt: float) -> Any:
+        return held(replace(m, seen_position=None), Outstanding(), p, v, p, a, dt)
+
+    patch.setattr(shield_ground, "_held", standing)
+
+
+@mutant
+def stale_own_state(patch: pytest.MonkeyPatch) -> Any:
+    return certified_elsewhere(lambda m: replace(m, position=m.position - 3.0 * m.velocity / 30.0))
+
+
+@mutant
+def velocity_taken_for_zero(patch: pytest.MonkeyPatch) -> Any:
+    return certified_elsewhere(lambda m: replace(m, velocity=np.zeros_like(m.velocity)))
+
+
+@mutant
+def steps_without_a_match_at_the_start(patch: pytest.MonkeyPatch) -> Any:
+    """Chunks that claim to start wherever the NPC is: the expected pose is made to fit anything."""
+
+    def fits_all(c: Certified) -> Certified:
+        return replace(c, velocities=c.velocities[:, ::-1].copy())
+
+    return answering(fits_all)
+
+
+@mutant
+def no_acceleration_limit(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_certify, "project", lambda w, v, s, c: certify_project(w, v, s, np.asarray(c) * 3.0))
+
+
+@mutant
+def no_speed_limit(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_certify, "project", lambda w, v, s, c: certify_project(w, v, np.asarray(s) * 2.0, c))
+
+
+@mutant
+def not_a_number_goes_through(patch: pytest.MonkeyPatch) -> Any:
+    def leaky(movers: Any, tables: Any, outstanding: Any, proposals: Any, **more: Any) -> Certified:
+        answer = certify(movers, tables, outstanding, proposals, **more)
+        return replace(answer, velocities=np.where(np.isfinite(proposals), answer.velocities, proposals))
+
+    return leaky
+
+
+@mutant
+def hold_fire_is_not_masked(patch: pytest.MonkeyPatch) -> Any:
+    return lambda *args, **more: certify(*args, **(more | {"hold_fire": False}))
+
+
+@mutant
+def the_nearest_candidate_is_taken_unchecked(patch: pytest.MonkeyPatch) -> Any:
+    judge = shield_certify._rejections
+
+    def lenient(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
+        out = judge(ground, tables, start, end, rows)
+        return out if rows is None else np.zeros_like(out)
+
+    patch.setattr(shield_certify, "_rejections", lenient)
+
+
+@mutant
+def only_the_first_step_is_certified(patch: pytest.MonkeyPatch) -> Any:
+    judge = shield_certify._rejections
+
+    def once(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
+        out = judge(ground, tables, start, end, rows)
+        if rows is None:
+            out[:, 1:] = False
+        return out
+
+    patch.setattr(shield_certify, "_rejections", once)
+
+
+@mutant
+def broad_phase_too_short(patch: pytest.MonkeyPatch) -> Any:
+    near = shield_ground._near_edges
+    patch.setattr(shield_ground, "_near_edges", lambda t, r, p, reach: near(t, r, p, 0.4 * reach))
+
+
+@mutant
+def a_brake_weaker_than_certified(patch: pytest.MonkeyPatch) -> Any:
+    return answering(lambda c: replace(c, brake=0.4 * c.brake))
+
+
+@mutant
+def crossing_a_thin_wall_goes_unseen(patch: pytest.MonkeyPatch) -> Any:
+    """The distance of end points alone: success is reported where the margin is negative."""
+    whole = shield_certify.segment_and_end_distance
+
+    def blind(start: Any, end: Any, edges: Any) -> Any:
+        first, last = whole(start, start, edges)[0], whole(end, end, edges)[0]
+        return np.minimum(first, last), last
+
+    patch.setattr(shield_certify, "segment_and_end_distance", blind)
+
+
+certify_project = shield_certify.project
+
+
+def test_the_real_shield_passes_every_game_that_the_mutants_play() -> None:
+    assert not found_out(certify)
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_the_checker_finds_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shield = MUTANTS[name](monkeypatch)
+    assert found_out(shield or certify), f"mutant {name} survived {GAMES + CROWDS} games"
+
+
+def test_there_are_enough_mutants() -> None:
+    assert len(MUTANTS) >= 20
+    assert len(KINDS) == 9
