@@ -1,0 +1,103 @@
+"""`npc-sdk evaluate play`: do planned NPCs beat scripted ones in the same fights, everybody shielded?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+
+if TYPE_CHECKING:
+    from npc_sdk.experiments.contest import Duel, Score
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the command line of `npc-sdk evaluate play`."""
+    parser.add_argument("--model", default="default", help="default, untrained, constant_velocity or a checkpoint")
+    parser.add_argument("--seeds", type=int, default=32, help="fights per contestant (32)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="longest length of a fight in game time (30)")
+    parser.add_argument("--npcs", type=int, default=8)
+    parser.add_argument("--persona", default="", help="of the planned NPCs (the default weights)")
+    parser.add_argument("--candidates", type=int, default=32, help="the planner's candidates (32, as in play)")
+    parser.add_argument("--plain", action="store_true", help="also the planner with a constant-velocity forecast")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true", help="4 seeds, 6 s, 8 candidates: does it run at all")
+    add_json(parser)
+
+
+def main(args: Namespace) -> int:
+    """Runs `npc-sdk evaluate play`."""
+    import torch
+
+    from npc_sdk.experiments import contest
+    from npc_sdk.experiments.stage import load_forecast, model_sha256, planner
+    from npc_sdk.planner.problem import PlannerConfig
+
+    torch.set_num_threads(1)
+    config = contest.ContestConfig(args.seeds, args.seconds, args.npcs, persona=args.persona)
+    if args.quick:
+        config = contest.ContestConfig(4, 6.0, 4, persona=args.persona)
+    device = torch.device(args.device)
+    how = PlannerConfig(candidates=8 if args.quick else args.candidates)
+    names = {"planned": args.model} | ({"planned_constant_velocity": "constant_velocity"} if args.plain else {})
+    forecasts = {name: load_forecast(model, device) for name, model in names.items()}
+    brains = {name: (lambda f=forecast: planner(f, device, how)) for name, forecast in forecasts.items()}
+    who = contest.contestants(config, brains)
+    scores: dict[str, Score] = {}
+    with progress(len(who) * len(contest.batches(config)), "fight", "batch") as bar:
+        for name, make in who.items():
+            parts = []
+            for first in contest.batches(config):
+                parts.append(contest.fight(config, name, make(first), first))
+                bar.update()
+            scores[name] = contest.joined(parts)
+    duels = [contest.duel(scores[p], scores[r]) for p in brains for r in scores if r not in brains]
+    figures: dict[str, Json] = {
+        "contestants": {name: _score(score) for name, score in scores.items()},
+        "duels": [_duel(d) for d in duels],
+        "beats_all": all(d.beats for d in duels if d.planner == "planned"),
+        "model": args.model,
+        "model_sha256": model_sha256(args.model),
+        "persona": config.persona,
+        "seeds": config.seeds,
+        "seconds": config.seconds,
+        "npcs": config.npcs,
+        "split": config.split,
+        "machine": machine(),
+    }
+    emit(_lines(scores, duels), figures, args.json)
+    return 0
+
+
+def _score(score: Score) -> dict[str, Json]:
+    names = ("score", "dealt", "taken", "won", "seconds")
+    return {name: float(getattr(score, name).mean()) for name in names} | {"scores": score.score.tolist()}
+
+
+def _duel(duel: Duel) -> dict[str, Json]:
+    d = duel.difference
+    return {
+        "planner": duel.planner,
+        "rival": duel.rival,
+        "mean": d.mean,
+        "low": d.low,
+        "high": d.high,
+        "pairs": d.pairs,
+        "better": duel.better,
+        "beats": duel.beats,
+    }
+
+
+def _lines(scores: dict[str, Score], duels: list[Duel]) -> list[str]:
+    sides, verdicts = [], []
+    for s in scores.values():
+        hp = [f"{x.mean():.1f}" for x in (s.score, s.dealt, s.taken)]
+        sides.append([s.name, *hp, f"{100 * s.won.mean():.0f} %", f"{s.seconds.mean():.1f}"])
+    for d in duels:
+        hp = [f"{x:+.1f}" for x in (d.difference.mean, d.difference.low, d.difference.high)]
+        verdicts.append([f"{d.planner} - {d.rival}", *hp, f"{100 * d.better:.0f} %", "yes" if d.beats else "no"])
+    return [
+        *table(("NPCs", "score hp", "dealt", "taken", "won", "seconds"), sides),
+        "",
+        *table(("duel", "difference hp", "95 % low", "high", "better in", "beats"), verdicts),
+    ]
