@@ -182,11 +182,13 @@ def check_pettingzoo() -> Finding:
 
 def check_model(config: Path = SHIPPED_MODEL) -> Finding:
     """Check that the shipped arena model was made for the arena as it is now. Reads no weights."""
-    from npc_sdk.envs.arena.maps import make_map
-    from npc_sdk.envs.arena.stream import arena_schema
-
     if not config.is_file():
         return Finding("model", Verdict.NOTE, "no trained arena model comes with this version", "npc-sdk train --help")
+    try:
+        from npc_sdk.envs.arena.maps import make_map
+        from npc_sdk.envs.arena.stream import arena_schema
+    except ModuleNotFoundError as error:
+        return Finding("model", Verdict.NOTE, f"not checked without {error.name}", "pip install 'npc-sdk[env]'")
     try:
         made_for = str(json.loads(config.read_text(encoding="utf-8"))["interface_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
