@@ -120,7 +120,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "engage",
             "player.distance - 7",
-            unit=2.0,
+            unit=4.0,
             unit_name="m",
             norm="smooth",
             metric="range_error_m",
@@ -153,7 +153,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "los",
             "1 - player.los",
-            unit=0.25,
+            unit=0.4,
             unit_name="share of time",
             norm="linear",
             metric="los_fraction",
@@ -164,7 +164,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "flank",
             "relu(2.4 - player.bearing_angle)",
-            unit=0.6,
+            unit=0.35,
             unit_name="rad",
             norm="linear",
             metric="flank_angle_rad",
@@ -175,7 +175,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "cover",
             "cover.distance",
-            unit=1.5,
+            unit=2.5,
             unit_name="m",
             norm="smooth",
             metric="cover_distance_m",
@@ -186,7 +186,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "cohesion",
             "relu(leader.distance - 2)",
-            unit=2.0,
+            unit=4.0,
             unit_name="m",
             norm="smooth",
             metric="leader_distance_m",
@@ -208,7 +208,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "surround",
             "relu(1.2 - ally.bearing_gap)",
-            unit=0.4,
+            unit=0.25,
             unit_name="rad",
             norm="linear",
             metric="bearing_gap_rad",
@@ -219,7 +219,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "danger",
             "danger",
-            unit=0.1,
+            unit=0.05,
             unit_name="share of a blast",
             norm="linear",
             metric="danger_mean",
@@ -230,7 +230,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "harm",
             "event.hit_taken",
-            unit=0.05,
+            unit=0.01,
             unit_name="hits per step",
             norm="linear",
             metric="damage_taken_hp",
@@ -240,8 +240,8 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "attack",
-            "1 - event.hit_dealt",
-            unit=0.1,
+            "relu(0.1 - event.hit_dealt)",
+            unit=0.01,
             unit_name="hits per step",
             norm="linear",
             metric="damage_dealt_hp",
@@ -263,7 +263,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "home",
             "home.distance",
-            unit=4.0,
+            unit=3.0,
             unit_name="m",
             norm="linear",
             metric="home_distance_m",
@@ -285,7 +285,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "smoothness",
             "self.acceleration",
-            unit=8.0,
+            unit=12.0,
             unit_name="m/s^2",
             norm="quadratic",
             metric="acceleration_m_s2",
@@ -296,7 +296,7 @@ DEFAULT_TERMS = TermSet(
         term(
             "switching",
             "plan.change",
-            unit=1.0,
+            unit=2.5,
             unit_name="m",
             norm="linear",
             metric="plan_change_m",

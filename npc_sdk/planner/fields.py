@@ -12,18 +12,22 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from npc_sdk.geometry import CELL, UNREACHABLE, MapTables, grid_index, grid_points, line_of_sight
+from npc_sdk.geometry import CELL, UNREACHABLE, MapTables, grid_index, grid_points, ray_distances
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.tensors import Grids
 
 KEPT = 512  # grids per map, 10 kB each: a player wandering for minutes
 FLANK_ANGLE = 1.9  # rad off the player's facing: out of a 120 degree cone, with room
-FLANK_RANGE = (4.0, 8.0)  # m
+FLANK_RANGES = (4.0, 6.0, 8.0)  # m; few, so that squad mates share ways
+FLANK_HEADINGS = 24  # for the same reason the player's facing is rounded to 15 degrees
 SEARCH_SECONDS = 3.0  # an NPC that finds nothing looks elsewhere after this
 SEARCH_SPEED = 2.5  # m/s by which the searched disc grows
 SEARCH_MOST = 10.0  # m
 GOALS = ("player", "search", "flank_left", "flank_right", "cover", "regroup", "home")
 _GOLDEN = 0.6180339887  # turns between neighbours' search directions, so that a squad fans out
+
+_RAYS = np.arange(720, dtype=np.float32) * np.float32(2 * np.pi / 720)
+_GRAZE = np.float32(0.05)  # m a node may lie behind what its ray hits: rays are rounded, walls are not
 
 Floats = NDArray[np.float32]
 
@@ -63,10 +67,15 @@ class MapWays:
         roads = tables.roads
         self._points = grid_points(tables.bounds, CELL).reshape(-1, 2).astype(np.float32)
         gap = np.linalg.norm(self._points[:, None] - roads.nodes[None].astype(np.float32), axis=-1)
-        self._links = np.where(roads.sees, gap, np.float32(UNREACHABLE)).astype(np.float32)  # g corners
+        links = np.where(roads.sees, gap, np.float32(UNREACHABLE)).astype(np.float32)  # g corners
+        self._near = _nearest_linked(self._points, roads.snap, links, tables.walkable.reshape(-1))
+        self._beside = np.linalg.norm(self._points - self._points[self._near], axis=-1).astype(np.float32)
+        self._links = np.ascontiguousarray(links[self._near].T)  # corners g
+        self._onward = roads.between.astype(np.float32)
+        x0, y0, x1, y1 = tables.bounds
+        self._longest = np.float32(2 * (x1 - x0 + y1 - y0))  # no way is longer; cut-off places are this far
         self._walls = roads.walls.astype(np.float32)
         self._opaque = tables.opaque_edges.astype(np.float32)
-        self._beside = np.linalg.norm(self._points - self._points[roads.snap], axis=-1).astype(np.float32)
         self._kept: OrderedDict[tuple[str, int], Floats] = OrderedDict()
         self._shelters: tuple[Floats, NDArray[np.int64]] | None = None
 
@@ -93,19 +102,22 @@ class MapWays:
         return found
 
     def _way(self, spot: int) -> Floats:
-        roads, goal = self.tables.roads, self._points[spot]
-        straight = np.linalg.norm(self._points - goal, axis=-1)
-        length = straight
-        if len(roads.nodes):
-            onward = (roads.between + self._links[spot]).min(-1)  # corners
-            around = (self._links + onward).min(-1)
-            length = np.where(line_of_sight(self._points, goal, self._walls), straight, around)
-        out: Floats = np.minimum(length[roads.snap] + self._beside, UNREACHABLE).astype(np.float32)
+        goal = self._points[spot]
+        gap = self._points - goal
+        length = np.sqrt(gap[:, 0] * gap[:, 0] + gap[:, 1] * gap[:, 1])
+        if len(self._onward):
+            onward = (self._onward + self._links[:, spot]).min(-1) + self._beside[spot]  # corners
+            around = np.full_like(length, UNREACHABLE)
+            for link, rest in zip(self._links, onward, strict=True):
+                np.minimum(around, link + rest, out=around)
+            around += self._beside
+            length = np.where(self._seen(spot, self._walls, length), length, around)
+        out: Floats = np.minimum(length, self._longest)
         return out
 
     def _cover(self, spot: int) -> Floats:
-        eye = self._points[spot]
-        hidden = ~line_of_sight(self._points, eye, self._opaque) & self.tables.walkable.reshape(-1)
+        distance = np.linalg.norm(self._points - self._points[spot], axis=-1)
+        hidden = ~self._seen(spot, self._opaque, distance) & self.tables.walkable.reshape(-1)
         if self._shelters is None:
             places = self.spot(self.tables.cover)
             lengths = [self._way(int(p)) for p in places]
@@ -114,6 +126,33 @@ class MapWays:
         nearest: Floats = ways[hidden[places]].min(0, initial=UNREACHABLE).astype(np.float32)
         nearest[hidden] = 0.0
         return _relax(nearest.reshape(self.tables.walkable.shape), self.tables.walkable, sweeps=6)
+
+    def _seen(
+        self, spot: int, edges: Float[np.ndarray, "v 4"], distance: Float[np.ndarray, " g"]
+    ) -> Bool[np.ndarray, " g"]:
+        """Which nodes the spot sees: one ray per half degree, a third of the time of one segment per node."""
+        gap = self._points - self._points[spot]
+        reach = ray_distances(self._points[spot], _RAYS, edges, float(self._longest))
+        turn = np.arctan2(gap[:, 1], gap[:, 0]) * np.float32(len(_RAYS) / (2 * np.pi))
+        out: Bool[np.ndarray, " g"] = distance <= reach[np.rint(turn).astype(np.int64) % len(_RAYS)] + _GRAZE
+        return out
+
+
+def _nearest_linked(
+    points: Float[np.ndarray, "g 2"],
+    snap: NDArray[np.int32],
+    links: Float[np.ndarray, "g corners"],
+    walkable: Bool[np.ndarray, " g"],
+) -> NDArray[np.int64]:
+    """Finds for every node itself or the nearest walkable node from which some corner can be walked to straight."""
+    linked = (links.min(1, initial=UNREACHABLE) < UNREACHABLE) & walkable
+    near = snap.astype(np.int64)
+    if not linked.any():
+        return near
+    known = np.flatnonzero(linked)
+    for node in np.flatnonzero(~linked[near]):
+        near[node] = known[np.argmin(np.square(points[known] - points[node]).sum(1))]
+    return near
 
 
 def _relax(field: Floats, walkable: Bool[np.ndarray, "r c"], sweeps: int) -> Floats:
@@ -186,9 +225,12 @@ class FieldBook:
 
 
 def flank_places(goals: Goals, side: float) -> Float[np.ndarray, "n 2"]:
-    """Places beside the believed player, its left for side 1: as far off as the NPC is now, within FLANK_RANGE."""
-    reach = np.clip(np.linalg.norm(goals.own - goals.player, axis=-1), *FLANK_RANGE)
-    return _around(goals.player, goals.facing + side * FLANK_ANGLE, reach)
+    """Places beside the believed player, its left for side 1: about as far off as the NPC is now, one of FLANK_RANGES."""
+    ranges = np.array(FLANK_RANGES)
+    now = np.linalg.norm(goals.own - goals.player, axis=-1)
+    reach = ranges[np.abs(ranges - now[:, None]).argmin(1)]
+    facing = np.round(goals.facing * (FLANK_HEADINGS / (2 * np.pi))) * (2 * np.pi / FLANK_HEADINGS)
+    return _around(goals.player, facing + side * FLANK_ANGLE, reach)
 
 
 def search_places(goals: Goals) -> Float[np.ndarray, "n 2"]:
