@@ -15,11 +15,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena.config import DT, MAX_REACH
-from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.vectors import across, unit, wrap
 from npc_sdk.envs.arena.world import Arena
 from npc_sdk.errors import InputError, nearest
+from npc_sdk.geometry import closest_on_edges, line_of_sight
 
 STYLES = ("charger", "kiter", "circler", "camper")
 HELD_OUT_STYLES = ("stalker",)  # in no training data
@@ -30,8 +30,10 @@ _STEP = DECISION_TICKS * DT  # s
 _TREMOR, _TRAITS = 10, 11  # purposes of random numbers
 _FORGET = 6.0  # s
 _HEARING = 14.0  # m at which a shot is located
-_PATROL_SPOTS = 6
+_AT_WALL = 0.75  # m between its middle and the wall it runs along
+_INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
+_STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -47,7 +49,6 @@ class Traits:
     boldness: Floats  # 0..1
     tempo: Floats  # s of its rhythm
     delay: Floats  # share of the aim error left after 0.1 s
-    patrol: Floats  # w s 2, places it visits when nobody is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,9 @@ class Sense:
     range: Floats  # w, its distance
     in_sight: Bools  # w, it is seen now
     watchers: NDArray[np.int64]  # w, how many seen NPCs face the player
-    patrol: Floats  # w 2, next place of its round
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Where a style wants to go: towards a goal around walls, plus a free velocity."""
-
-    goal: Floats  # w 2
-    speed: Floats  # w, m/s towards the goal
-    drift: Floats  # w 2, m/s
+    open: Bools  # w, no wall is between it and where it minds the NPC
+    wall: Floats  # w, m to the nearest occluder
+    off_wall: Floats  # w 2, unit vector away from it
 
 
 class ScriptedPlayers:
@@ -117,30 +111,28 @@ class ScriptedPlayers:
         w, n = arena.worlds, arena.config.npcs
         if w != len(self.styles):
             raise InputError(f"scripted players: expected an arena of {len(self.styles)} worlds, got {w}")
-        self.traits = self._t = _draw_traits(arena, self.styles, self.seeds)
+        self.traits = self._t = _draw_traits(self.styles, self.seeds)
         self._tremor = Dice(self.seeds, _TREMOR, (2,))
-        self._covers = Covers([m.tables for m in arena.maps])
+        self._atlas = arena.atlas
         self._rows = np.arange(w)
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
-        self._hide_until, self._cover_until, self._bout, self._stuck = (np.zeros(w) for _ in range(4))
-        self._cover, self._flip = np.zeros((w, 2)), np.ones(w)
-        self._stop = np.zeros(w, np.int64)
+        self._near = np.zeros(w, np.int64)
+        self._away_until, self._flip_until, self._bout, self._stuck = (np.zeros(w) for _ in range(4))
+        self._flip, self._flight = np.ones(w), np.ones(w)
+        self._move = np.zeros((w, 2))
         self._aim = arena.heading[:, 0].copy()
 
     def _decide(self, arena: Arena) -> NDArray[np.float32]:
         s = self._sense(arena)
-        wishes = (self._charge(s), self._kite(s), self._circle(s, arena), self._camp(s), self._stalk(s))
-        style = self._t.style
-        goal = np.stack([x.goal for x in wishes])[style, self._rows]
-        speed = np.stack([x.speed for x in wishes])[style, self._rows]
-        drift = np.stack([x.drift for x in wishes])[style, self._rows]
-        way, length = arena.atlas.waypoints(self._rows, s.pos, goal)
-        move = unit(way - s.pos) * (speed * np.minimum(length / 0.6, 1.0))[:, None] + drift
-        move = self._dodge(arena, s, move) + 0.12 * self._tremor.normal()
+        self._turn_round(s, arena.vel[:, 0])
+        wishes = np.stack([self._charge(s), self._kite(s), self._circle(s), self._camp(s), self._stalk(s)])
+        wish = np.where(s.alert[:, None], wishes[self._t.style, self._rows], self._roam(s))
+        wish = self._dodge(arena, s, wish + self._from_border(s))
+        move = _INERTIA * self._move + (1 - _INERTIA) * wish + 0.05 * self._tremor.normal()
         size = np.maximum(np.hypot(move[:, 0], move[:, 1]) / 5.0, 1.0)
-        move = move / size[:, None]
-        return self._weapons(arena, s, move)
+        self._move = move / size[:, None]
+        return self._weapons(arena, s, self._move)
 
     # what the player knows
 
@@ -156,12 +148,17 @@ class ScriptedPlayers:
         self._places = np.where(noticed[..., None], npcs, self._places)
         self._facing = np.where(noticed, arena.heading[:, p:], self._facing)
         self._age = np.where(noticed, 0.0, np.where(alive, np.minimum(self._age + _STEP, _NEVER), _NEVER))
-        known = self._age < _FORGET
+        known, rows = self._age < _FORGET, self._rows
         away = self._places - pos[:, None]
         distance = np.where(known, np.hypot(away[..., 0], away[..., 1]), 1e3)
-        near = (distance + 1.5 * self._age).argmin(1)
+        mind = distance + 1.5 * self._age
+        mind[rows, self._near] -= _STICKY
+        near = self._near = mind.argmin(1)
+        cx, cy = closest_on_edges(pos, arena.opaque_edges)
+        to_wall = np.hypot(pos[:, 0, None] - cx, pos[:, 1, None] - cy)
+        edge = to_wall.argmin(1)
+        wall, off_wall = to_wall[rows, edge], unit(pos - np.stack([cx[rows, edge], cy[rows, edge]], -1))
         back = np.abs(wrap(np.arctan2(-away[..., 1], -away[..., 0]) - self._facing))
-        rows = self._rows
         return Sense(
             now=np.asarray(arena.tick * DT, np.float64),
             pos=pos,
@@ -179,127 +176,105 @@ class ScriptedPlayers:
             range=distance[rows, near],
             in_sight=seen[rows, near],
             watchers=(seen & (back < 0.6)).sum(1),
-            patrol=self._patrol(pos),
+            open=line_of_sight((pos + away[rows, near])[:, None], pos[:, None], arena.opaque_edges)[:, 0],
+            wall=wall,
+            off_wall=off_wall,
         )
 
-    def _patrol(self, pos: Floats) -> Floats:
-        """The next place of its round; moves on when close."""
-        goal = self._t.patrol[self._rows, self._stop % _PATROL_SPOTS]
-        there = np.hypot(*(goal - pos).T) < 1.0
-        self._stop = np.where(there, self._stop + 1, self._stop)
-        return goal
+    # the styles; each computes the velocity it wants for all worlds, the caller picks
 
-    def _vanish(self, s: Sense, mine: Bools, start: Bools, lasting: Floats, keep_off: Floats) -> tuple[Bools, Floats]:
-        """Breaks contact for a while: who is at it now, and its hiding place.
-
-        The place is chosen at the start and again, at most once a second, whenever somebody sees it or comes near.
-        """
-        self._hide_until = np.where(start, s.now + lasting, self._hide_until)
-        hiding = mine & (s.now < self._hide_until)
-        near = s.alert & ((s.range < 6.0) | s.seen.any(1))
-        look = np.flatnonzero(start | (hiding & near & (s.now >= self._cover_until)))
-        if look.size:
-            order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
-            rows = look[:, None]
-            self._cover[look] = self._covers.hidden(
-                look, s.pos[look], s.places[rows, order], s.known[rows, order], keep_off[look]
-            )
-            self._cover_until[look] = s.now[look] + 1.0
-        return hiding, self._cover
-
-    # the styles; each computes its wish for all worlds, the caller picks
-
-    def _charge(self, s: Sense) -> Wish:
-        """Runs at the nearest NPC and circles it at arm's length; breaks off for a while after each bout."""
-        t, mine = self._t, self._t.style == 0
-        bout = mine & s.in_sight & (s.range < 4.0)
-        self._bout = np.where(bout, self._bout + _STEP, self._bout)
-        done = mine & ((self._bout > 1.0 + 2.0 * t.boldness) | (s.health < 15)) & (s.now >= self._hide_until)
-        self._bout = np.where(done, 0.0, self._bout)
-        hiding, cover = self._vanish(s, mine, done, 3.0 + 1.5 * t.tempo, np.full(len(s.now), 10.0))
-        to, sideways = unit(s.gap), across(s.gap)
-        close = s.in_sight & (s.range < 3.2) & ~hiding
-        drift = (sideways * (4.2 * t.side)[:, None] + to * (2.0 * (s.range - 2.0))[:, None]) * close[:, None]
-        chase = s.pos + s.gap
-        goal = np.where(hiding[:, None], cover, np.where(s.alert[:, None], chase, s.patrol))
-        return Wish(goal, np.where(close, 0.0, np.where(s.alert | hiding, 5.0, 4.0)), drift)
-
-    def _kite(self, s: Sense) -> Wish:
-        """Keeps its range and strafes in its rhythm; slips away when watched by several, hit or pressed."""
-        t, mine = self._t, self._t.style == 1
-        pressed = (s.watchers >= 1 + np.rint(2 * t.boldness)) | (s.hurt < 0.2) | (s.range < 0.6 * t.range)
-        start = mine & s.alert & pressed & (s.now >= self._hide_until)
-        hiding, cover = self._vanish(s, mine, start, 2.5 + 1.5 * t.tempo, t.range + 4.0)
-        to, sideways = unit(s.gap), across(s.gap)
-        beat = np.where((s.now / t.tempo).astype(np.int64) % 2 == 0, 1.0, -1.0) * t.side
-        fight = s.in_sight & ~hiding
-        radial = np.clip(1.8 * (s.range - t.range), -4.5, 3.5)
-        drift = (to * radial[:, None] + sideways * (3.0 * beat)[:, None]) * fight[:, None]
-        stand_off = s.alert & ~fight & ~hiding
-        goal = np.where(hiding[:, None], cover, np.where(stand_off[:, None], s.pos + s.gap, s.patrol))
-        closing = np.where(s.range > t.range, 3.0, 0.0)
-        speed = np.where(hiding, 5.0, np.where(fight, 0.0, np.where(stand_off, closing, 3.0)))
-        return Wish(goal, speed, drift)
-
-    def _circle(self, s: Sense, arena: Arena) -> Wish:
-        """Runs rings around the middle of the known NPCs, always the same way round until a wall stops it."""
+    def _charge(self, s: Sense) -> Floats:
+        """Runs at the NPC it minds and circles it at arm's length; after a bout it swirls away for a while."""
         t = self._t
-        weight = np.where(s.known, np.exp(-s.age / 2.0), 0.0)
-        total = weight.sum(1)
-        middle = (s.places * weight[..., None]).sum(1) / np.maximum(total, 1e-9)[:, None]
-        middle = np.where(s.alert[:, None], 0.8 * middle, 0.0)
-        slow = np.hypot(*arena.vel[:, 0].T) < 1.0
-        self._stuck = np.where(slow, self._stuck + _STEP, 0.0)
-        turn = self._stuck > 0.6
-        self._flip = np.where(turn, -self._flip, self._flip)
-        self._stuck = np.where(turn, 0.0, self._stuck)
-        from_middle = s.pos - middle
-        ahead = np.arctan2(from_middle[:, 1], from_middle[:, 0]) + 0.7 * t.side * self._flip
-        ring = middle + (t.range + 3.0)[:, None] * np.stack([np.cos(ahead), np.sin(ahead)], -1)
-        goal = np.clip(ring, -11.3, 11.3)
-        return Wish(goal, np.full(len(s.now), 3.8) + 1.2 * t.boldness, np.zeros_like(goal))
+        self._bout = np.where(s.in_sight & (s.range < 4.0), self._bout + _STEP, self._bout)
+        done = (self._bout > 1.5 + 2.0 * t.boldness) & (s.now >= self._away_until)
+        self._bout = np.where(done, 0.0, self._bout)
+        self._away_until = np.where((t.style == 0) & done, s.now + 1.5 + t.tempo, self._away_until)
+        leaving = s.now < self._away_until
+        toward, around = unit(s.gap), across(s.gap) * t.side[:, None]
+        orbit = 4.0 * around + 2.5 * (s.range - 2.2)[:, None] * toward
+        way, _ = self._atlas.waypoints(self._rows, s.pos, s.pos + s.gap)
+        attack = np.where((s.in_sight & (s.range < 3.2))[:, None], orbit, 4.6 * unit(way - s.pos))
+        leave = np.where((s.wall < 2.0)[:, None], self._lap(s, t.side, 4.8), 4.8 * unit(0.9 * around - toward))
+        return np.where(leaving[:, None], leave, attack)
 
-    def _camp(self, s: Sense) -> Wish:
-        """Sits behind cover, peeks out in its rhythm to shoot, and moves house when found."""
-        t, mine = self._t, self._t.style == 3
-        found = s.alert & ((s.range < 3.0 + 3.0 * (1 - t.boldness)) | (s.hurt < 0.15) | (s.watchers > 1))
-        start = mine & (found | (s.now == 0.0)) & (s.now >= self._hide_until)
-        hiding, cover = self._vanish(s, mine, start, np.full(len(s.now), 3.0), t.range + 5.0)
-        phase = np.mod(s.now - self._hide_until, 1.5 + t.tempo)
-        peeking = s.alert & ~hiding & (phase > 0.5 + t.tempo)
-        stand = peeking & s.in_sight
-        drift = across(s.gap) * (1.5 * t.side)[:, None] * stand[:, None]
-        goal = np.where((peeking & ~stand)[:, None], s.pos + s.gap, cover)
-        return Wish(goal, np.where(stand, 0.0, np.where(peeking, 2.5, 5.0)), drift)
+    def _kite(self, s: Sense) -> Floats:
+        """Keeps its range while drifting to its side; slips round the next wall while stared at."""
+        t = self._t
+        toward, around = unit(s.gap), across(s.gap) * (t.side * self._flip)[:, None]
+        spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
+        fight = 2.8 * around + spring[:, None] * toward
+        pressed = (s.watchers >= 1) & (s.range < t.range + 4.0 * (1 - t.boldness))
+        self._away_until = np.where((t.style == 1) & pressed, s.now + 0.8 + t.tempo, self._away_until)
+        behind = self._lap(s, self._far_side(s), 4.8)
+        return np.where((s.now < self._away_until)[:, None] & (s.wall < 4.0)[:, None], behind, fight)
 
-    def _stalk(self, s: Sense) -> Wish:
-        """Creeps up from behind, and vanishes when its prey turns round."""
-        t, mine = self._t, self._t.style == 4
-        spotted = mine & s.alert & ((s.watchers > 0) | (s.hurt < 0.3))
-        hiding, cover = self._vanish(s, mine, spotted & (s.now >= self._hide_until), 2.5 + t.tempo, t.range + 5.0)
+    def _circle(self, s: Sense) -> Floats:
+        """Runs laps round the nearest wall, always the same way until an NPC stands in it."""
+        t = self._t
+        return self._lap(s, t.side * self._flip, 3.6 + 1.2 * t.boldness)
+
+    def _camp(self, s: Sense) -> Floats:
+        """Keeps a wall between itself and the NPC it minds; creeps out in its rhythm to shoot."""
+        t = self._t
+        phase = np.mod(s.now, 2.0 + 1.5 * t.tempo)
+        peeking = (phase < 1.0) & (s.range > 3.0 + 2.0 * (1 - t.boldness))
+        side = self._far_side(s)
+        pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open, 4.4, 0.0))
+        return self._lap(s, side, pace)
+
+    def _stalk(self, s: Sense) -> Floats:
+        """Creeps up from behind, and slips round a wall when its prey turns."""
+        t = self._t
         facing = s.facing[self._rows, s.near]
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
-        goal = np.where(hiding[:, None], cover, np.where(s.alert[:, None], behind, s.patrol))
-        return Wish(goal, np.where(hiding, 5.0, np.where(s.alert, 3.4, 2.4)), np.zeros_like(goal))
+        way, _ = self._atlas.waypoints(self._rows, s.pos, behind)
+        self._away_until = np.where((t.style == 4) & (s.watchers >= 1), s.now + 1.0 + t.tempo, self._away_until)
+        hide = self._lap(s, self._far_side(s), 4.8)
+        return np.where((s.now < self._away_until)[:, None], hide, 3.2 * unit(way - s.pos))
 
     # what all styles share
+
+    def _lap(self, s: Sense, side: Floats, speed: Floats | float) -> Floats:
+        """Velocity along the nearest wall at arm's length, counter-clockwise round it for side +1."""
+        ahead = across(s.off_wall) * side[:, None]
+        keep = np.clip(1.6 * (_AT_WALL - s.wall), -2.0, 2.0)[:, None] * s.off_wall
+        pace = np.broadcast_to(np.asarray(speed, np.float64), s.wall.shape)[:, None]
+        return np.abs(pace) * unit(np.sign(pace) * ahead + keep) + np.where(pace == 0.0, keep, 0.0)
+
+    def _far_side(self, s: Sense) -> Floats:
+        """Which way round the nearest wall leads away from the NPC it minds; kept while undecided."""
+        turn = (across(s.off_wall) * -unit(s.gap)).sum(-1)
+        self._flight = np.where(np.abs(turn) > 0.25, np.sign(turn), self._flight)
+        return self._flight
+
+    def _roam(self, s: Sense) -> Floats:
+        """What it does while it knows of nobody: laps at a walk."""
+        return self._lap(s, self._t.side * self._flip, 3.0)
+
+    def _turn_round(self, s: Sense, velocity: Floats) -> None:
+        """Changes the way round when stuck, or when an NPC is close ahead."""
+        slow = np.hypot(velocity[:, 0], velocity[:, 1]) < 0.8
+        self._stuck = np.where(slow, self._stuck + _STEP, 0.0)
+        ahead = (unit(s.gap) * unit(velocity)).sum(-1) > 0.7
+        turn = (self._stuck > 0.5) | (ahead & s.in_sight & (s.range < 3.0) & (s.now >= self._flip_until))
+        self._flip = np.where(turn, -self._flip, self._flip)
+        self._flip_until = np.where(turn, s.now + 1.5, self._flip_until)
+        self._stuck = np.where(turn, 0.0, self._stuck)
+
+    def _from_border(self, s: Sense) -> Floats:
+        """Velocity away from the border when near it."""
+        return -4.0 * np.sign(s.pos) * np.clip((np.abs(s.pos) - 10.9) / 0.7, 0.0, 1.0)
 
     def _dodge(self, arena: Arena, s: Sense, move: Floats) -> Floats:
         """Runs from grenades that will land near; the bold leave later."""
         live = arena.grenade_id > 0
-        if not live.any():
-            return move
         landing = arena.grenade_pos + arena.grenade_vel * arena.grenade_flight[..., None]
         gap = s.pos[:, None] - landing
         distance = np.where(live, np.hypot(gap[..., 0], gap[..., 1]), 1e3)
         g = distance.argmin(1)
         near = distance[self._rows, g] < 4.2 - self._t.boldness
-        away = unit(gap[self._rows, g] + 0.05 * across(gap[self._rows, g]))
-        goal = np.clip(s.pos + 3.0 * away, -11.4, 11.4)
-        way, _ = arena.atlas.waypoints(self._rows[near], s.pos[near], goal[near])
-        move = move.copy()
-        move[near] = 5.0 * unit(way - s.pos[near])
-        return move
+        return np.where(near[:, None], 5.0 * unit(gap[self._rows, g]) + self._from_border(s), move)
 
     def _weapons(self, arena: Arena, s: Sense, move: Floats) -> NDArray[np.float32]:
         """Aims with the player's delay, fires when on target, throws at hidden or crowded NPCs."""
@@ -322,12 +297,11 @@ class ScriptedPlayers:
         return np.stack([move[:, 0], move[:, 1], self._aim, fire, throw, reach], axis=-1).astype(np.float32)
 
 
-def _draw_traits(arena: Arena, names: Sequence[str], seeds: Sequence[int]) -> Traits:
-    numbers, patrols = np.zeros((len(names), 5)), np.zeros((len(names), _PATROL_SPOTS, 2))
-    for w, (arena_map, seed) in enumerate(zip(arena.maps, seeds, strict=True)):
+def _draw_traits(names: Sequence[str], seeds: Sequence[int]) -> Traits:
+    numbers = np.zeros((len(names), 5))
+    for w, seed in enumerate(seeds):
         rng = np.random.Generator(np.random.SFC64([seed, _TRAITS]))
         numbers[w] = rng.uniform((-1.0, 4.0, 0.0, 0.9, 0.3), (1.0, 8.0, 1.0, 2.2, 0.6))
-        patrols[w] = arena_map.spawns[rng.choice(len(arena_map.spawns), _PATROL_SPOTS, replace=False)]
     side, range_, boldness, tempo, delay = numbers.T
     style = np.array([ALL_STYLES.index(n) for n in names])
-    return Traits(style, np.where(side < 0, -1.0, 1.0), range_, boldness, tempo, delay, patrols)
+    return Traits(style, np.where(side < 0, -1.0, 1.0), range_, boldness, tempo, delay)
