@@ -1,0 +1,370 @@
+"""Attacks on the shield in virtual time: tight rules of every kind, wild weights, hostile plans. The audit judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_bridge.messages import Action, Snapshot
+from npc_sdk import audit
+from npc_sdk.constraints import KINDS
+from npc_sdk.designer.board import Board
+from npc_sdk.designer.request import Table
+from npc_sdk.envs.arena import BOUNDS, DT, NPC_KINEMATICS, Arena, ArenaConfig, ArenaMap, make_map
+from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
+from npc_sdk.experiments.lockstep import LockStep, Trace
+from npc_sdk.experiments.stage import new_board
+from npc_sdk.geometry import point_in_polygon, ring_edges, segment_distance
+from npc_sdk.objectives.terms import DEFAULT_TERMS
+from npc_sdk.runtime import Decider, Orders, Report, Runtime, RuntimeConfig, View
+from npc_sdk.shield import Tally
+
+Floats = NDArray[np.float64]
+
+JUDGED = ("keep_out", "keep_in", "leash", "speed", "acceleration", "spacing", "hold_fire")
+"""The kinds of rules placed; walls and bounds bind as well, but the arena's physics stops bodies there by itself."""
+
+EVERY_TICKS = 3
+RESTLESS_TICKS = 30  # between new weights and personas
+ROOM = 0.08  # m of play an NPC starts with inside its rules
+DECADES = 2.0  # weights are 10 ** uniform(-2, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class StressConfig:
+    """How hard and how long."""
+
+    steps: int = 100_000  # NPC-ticks under the shield, over all batches
+    npcs: int = 8
+    attackers: float = 0.25  # share of NPCs whose plans are replaced by runs at the nearest forbidden thing
+    control_share: float = 0.2  # of the steps, played again without the shield
+    seed: int = 0
+
+    @property
+    def worlds(self) -> int:
+        """Fights played together."""
+        return 8 if self.steps >= 20_000 else 2
+
+    @property
+    def batches(self) -> int:
+        """How many sets of rules are tried; an even number, one half of them with the untrained model."""
+        return max(2, 2 * round(self.steps / (self.worlds * self.npcs * 400)))
+
+    @property
+    def ticks(self) -> int:
+        """Length of one batch."""
+        return -(-self.steps // (self.batches * self.worlds * self.npcs))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Tight rules for all fights of a batch, and the windows in which shooting is forbidden."""
+
+    keep_out: tuple[Floats, ...]
+    keep_in: Floats
+    leash: float  # m
+    speed: float  # m/s, squad 0 only
+    acceleration: float  # m/s^2
+    spacing: float  # m
+    silence: tuple[tuple[int, int], ...]  # ticks
+
+    def tables(self) -> tuple[Table, ...]:
+        """As the board takes them."""
+        zones = [{"rule": "keep_out", "name": f"out_{i}", "polygon": p.tolist()} for i, p in enumerate(self.keep_out)]
+        return (
+            *zones,
+            {"rule": "keep_in", "name": "in", "polygon": self.keep_in.tolist()},
+            {"rule": "leash", "name": "leash", "radius": self.leash},
+            {"rule": "speed_limit", "name": "slow", "speed": self.speed, "who": "squad:0"},
+            {"rule": "acceleration_limit", "name": "gentle", "acceleration": self.acceleration},
+            {"rule": "ally_distance", "name": "apart", "distance": self.spacing},
+            {"rule": "hold_fire", "name": "silence"},
+        )
+
+
+def draw_rules(rng: np.random.Generator, ticks: int) -> RuleSet:
+    """Draws rules that leave little room: NPCs start beside them and their plans run into them."""
+    keep_in = _star(rng, np.zeros(2), 12, 6.5, 10.5)
+    centres = [rng.uniform(2.0, 5.0) * np.array([np.cos(a), np.sin(a)]) for a in rng.uniform(0, 2 * np.pi) + _THIRDS]
+    first = 3 * (ticks // 18)
+    return RuleSet(
+        keep_out=tuple(_star(rng, centre, int(rng.integers(4, 9)), 0.7, 1.8) for centre in centres),
+        keep_in=keep_in,
+        leash=float(rng.uniform(2.5, 4.5)),
+        speed=float(rng.uniform(1.5, 2.8)),
+        acceleration=float(rng.uniform(6.0, 12.0)),
+        spacing=float(rng.uniform(0.9, 1.4)),
+        silence=((first, 2 * first), (3 * first, 5 * first)) if first else ((0, ticks),),
+    )
+
+
+_THIRDS = np.arange(3) * 2 * np.pi / 3
+
+
+def _star(rng: np.random.Generator, centre: Floats, corners: int, near: float, far: float) -> Floats:
+    """A simple polygon around a centre, usually not convex; counter-clockwise."""
+    angle = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
+    reach = rng.uniform(near, far, corners)
+    ring: Floats = centre + reach[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return ring.round(3)
+
+
+def place(arena: Arena, rules: RuleSet, rng: np.random.Generator) -> None:
+    """Puts all NPCs where their rules hold, at rest: assumption K5."""
+    p, radius = arena.config.players, NPC_KINEMATICS.radius
+    for w, arena_map in enumerate(arena.maps):
+        free = _free_spots(arena_map, rules, radius + ROOM, rng)
+        chosen: list[Floats] = []
+        for spot in free:
+            if len(chosen) == arena.config.npcs:
+                break
+            if all(np.hypot(*(spot - c)) >= rules.spacing + ROOM for c in chosen):
+                chosen.append(spot)
+        arena.pos[w, p : p + len(chosen)] = np.array(chosen)
+        if len(chosen) < arena.config.npcs:
+            raise ValueError(f"{arena_map.name}: found room for {len(chosen)} NPCs, expected {arena.config.npcs}")
+        arena.home[w] = arena.pos[w]
+
+
+def _free_spots(arena_map: ArenaMap, rules: RuleSet, clearance: float, rng: np.random.Generator) -> Floats:
+    spots = rng.uniform(-11, 11, (4000, 2))
+    good = arena_map.tables.sdf.sample(spots) >= clearance + 0.1  # the grid interpolates
+    for ring, inside in [(rules.keep_in, True), *((z, False) for z in rules.keep_out)]:
+        corners = [(float(x), float(y)) for x, y in ring]
+        clear = segment_distance(spots, ring_edges(corners)).min(-1) >= clearance
+        good &= clear & (point_in_polygon(spots, corners) == inside)
+    out: Floats = spots[good]
+    return out
+
+
+class Attackers:
+    """A decider whose NPCs partly ignore their planner: they run at a zone, a squad mate or away, and shoot."""
+
+    def __init__(self, decider: Decider, rules: RuleSet, share: float, seed: int) -> None:
+        self._decider = decider
+        self._targets = np.array([zone.mean(0) for zone in rules.keep_out])
+        self._share = share
+        self._rng = np.random.default_rng(seed)
+
+    def forget(self, key: str) -> None:
+        """Drops what the planner remembers about a game."""
+        self._decider.forget(key)
+
+    def decide(self, view: View) -> Orders:
+        """Replaces some NPCs' plans."""
+        orders = self._decider.decide(view)
+        hit = self._rng.random(len(orders.rows)) < self._share
+        moves, hands = orders.moves.copy(), orders.hands.copy()
+        for i in np.flatnonzero(hit):
+            row = int(orders.rows[i])
+            moves[i] = self._attack(view, row)
+            hands[row, 1:3] = 1.0
+        return replace(orders, moves=moves, hands=hands)
+
+    def _attack(self, view: View, row: int) -> NDArray[np.float32]:
+        here = view.position[row]
+        kind = self._rng.integers(3)
+        if kind == 0:
+            gap = self._targets - here
+            aim = gap[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))]
+        elif kind == 1:
+            others = (view.game == view.game[row]) & (np.arange(len(view.game)) != row)
+            gap = view.position[others] - here
+            aim = gap[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))] if len(gap) else here
+        else:
+            aim = here
+        size = max(float(np.hypot(*aim)), 1e-3)
+        velocity: NDArray[np.float32] = (aim / size * NPC_KINEMATICS.max_speed).astype(np.float32)
+        return velocity
+
+
+class Unshielded(Runtime):
+    """The control: the same brain, whose plans go out as they are."""
+
+    def tick(
+        self, due: Sequence[tuple[str, Snapshot]], late: Callable[[], bool] = lambda: False
+    ) -> list[tuple[str, Action, Report]]:
+        """Answers with the proposals instead of the certified steps."""
+        return [(key, _bare(action, report), report) for key, action, report in super().tick(due, late)]
+
+
+def _bare(action: Action, report: Report) -> Action:
+    schema = report.game.schema
+    steps = action.steps.copy()
+    for axis, name in enumerate(("move_x", "move_y")):
+        column = [c.name for c in schema.channels].index(name)
+        steps[:, :, column] = report.proposals[:, :, axis]
+    start = action.expected[:, :1]  # n 1 4
+    velocity = np.concatenate([start[..., 2:], steps[:, :-1, :2]], 1)
+    travelled = np.cumsum(steps[:, :, :2], 1) / schema.tick_hz
+    position = np.concatenate([start[..., :2], start[..., :2] + travelled[:, :-1]], 1)
+    return replace(action, steps=steps, expected=np.concatenate([position, velocity], 2).astype(np.float32))
+
+
+class Restless:
+    """Turns weights over four decades and switches personas while the game runs."""
+
+    def __init__(self, board: Board, personas: Sequence[str], worlds: int, squads: int, seed: int) -> None:
+        self._board = board
+        self._personas = tuple(personas)
+        self._worlds = worlds
+        self._squads = squads
+        self._rng = np.random.default_rng(seed)
+        self.switches = 0
+
+    def answered(self, tick: int, answers: list[tuple[str, Action, Report]]) -> None:
+        """Turns everything from time to time."""
+        if tick % RESTLESS_TICKS == 0:
+            self.turn()
+
+    def turn(self) -> None:
+        """Draws new weights per fight, and personas (or none) per squad."""
+        for w in range(self._worlds):
+            for name in self._rng.choice(DEFAULT_TERMS.names, 6, replace=False):
+                value = float(10 ** self._rng.uniform(-DECADES, DECADES))
+                self._board.apply({"op": "set_weight", "scope": f"faction:{w}", "term": str(name), "value": value})
+        for squad in range(self._squads):
+            name = str(self._rng.choice(["", *self._personas]))
+            self._board.apply({"op": "assign_persona", "target": f"squad:{squad}", "persona": name})
+            self.switches += 1
+
+
+class Counter:
+    """Counts what the shield did."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def answered(self, tick: int, answers: list[tuple[str, Action, Report]]) -> None:
+        """Counts one brain tick."""
+        for _, _, report in answers:
+            self.tally.add(report.certified)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What one batch showed."""
+
+    reports: tuple[audit.AuditReport, ...]  # per world
+    tally: Tally
+    switches: int
+    unguarded: int  # NPC-ticks
+    seconds: float  # game time
+
+
+def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: bool, ticks: int) -> BatchResult:
+    """Plays one batch and audits it. The same index means the same maps, rules, starts and turns of the weights."""
+    rng = np.random.default_rng([config.seed, index])
+    rules = draw_rules(rng, ticks)
+    rule_tables = rules.tables() if shielded else tuple(t for t in rules.tables() if t["rule"] != "hold_fire")
+    board = new_board(rule_tables)
+    arena_rules = ArenaConfig(npcs=config.npcs, mortal=False, hold_fire=rules.silence)
+    first = 5000 + 100 * index
+    maps = [make_map("test", first + w) for w in range(config.worlds)]
+    arena = Arena(maps, arena_rules, [config.seed + first + w for w in range(config.worlds)])
+    place(arena, rules, rng)
+    styles = [ALL_STYLES[w % len(ALL_STYLES)] for w in range(config.worlds)]
+    players = ScriptedPlayers(styles, arena.seeds)
+    names = ("aggressive", "cautious", "flanker", "sentry")
+    restless = Restless(board, names, config.worlds, arena_rules.squads, index)
+    restless.turn()
+    counter = Counter()
+    brain = (Runtime if shielded else Unshielded)(
+        Attackers(decider, rules, config.attackers, index),
+        lambda: board.snapshot,
+        RuntimeConfig(lead_ticks=0, stagger=False),
+    )
+    trace = LockStep(arena, brain, players, (restless, counter), EVERY_TICKS).run(ticks)
+    reports = tuple(audit.audit(_audit_trace(trace, arena, w), _limits(arena, w, rules)) for w in range(config.worlds))
+    living = trace.alive[:-1, :, arena.config.players :]
+    unguarded = int((living & ~trace.guarded).sum())
+    return BatchResult(reports, counter.tally, restless.switches, unguarded, ticks * DT)
+
+
+def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
+    p = arena.config.players
+    hold = trace.hold_fire[:, w]
+    decided = EVERY_TICKS * (np.arange(len(hold)) // EVERY_TICKS)
+    return audit.Trace(
+        ids=(101 + np.arange(arena.config.npcs)).astype(np.uint32),
+        position=trace.pos[:, w, p:],
+        velocity=trace.vel[:, w, p:],
+        command=trace.command[:, w, :, :2].astype(np.float64),
+        alive=trace.alive[:, w, p:],
+        driver=trace.rung[:, w],
+        shots=(trace.fired | trace.threw)[:, w, p:],
+        hold_fire=hold,
+        hold_known=np.repeat(hold[decided][:, None], arena.config.npcs, 1),
+    )
+
+
+def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
+    """The rules as declared, written down anew for the checker."""
+    n, p, body = arena.config.npcs, arena.config.players, NPC_KINEMATICS
+    everybody = np.ones(n, np.bool_)
+    x0, y0, x1, y1 = BOUNDS
+    border = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    walls = [
+        audit.Zone("wall", z.name, np.array(z.vertices), keep_in=False, binds=everybody)
+        for z in arena.maps[w].polygons
+        if z.kind == "wall"
+    ]
+    zones = [
+        audit.Zone("keep_out", f"out_{i}", z, keep_in=False, binds=everybody) for i, z in enumerate(rules.keep_out)
+    ]
+    slow = arena.squad[w, p:] == 0
+    return audit.Limits(
+        dt=DT,
+        radius=np.full(n, body.radius),
+        speed=np.where(slow, min(rules.speed, body.max_speed), body.max_speed),
+        acceleration=np.full(n, min(rules.acceleration, body.max_acceleration)),
+        home=arena.home[w, p:],
+        leash=np.full(n, rules.leash),
+        spacing=np.where(np.eye(n, dtype=np.bool_), 0.0, rules.spacing),
+        hold_fire=everybody,
+        zones=(
+            *walls,
+            audit.Zone("bounds", "bounds", border, keep_in=True, binds=everybody),
+            *zones,
+            audit.Zone("keep_in", "in", rules.keep_in, keep_in=True, binds=everybody),
+        ),
+    )
+
+
+class Totals:
+    """Running totals of one arm, shielded or control."""
+
+    def __init__(self) -> None:
+        self.steps = self.excused = self.unguarded = self.switches = 0
+        self.violations = {kind: dict.fromkeys(audit.CATEGORIES, 0) for kind in KINDS}
+        self.min_margin = dict.fromkeys(KINDS, float("inf"))
+        self.active = dict.fromkeys(KINDS, 0)
+        self.changed = dict.fromkeys(KINDS, 0)
+        self.examples: list[audit.Violation] = []
+
+    def add(self, batch: BatchResult) -> None:
+        """Takes one batch in."""
+        self.unguarded += batch.unguarded
+        self.switches += batch.switches
+        for c, kind in enumerate(KINDS):
+            self.active[kind] += int(batch.tally.active[c])
+            self.changed[kind] += int(batch.tally.changed_by[c])
+        for report in batch.reports:
+            self.steps += report.steps
+            self.excused += report.excused_steps
+            self.examples += [v for v in report.examples if v.category == "npc"][:5]
+            for kind, rule in report.rules.items():
+                for category, count in rule.violations.items():
+                    self.violations[kind][category] += count
+                self.min_margin[kind] = min(self.min_margin[kind], rule.min_margin)
+
+    def caused(self, kind: str | None = None) -> int:
+        """Violations that NPCs caused, of one kind or of all."""
+        return sum(self.violations[k]["npc"] for k in KINDS if kind in (None, k))
+
+    def broken(self, kind: str) -> int:
+        """NPC-ticks in which the rule did not hold, whoever caused it."""
+        return sum(self.violations[kind].values())
