@@ -8,7 +8,7 @@ import time
 
 from npc_sdk.designer.client import Designer
 
-control, telemetry = sys.argv[1:3] if len(sys.argv) > 2 else ("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557")
+control, telemetry = sys.argv[1:3] if len(sys.argv) > 2 else ("tcp://127.0.0.1:5758", "tcp://127.0.0.1:5759")
 SETTLE_S, MEASURE_S = 4.0, 8.0
 
 with Designer(control, telemetry) as designer:

@@ -19,7 +19,7 @@ from pathlib import Path
 OLDEST_PYTHON = (3, 11)
 OLDEST_ZMQ = (4, 3, 2)  # before: heartbeats and reconnects that lose peers
 SHIPPED_MODEL = Path(__file__).parent / "models" / "arena" / "config.json"
-PORTS = (5555, 5556, 5557)  # data, control, telemetry, as `npc-sdk serve` opens them
+PORTS = (5757, 5758, 5759)  # data, control, telemetry, as `npc-sdk serve` opens them
 
 
 class Verdict(StrEnum):

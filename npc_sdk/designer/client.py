@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from npc_bridge.client import ControlClient, TelemetryReader
-from npc_bridge.errors import ControlTimeout
+from npc_bridge.errors import ControlRefused, ControlTimeout
 from npc_bridge.messages import Ack
+from npc_bridge.packing import Value
 from npc_sdk.errors import ControlError
 
 TOPIC = "plan"  # what the brain publishes with every answer
 _SLICE_MS = 50
 
-Told = Mapping[str, object]
+Told = Mapping[str, Value]
 
 
 class Designer:
@@ -24,12 +25,12 @@ class Designer:
         """Connect; the brain may start later, the first request then waits for it up to `timeout_s`.
 
         Args:
-            control: address of the brain's control channel, such as `tcp://127.0.0.1:5556`.
+            control: address of the brain's control channel, such as `tcp://127.0.0.1:5758`.
             telemetry: address of its telemetry; needed for `metrics` and `measure` only.
             timeout_s: how long a request may take.
             who: name for the brain's log of changes.
         """
-        self._control = ControlClient(control)
+        self._control = ControlClient(control, round(1e3 * timeout_s))
         self._reader = TelemetryReader(telemetry, (TOPIC,)) if telemetry else None
         self._timeout_s = timeout_s
         self._who = who
@@ -43,45 +44,47 @@ class Designer:
             scope: global, faction:NAME, squad:NUMBER, persona:NAME or npc:ID; the narrower counts.
             group: changes in a row with the same group are one step of undo.
         """
-        return self._change("set_weight", term=term, value=value, scope=scope, group=group)
+        return self._change("set_weight", {"term": term, "value": value, "scope": scope, "group": group})
 
     def unset_weight(self, scope: str, term: str = "") -> int:
         """Forget what a scope says about a term, or all it says."""
-        return self._change("unset_weight", scope=scope, term=term)
+        return self._change("unset_weight", {"scope": scope, "term": term} if term else {"scope": scope})
 
     def assign(self, target: str, persona: str) -> int:
         """Give `npc:ID`, `squad:NUMBER`, `faction:NAME` or `global` a persona; "" takes it away."""
-        return self._change("assign_persona", target=target, persona=persona)
+        return self._change("assign_persona", {"target": target, "persona": persona})
 
     def add_term(
         self, name: str, expression: str, *, unit: float = 1.0, norm: str = "linear", weight: float = 1.0
     ) -> int:
         """Add an objective: its residual as arithmetic over named quantities, zero where the wish is granted."""
-        return self._change("add_term", name=name, expression=expression, unit=unit, norm=norm, weight=weight)
+        return self._change(
+            "add_term", {"name": name, "expression": expression, "unit": unit, "norm": norm, "weight": weight}
+        )
 
     def remove_term(self, name: str) -> int:
         """Remove an added objective."""
-        return self._change("remove_term", name=name)
+        return self._change("remove_term", {"name": name})
 
     def add_rule(self, rule: Told) -> int:
         """Add a hard constraint, or replace the one of that name: the keys of its TOML table."""
-        return self._change("add_rule", rule=dict(rule))
+        return self._change("add_rule", {"rule": dict(rule)})
 
     def remove_rule(self, name: str) -> int:
         """Remove a hard constraint that was added."""
-        return self._change("remove_rule", name=name)
+        return self._change("remove_rule", {"name": name})
 
     def set_mode(self, mode: str, on: bool) -> int:
         """Switch a mode such as hold_fire."""
-        return self._change("set_mode", mode=mode, on=on)
+        return self._change("set_mode", {"mode": mode, "on": on})
 
     def undo(self) -> int:
         """Take the last change back."""
-        return self._change("undo")
+        return self._change("undo", {})
 
     def redo(self) -> int:
         """Bring the last change back that was taken back."""
-        return self._change("redo")
+        return self._change("redo", {})
 
     def inspect(self, npcs: Sequence[int | Told] = ()) -> Told:
         """Return every setting, and for the given NPCs (ids, or tables with id, squad, faction) what is in force."""
@@ -89,7 +92,10 @@ class Designer:
 
     def explain(self, npc: int) -> Told:
         """Return why an NPC does what it does: an `Explanation`'s fields as a table."""
-        return self._ask("explain", {"npc": npc}).result
+        told = self._ask("explain", {"npc": npc}).result.get("explanation")
+        if not isinstance(told, Mapping):
+            raise ControlError(f"explain: expected a table, got {told!r}")
+        return told
 
     def metrics(self) -> Told:
         """Return the newest telemetry message: waits for one that is told after this call.
@@ -114,7 +120,7 @@ class Designer:
             ControlTimeout: nothing was told.
         """
         deadline = time.monotonic() + seconds
-        values = []
+        values: list[float] = []
         while not values or time.monotonic() < deadline:
             told = self.metrics()
             value = told.get(name)
@@ -140,17 +146,14 @@ class Designer:
         """Close the sockets."""
         self.close()
 
-    def _change(self, verb: str, **arguments: object) -> int:
-        given = {name: value for name, value in arguments.items() if value != "" or name == "persona"}
-        return self._ask(verb, {**given, "who": self._who}).revision
+    def _change(self, verb: str, arguments: Mapping[str, Value]) -> int:
+        return self._ask(verb, {**arguments, "who": self._who}).revision
 
-    def _ask(self, verb: str, arguments: Told) -> Ack:
-        ack = self._control.request(verb, arguments, timeout_s=self._timeout_s)
-        if ack.code:
-            valid = ack.result.get("valid", ())
-            names = tuple(str(name) for name in valid) if isinstance(valid, Sequence) else ()
-            raise ControlError(ack.text, current=ack.result.get("current"), valid=names)
-        return ack
+    def _ask(self, verb: str, arguments: Mapping[str, Value]) -> Ack:
+        try:
+            return self._control.request(verb, arguments)
+        except ControlRefused as error:
+            raise ControlError(str(error)) from error
 
     def _telemetry(self) -> TelemetryReader:
         if self._reader is None:

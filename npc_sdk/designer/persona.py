@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
+from npc_sdk.designer.barks import BARK_KEYS
 from npc_sdk.errors import PersonaError, nearest
 
 SHIPPED = Path(__file__).parent.parent / "personas"  # the files that come with the package
@@ -61,13 +62,13 @@ class PersonaChange:
     error: PersonaError | None = None
 
 
-def load_persona(path: Path, terms: Collection[str], barks: Collection[str] = ()) -> Persona:
+def load_persona(path: Path, terms: Collection[str], barks: Collection[str] = BARK_KEYS) -> Persona:
     """Return the persona in `path`.
 
     Args:
         path: a TOML file whose stem is the persona's name.
         terms: names a weight may be given for.
-        barks: keys that may be reworded; empty means none.
+        barks: keys that may be reworded.
 
     Raises:
         PersonaError: with file, line and field.
@@ -77,7 +78,9 @@ def load_persona(path: Path, terms: Collection[str], barks: Collection[str] = ()
     return parse_persona(path.stem, _read(path), path, terms, barks)
 
 
-def parse_persona(name: str, text: str, path: Path, terms: Collection[str], barks: Collection[str] = ()) -> Persona:
+def parse_persona(
+    name: str, text: str, path: Path, terms: Collection[str], barks: Collection[str] = BARK_KEYS
+) -> Persona:
     """Return the persona that `text` describes; `path` only serves the error messages."""
     try:
         table = tomllib.loads(text)
@@ -148,7 +151,7 @@ class PersonaLibrary:
     thread-safe; `refresh` is cheap enough (one stat a file) to call every second.
     """
 
-    def __init__(self, directory: Path, terms: Collection[str], barks: Collection[str] = ()) -> None:
+    def __init__(self, directory: Path, terms: Collection[str], barks: Collection[str] = BARK_KEYS) -> None:
         """Look at `directory` for the first time; files that are wrong are listed in `errors`.
 
         Raises:
