@@ -483,6 +483,7 @@ class TelemetryReader:
         self._context: Context = context if context is not None else zmq.Context()
         self._socket: Socket = self._context.socket(zmq.SUB)
         client_options(self._socket)
+        self._socket.setsockopt(zmq.IMMEDIATE, 0)  # else the subscription leaves only at the first poll
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.connect(endpoint)
         self._last: int | None = None

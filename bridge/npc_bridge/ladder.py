@@ -265,8 +265,11 @@ class _Table:
     def wide_enough(self, action: Action, tick: int) -> _Table:
         """Returns a table with a row for every NPC of the action; NPCs whose chunks all expired give up theirs."""
         m = action.steps.shape[1]
-        if m <= self.steps.shape[2] and np.isin(action.ids, self.ids, assume_unique=True).all():
-            return self
+        if m <= self.steps.shape[2]:
+            if np.array_equal(action.ids, self.ids):
+                return self
+            if np.isin(action.ids, self.ids, assume_unique=True).all():
+                return self
         alive = (self.until > tick).any(axis=1)
         ids = np.union1d(self.ids[alive], action.ids).astype(np.uint32)
         wider = _Table.empty(ids, max(m, self.steps.shape[2]), action.steps.shape[2])
