@@ -26,6 +26,7 @@ SEARCH_MOST = 10.0  # m
 GOALS = ("player", "search", "flank_left", "flank_right", "cover", "regroup", "home")
 _GOLDEN = 0.6180339887  # turns between neighbours' search directions, so that a squad fans out
 
+COVER_FAR = np.float32(10.0)  # m; cover further off than this is as good as none
 _RAYS = np.arange(720, dtype=np.float32) * np.float32(2 * np.pi / 720)
 _GRAZE = np.float32(0.05)  # m a node may lie behind what its ray hits: rays are rounded, walls are not
 
@@ -77,7 +78,6 @@ class MapWays:
         self._walls = roads.walls.astype(np.float32)
         self._opaque = tables.opaque_edges.astype(np.float32)
         self._kept: OrderedDict[tuple[str, int], Floats] = OrderedDict()
-        self._shelters: tuple[Floats, NDArray[np.int64]] | None = None
 
     def way(self, spot: int) -> Floats:
         """Metres of way from every grid node to the walkable node `spot`: r c."""
@@ -118,14 +118,8 @@ class MapWays:
     def _cover(self, spot: int) -> Floats:
         distance = np.linalg.norm(self._points - self._points[spot], axis=-1)
         hidden = ~self._seen(spot, self._opaque, distance) & self.tables.walkable.reshape(-1)
-        if self._shelters is None:
-            places = self.spot(self.tables.cover)
-            lengths = [self._way(int(p)) for p in places]
-            self._shelters = np.array(lengths, np.float32).reshape(-1, len(self._points)), places
-        ways, places = self._shelters
-        nearest: Floats = ways[hidden[places]].min(0, initial=UNREACHABLE).astype(np.float32)
-        nearest[hidden] = 0.0
-        return _relax(nearest.reshape(self.tables.walkable.shape), self.tables.walkable, sweeps=6)
+        near = np.where(hidden, np.float32(0.0), COVER_FAR).reshape(self.tables.walkable.shape)
+        return _spread(near, self.tables.walkable, sweeps=round(COVER_FAR / CELL))
 
     def _seen(
         self, spot: int, edges: Float[np.ndarray, "v 4"], distance: Float[np.ndarray, " g"]
@@ -155,16 +149,23 @@ def _nearest_linked(
     return near
 
 
-def _relax(field: Floats, walkable: Bool[np.ndarray, "r c"], sweeps: int) -> Floats:
-    """Lets each node reach what its neighbours reach: mends the seam round nodes just set to 0."""
+def _spread(field: Floats, walkable: Bool[np.ndarray, "r c"], sweeps: int) -> Floats:
+    """Lets each node reach what its neighbours reach, in place and in turn, so that one sweep goes far one way."""
     rows, columns = field.shape
-    out = field.copy()
+    out = np.pad(field, 1, constant_values=COVER_FAR)
+    wall = np.pad(np.where(walkable, np.float32(0.0), COVER_FAR), 1, constant_values=COVER_FAR)
+    inner = out[1:-1, 1:-1]
+    through = np.empty_like(inner)
     for _ in range(sweeps):
-        padded = np.pad(np.where(walkable, out, np.float32(UNREACHABLE)), 1, constant_values=UNREACHABLE)
+        before = float(inner.sum())
         for dr, dc in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
-            step = np.float32(CELL * np.hypot(dr, dc))
-            np.minimum(out, padded[1 + dr : rows + 1 + dr, 1 + dc : columns + 1 + dc] + step, out=out)
-    return out
+            beside = slice(1 + dr, rows + 1 + dr), slice(1 + dc, columns + 1 + dc)
+            np.add(out[beside], wall[beside], out=through)
+            through += np.float32(CELL * np.hypot(dr, dc))
+            np.minimum(inner, through, out=inner)
+        if float(inner.sum()) == before:
+            break
+    return inner.copy()
 
 
 _kept_maps: OrderedDict[int, MapWays] = OrderedDict()  # by id of the tables, which each entry keeps alive
@@ -225,7 +226,7 @@ class FieldBook:
 
 
 def flank_places(goals: Goals, side: float) -> Float[np.ndarray, "n 2"]:
-    """Places beside the believed player, its left for side 1: about as far off as the NPC is now, one of FLANK_RANGES."""
+    """Places beside the believed player, its left for side 1, at the one of FLANK_RANGES nearest to the NPC's own."""
     ranges = np.array(FLANK_RANGES)
     now = np.linalg.norm(goals.own - goals.player, axis=-1)
     reach = ranges[np.abs(ranges - now[:, None]).argmin(1)]
