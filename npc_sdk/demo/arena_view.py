@@ -15,11 +15,12 @@ from npc_bridge.schema import Polygon
 from npc_sdk.demo import theme
 from npc_sdk.demo.scene import BRAKE, CALLBACK, BeliefView, Flash, GrenadeView, NpcView, PlayerView, Scene
 from npc_sdk.demo.theme import Colour, mix, squad_colour
+from npc_sdk.envs.arena.config import Blast
 from npc_sdk.geometry import ray_distances
 
 SUPER = 2  # supersampling: everything is drawn this much larger
 BODY = 0.36  # m
-BLAST = 2.5  # m
+BLAST = Blast().radius
 CONE = 5.0  # m of the view cone that is drawn
 HALF_ANGLE = math.pi / 3
 SHOT_S = 0.14
@@ -330,7 +331,9 @@ class ArenaView:
         x, y = self.camera.point(grenade.at)
         radius = self.camera.length(BLAST)
         near = 1.0 - min(1.0, grenade.fuse / 1.5)
-        pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius), (*theme.BAD, round(16 + 30 * near)))
+        pygame.gfxdraw.filled_circle(
+            self._canvas, round(x), round(y), round(radius), (*theme.BAD, round(16 + 30 * near))
+        )
         parts = 28
         for k in range(parts):
             a0, a1 = 2 * math.pi * k / parts - time, 2 * math.pi * (k + 0.5) / parts - time
@@ -349,7 +352,11 @@ class ArenaView:
                 fill = (*mix(theme.ACCENT, theme.WHITE, 0.4), round(150 * (1.0 - share) ** 2))
                 pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius), fill)
                 pygame.draw.circle(
-                    self._canvas, mix(theme.FLOOR, theme.ACCENT, 1.0 - share), (x, y), radius, max(2, round(10 * (1.0 - share)))
+                    self._canvas,
+                    mix(theme.FLOOR, theme.ACCENT, 1.0 - share),
+                    (x, y),
+                    radius,
+                    max(2, round(10 * (1.0 - share))),
                 )
             return
         share = flash.age / SHOT_S

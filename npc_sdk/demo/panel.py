@@ -1,4 +1,4 @@
-"""The designer's panel beside the arena: whom to act on, sliders, personas, and the why card. Draws and hit-tests; decides nothing."""
+"""The designer's panel: whom to act on, sliders, personas, the why card. Draws and hit-tests; decides nothing."""
 
 from __future__ import annotations
 
@@ -155,9 +155,7 @@ class Panel:
     def _tracks(self, view: PanelView) -> list[pygame.Rect]:
         inner = self._left.inflate(-24, 0)
         top = self._left.top + 74
-        return [
-            pygame.Rect(inner.left + 4, top + i * _ROW + 26, inner.width - 8, 6) for i in range(len(view.knobs))
-        ]
+        return [pygame.Rect(inner.left + 4, top + i * _ROW + 26, inner.width - 8, 6) for i in range(len(view.knobs))]
 
     def _persona_boxes(self, view: PanelView) -> list[pygame.Rect]:
         inner = self._left.inflate(-24, 0)
@@ -259,9 +257,9 @@ class Panel:
         """Bars that add up: one a term, largest first, then the small ones together, then J."""
         foot = 58 if why.shield else 34
         room = max(1, (box.height - 22 - foot) // _BAR_ROW - 1)
-        theme.write(surface, "term", (box.left, box.top), 11, theme.FAINT)
-        theme.write(surface, "weight", (box.left + 130, box.top), 11, theme.FAINT, align=1.0)
-        theme.write(surface, "weight x feature", (box.right, box.top), 11, theme.FAINT, align=1.0)
+        theme.write(surface, "term", (box.left, box.top), 12, theme.FAINT)
+        theme.write(surface, "weight", (box.left + 130, box.top), 12, theme.FAINT, align=1.0)
+        theme.write(surface, "weight x feature", (box.right, box.top), 12, theme.FAINT, align=1.0)
         rows = _rows(why.parts, room)
         largest = max([abs(value) for _, _, value in rows], default=1.0) or 1.0
         y = box.top + 18
@@ -286,9 +284,7 @@ class Panel:
             theme.write(surface, why.shield, (box.left, y + 32), 13, theme.ACCENT)
 
 
-def _rows(
-    parts: Sequence[tuple[str, float, float]], room: int
-) -> list[tuple[str, float | None, float]]:
+def _rows(parts: Sequence[tuple[str, float, float]], room: int) -> list[tuple[str, float | None, float]]:
     """Return the largest parts, and the rest as one row, so that the rows still add up."""
     ordered = sorted((p for p in parts if p[2] != 0.0), key=lambda p: -abs(p[2]))
     if len(ordered) <= room:
@@ -303,9 +299,7 @@ def title(surface: pygame.Surface, text: str, at: tuple[float, float]) -> None:
     theme.write(surface, text, at, 11, theme.MUTED, bold=True)
 
 
-def button(
-    surface: pygame.Surface, box: pygame.Rect, label: str, colour: Colour, chosen: bool, warm: bool
-) -> None:
+def button(surface: pygame.Surface, box: pygame.Rect, label: str, colour: Colour, chosen: bool, warm: bool) -> None:
     """Draw a button: filled when chosen, brighter under the mouse."""
     fill = mix(theme.CARD, colour, 0.8 if chosen else 0.22 if warm else 0.1)
     edge = mix(theme.CARD, colour, 0.9 if chosen else 0.5)

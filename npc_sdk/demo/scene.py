@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
 import numpy as np
+from jaxtyping import Float
 
 PLAN, TAIL, CALLBACK, BRAKE, NONE = range(5)  # rungs of the ladder, as on the wire
 RUNGS = ("plan", "tail", "own script", "braking", "waiting")

@@ -1,7 +1,7 @@
 """What a designer has turned in this demo, as requests to the board; kept so that a restarted brain gets them again.
 
-The board's narrowest scope wins: global, squad, persona, NPC. A slider has to act whatever personas say, so it writes at
-the NPC's own scope where a persona or a squad is concerned, and globally where nothing narrower stands in the way.
+The board's narrowest scope wins: global, squad, persona, NPC. A slider has to act whatever personas say, so it writes
+at the NPC's own scope where a persona or a squad is concerned, and globally where nothing narrower is in the way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-Request = dict[str, object]
+from npc_bridge.packing import Value
+
+Request = dict[str, Value]
 WHO = "demo"
 
 
@@ -31,6 +33,7 @@ class Settings:
     assigned: dict[str, str] = field(default_factory=dict)  # target -> persona
     personas: dict[int, str] = field(default_factory=dict)  # by NPC
     modes: dict[str, bool] = field(default_factory=dict)
+    rules: dict[str, Request] = field(default_factory=dict)
 
     def set_weight(self, reach: Reach, term: str, value: float, group: str = "") -> list[Request]:
         """Turn one weight for everybody in reach."""
@@ -65,9 +68,19 @@ class Settings:
         self.modes[mode] = on
         return [{"op": "set_mode", "mode": mode, "on": on, "who": WHO}]
 
+    def set_rules(self, rules: Sequence[Request]) -> list[Request]:
+        """Put these rules in the place of all that were set here before."""
+        names = {str(rule["name"]) for rule in rules}
+        requests: list[Request] = [
+            {"op": "remove_rule", "name": name, "who": WHO} for name in self.rules if name not in names
+        ]
+        self.rules = {str(rule["name"]): rule for rule in rules}
+        return requests + [{"op": "add_rule", "rule": rule, "who": WHO} for rule in rules]
+
     def replay(self) -> list[Request]:
         """Return what brings a fresh board to these settings."""
-        requests: list[Request] = [
+        requests: list[Request] = [{"op": "add_rule", "rule": rule, "who": WHO} for rule in self.rules.values()]
+        requests += [
             {"op": "assign_persona", "target": target, "persona": persona, "who": WHO}
             for target, persona in sorted(self.assigned.items(), key=lambda item: _width(item[0]))
         ]

@@ -26,7 +26,7 @@ def draw_strip(surface: pygame.Surface, area: pygame.Rect, status: Status) -> No
         ("player unseen", f"{status.unseen_fraction * 100:.0f} %", theme.TEXT, 96),
         ("rules broken", str(status.broken), theme.GOOD if status.broken == 0 else theme.BAD, 90),
     ):
-        theme.write(surface, label, (x, area.top + 12), 11, theme.FAINT)
+        theme.write(surface, label, (x, area.top + 12), 12, theme.FAINT)
         theme.write(surface, value, (x, area.top + 28), 17, colour)
         x += width
     x = _rungs(surface, x, area.top, status.rungs)
@@ -52,7 +52,7 @@ def _sparkline(surface: pygame.Surface, box: pygame.Rect, frame_ms: tuple[float,
 def _rungs(surface: pygame.Surface, x: int, top: int, rungs: tuple[int, int, int, int]) -> int:
     """Draw how many NPCs are on which rung of the ladder, and return where the next column starts."""
     colours = (theme.GOOD, theme.ACCENT, theme.GREY, theme.BAD)
-    theme.write(surface, "plan  tail  script  brake", (x, top + 12), 11, theme.FAINT)
+    theme.write(surface, "plan  tail  script  brake", (x, top + 12), 12, theme.FAINT)
     for i, (count, colour) in enumerate(zip(rungs, colours, strict=True)):
         theme.write(surface, str(count), (x + (0, 29, 56, 96)[i], top + 28), 17, colour if count else theme.FAINT)
     return x + 142

@@ -1,0 +1,66 @@
+"""`npc-sdk demo`: a window in which squads hunt a player, or the same without one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from npc_sdk.errors import InputError
+
+_LEAST_NPCS, _MOST_NPCS = 4, 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--headless", action="store_true", help="play without a window; write pictures and a summary")
+    parser.add_argument("--frames", type=int, default=600, metavar="N", help="ticks to play headless (30 a second)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of map, match and brain")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="where headless runs write")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object on the last line")
+    parser.add_argument("--player", choices=("human", "script"), help="who plays; a script by default when headless")
+    parser.add_argument("--npcs", type=int, default=8, metavar="N", help=f"{_LEAST_NPCS} to {_MOST_NPCS}")
+    parser.add_argument("--model", default="arena", help="arena, constant-velocity, or a checkpoint folder")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="where the brain computes")
+    parser.add_argument("--kill-at", type=int, metavar="N", help="headless: kill the brain at this frame")
+    parser.add_argument("--restart-at", type=int, metavar="N", help="headless: start the brain again at this frame")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Play until the window is closed or the frames are over."""
+    if not _LEAST_NPCS <= args.npcs <= _MOST_NPCS:
+        raise InputError(f"--npcs: expected {_LEAST_NPCS}..{_MOST_NPCS}, got {args.npcs}")
+    if args.frames < 1:
+        raise InputError(f"--frames: expected 1 or more, got {args.frames}")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _leave)  # so that the brain is stopped too
+    if not args.headless and not _has_display():
+        print("no display found: playing headless", file=sys.stderr)
+        args.headless = True
+    if args.headless:
+        from npc_sdk.demo.headless import run
+    else:
+        from npc_sdk.demo.window import run
+    return run(args)
+
+
+def _has_display() -> bool:
+    """Whether a window can be opened."""
+    import pygame
+
+    if os.environ.get("SDL_VIDEODRIVER") in ("dummy", "offscreen"):
+        return False
+    try:
+        pygame.display.init()
+    except pygame.error:
+        return False
+    driver = pygame.display.get_driver()
+    return driver not in ("dummy", "offscreen")
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

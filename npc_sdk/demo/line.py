@@ -1,0 +1,155 @@
+"""The game's end of the line to the brain: a push, a poll and a step of the ladder per tick. Never waits."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from npc_bridge.client import Client
+from npc_bridge.ladder import LadderResult
+from npc_bridge.messages import STATUS_GUARDED, STATUS_PLANNED, Action, EntityBlock
+from npc_bridge.schema import Schema
+
+Fallback = Callable[[int, NDArray[np.uint32], NDArray[np.float32]], NDArray[np.float32]]
+_KEPT_ACTIONS = 12
+_KEPT_PUSHES = 64  # ticks; an older answer is of no interest
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One tick's commands and where they came from."""
+
+    result: LadderResult
+    guarded: NDArray[np.bool_]  # n, runs a step that the shield vouches for
+    source_ticks: NDArray[np.int64]  # n, of the snapshot that the step rests on; -1 without a step
+    push_poll_ms: float
+    decisions: int  # new plans among the actions that arrived
+    ages_ms: tuple[float, ...]  # of the decisions that came into force in this tick, since their snapshot left
+    barks: Mapping[int, str]  # npc -> line
+
+
+@dataclass(slots=True)
+class _Held:
+    """A received action, and which of its NPCs have not used it yet."""
+
+    action: Action
+    row: dict[int, int] = field(default_factory=dict)
+    unused: set[int] = field(default_factory=set)
+
+
+class Line:
+    """One game's session. Used from the game's thread.
+
+    Args:
+        endpoint: of the brain's data channel.
+        schema: of the game.
+        fallback: the game's own script for NPCs nobody leads.
+    """
+
+    def __init__(self, endpoint: str, schema: Schema, fallback: Fallback) -> None:
+        self._client = Client(endpoint, schema, fallback=fallback)
+        self._held: deque[_Held] = deque(maxlen=_KEPT_ACTIONS)
+        self._pushed: dict[int, float] = {}
+        self._result: LadderResult | None = None
+        self._ids = np.zeros(0, np.uint32)
+
+    @property
+    def live(self) -> bool:
+        """Whether a session is open."""
+        return self._client.session != 0
+
+    @property
+    def session(self) -> int:
+        """Number of the open session, 0 without one."""
+        return self._client.session
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, in words; empty while all is well."""
+        fault = self._client.fault
+        return "" if fault is None else f"{type(fault).__name__}: {fault.text}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the fault."""
+        fault = self._client.fault
+        return "" if fault is None else fault.remedy
+
+    def restart(self, schema: Schema) -> None:
+        """Begin another fight: a new session on another map."""
+        self._held.clear()
+        self._pushed.clear()
+        self._client.restart(schema)
+
+    def listen(self) -> None:
+        """Keep the line going while nobody moves."""
+        self._client.poll()
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self._client.close()
+
+    def tick(
+        self,
+        tick: int,
+        blocks: Mapping[str, EntityBlock],
+        ids: NDArray[np.uint32],
+        pose: Float[np.ndarray, "n 4"],
+        alive: NDArray[np.bool_],
+    ) -> Moved:
+        """Stream the world as it is before this tick, take in what came, and pick every NPC's command."""
+        start = time.perf_counter()
+        self._client.push(tick, blocks)
+        arrived = self._client.poll()
+        now = time.perf_counter()
+        self._pushed[tick] = start
+        self._pushed.pop(tick - _KEPT_PUSHES, None)
+        decisions, barks = 0, dict[int, str]()
+        for action in arrived:
+            planned = (action.status & STATUS_PLANNED) > 0
+            decisions += int(planned.sum())
+            row = {int(npc): i for i, npc in enumerate(action.ids)}
+            self._held.append(_Held(action, row, {int(npc) for npc in action.ids[planned]}))
+            for npc, bark in zip(action.ids, action.bark, strict=True):
+                if bark:
+                    barks[int(npc)] = self._client.bark(int(bark))
+        result = self._client.step(tick, ids, pose, alive)
+        self._result, self._ids = result, ids
+        guarded, sources, ages = self._came_into_force(ids, result, now)
+        return Moved(result, guarded, sources, 1e3 * (now - start), decisions, ages, barks)
+
+    def chunk(self, npc: int) -> NDArray[np.float32]:
+        """The rest of the chunk that `npc` ran a step of in the last tick: a view of the message itself."""
+        if self._result is not None:
+            at = np.flatnonzero(self._ids == npc)
+            if len(at) and (held := self._find(int(self._result.chunk[at[0]]))) is not None and npc in held.row:
+                return held.action.expected[held.row[npc], int(self._result.step[at[0]]) :, :2]
+        return np.zeros((0, 2), np.float32)
+
+    def _came_into_force(
+        self, ids: NDArray[np.uint32], result: LadderResult, now: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], tuple[float, ...]]:
+        guarded, sources = np.zeros(len(ids), np.bool_), np.full(len(ids), -1, np.int64)
+        ages = []
+        for i, npc in enumerate(int(x) for x in ids):
+            held = self._find(int(result.chunk[i]))
+            if held is None or npc not in held.row:
+                continue
+            guarded[i] = bool(held.action.status[held.row[npc]] & STATUS_GUARDED)
+            sources[i] = held.action.source_tick
+            if npc in held.unused:
+                held.unused.discard(npc)
+                pushed = self._pushed.get(held.action.source_tick)
+                if pushed is not None:
+                    ages.append(1e3 * (now - pushed))
+        return guarded, sources, tuple(ages)
+
+    def _find(self, chunk: int) -> _Held | None:
+        """The received action with that number; 0 is none."""
+        return next((held for held in self._held if chunk and held.action.chunk == chunk), None)

@@ -1,0 +1,45 @@
+"""The game's own script for NPCs that nobody leads: a plain chase, no brain needed. The callback of the ladder."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from npc_sdk.belief import Tracker
+from npc_sdk.envs.arena import Arena, arena_frame
+from npc_sdk.envs.arena.aim import limited
+from npc_sdk.envs.arena.config import DT
+from npc_sdk.envs.arena.npcs import ScriptedNpcs
+from npc_sdk.envs.arena.stream import FIRST_NPC, NPC_KINEMATICS
+
+DECISION_TICKS = 3
+
+
+class OwnScript:
+    """Chases the player by the shortest way, on what the squad has seen. Looks on while the brain leads."""
+
+    def __init__(self, arena: Arena, seed: int) -> None:
+        """Follow world 0 of `arena`."""
+        self._arena = arena
+        self._tracker = Tracker(arena.opaque_edges, arena.config.squads, arena.config.npc_sight)
+        self._npcs = ScriptedNpcs(["chase"], [m.tables for m in arena.maps], arena.config.npcs, seed)
+        self._wanted = np.zeros((arena.config.npcs, 6), np.float32)
+        self._table = self._tracker.update(arena_frame(arena), DECISION_TICKS * DT)
+        self._decided = False
+
+    def look(self) -> None:
+        """Keep the squads' memory; call every tick."""
+        if int(self._arena.tick[0]) % DECISION_TICKS == 0:
+            self._table = self._tracker.update(arena_frame(self._arena), DECISION_TICKS * DT)
+            self._decided = False
+
+    def __call__(self, tick: int, ids: NDArray[np.uint32], pose: Float[np.ndarray, "n 4"]) -> NDArray[np.float32]:
+        """Return the commands of the NPCs `ids`, as the ladder asks for them."""
+        if not self._decided:
+            self._wanted = self._npcs.act(self._table)[0]
+            self._decided = True
+        commands = self._wanted[ids.astype(np.int64) - FIRST_NPC].copy()
+        body = NPC_KINEMATICS
+        commands[:, :2] = limited(commands[:, :2], pose[:, 2:], body.max_speed, body.max_acceleration * DT)
+        return commands
