@@ -45,7 +45,7 @@ def load_model(
         ModelError: a file is missing or damaged, was made by another version, or, if `interface_sha256` is given, for another game.
     """
     folder = Path(folder)
-    document = _document(folder)
+    document = read_document(folder)
     if interface_sha256 is not None and document["interface_sha256"] != interface_sha256:
         raise ModelError(
             f"{folder}: expected a model for schema interface {interface_sha256[:12]}, got one for {str(document['interface_sha256'])[:12]}; "
@@ -59,7 +59,7 @@ def load_model(
     return model.to(device).eval()
 
 
-def _document(folder: Path) -> dict[str, object]:
+def read_document(folder: Path) -> dict[str, object]:
     try:
         document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -18,44 +18,52 @@ _LOOKS = 5  # samples along a line of sight
 class Terrain:
     """The grids of many rows, flattened once so that each look is one gather."""
 
-    flat: Float[Tensor, cells]
+    flat: Float[Tensor, "cells"]
     base: Int[Tensor, "*r"]
-    origin: Float[Tensor, "*r 2"]
+    shift: Float[Tensor, "*r 2"]  # of the origin, in cells
     cell: float
-    rows: int
-    columns: int
+    last: Float[Tensor, "2"]  # column and row
+    stride: Float[Tensor, "2"]  # from place to index
+    corners: Int[Tensor, "4"]  # from a node to the four around a place
 
     @staticmethod
     def of(walls: Grids, index: Int[Tensor, "*r"]) -> Terrain:
         """Looks at the map `index` of each row."""
         rows, columns = walls.values.shape[1:]
+        at = walls.values.device
         return Terrain(
-            walls.values.reshape(-1), index * (rows * columns), walls.origin[index], walls.cell, rows, columns
+            flat=walls.values.reshape(-1),
+            base=index * (rows * columns),
+            shift=walls.origin[index] / walls.cell,
+            cell=walls.cell,
+            last=torch.tensor([columns - 1.0, rows - 1.0], device=at),
+            stride=torch.tensor([1.0, columns], device=at),
+            corners=torch.tensor([0, 1, columns, columns + 1], device=at),
         )
 
     @torch.no_grad()
     def nearest(self, xy: Float[Tensor, "*r k 2"]) -> Float[Tensor, "*r k"]:
         """Reads the grid point nearest to each place; beyond the grid its border."""
         extra = (1,) * (xy.ndim - 1 - self.base.ndim)
-        shift = self.origin / self.cell - 0.5  # rounds
-        at = (xy / self.cell - shift.reshape(*shift.shape[:-1], *extra, 2)).int()
-        column, row = at[..., 0].clamp_(0, self.columns - 1), at[..., 1].clamp_(0, self.rows - 1)
-        return self.flat[self.base.reshape(*self.base.shape, *extra) + row * self.columns + column]
+        shift = self.shift.reshape(*self.shift.shape[:-1], *extra, 2)
+        at = torch.minimum((xy / self.cell).sub_(shift).round_().clamp_(min=0), self.last)
+        local = (at @ self.stride).long()
+        return self.flat.take(local.add_(self.base.reshape(*self.base.shape, *extra)))
 
     @torch.no_grad()
     def slope(self, xy: Float[Tensor, "*r 2"]) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*r 2"]]:
         """Interpolates the distance to the nearest wall and its gradient, which points away from that wall."""
-        at = (xy - self.origin) / self.cell
-        x, y = at[..., 0].clamp(0, self.columns - 1.001), at[..., 1].clamp(0, self.rows - 1.001)
-        column, row = x.floor(), y.floor()
-        fx, fy = x - column, y - row
-        corner = self.base + row.long() * self.columns + column.long()
-        a, b = self.flat[corner], self.flat[corner + 1]
-        c, d = self.flat[corner + self.columns], self.flat[corner + self.columns + 1]
-        right, left = b - a, d - c
-        low, high = a + right * fx, c + left * fx
-        along = right + (left - right) * fy
-        return low + (high - low) * fy, torch.stack([along, high - low], -1) / self.cell
+        at = torch.minimum((xy / self.cell).sub_(self.shift).clamp_(min=0), self.last - 1e-3)
+        node = at.floor()
+        corner = (node @ self.stride).long().add_(self.base)
+        around = self.flat.take(corner[..., None] + self.corners)  # r 4
+        fx, fy = (at - node).split(1, -1)
+        low, high = around.split(2, -1)
+        across = torch.lerp(low, high, fy)  # r 2: left and right
+        up = high - low
+        value = torch.lerp(across[..., :1], across[..., 1:], fx)
+        slope = torch.cat([across[..., 1:] - across[..., :1], torch.lerp(up[..., :1], up[..., 1:], fx)], -1)
+        return value[..., 0], slope / self.cell
 
     @torch.no_grad()
     def clearance(self, start: Float[Tensor, "*r 2"], gap: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r"]:

@@ -24,10 +24,10 @@ class UpdateConfig:
     """Sizes and bounds of the update rule."""
 
     latent: int = 48
-    message: int = 64
+    message: int = 32
     heads: int = 4
     hidden: int = 96
-    neighbours: int = 6
+    neighbours: int = 5
     max_turn_speed: float = 2.2  # m/s, largest change of velocity within one step
     max_speed: float = 5.5  # m/s
     radius: float = 0.35  # m, kept from walls

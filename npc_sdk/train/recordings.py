@@ -1,0 +1,83 @@
+"""Recordings as plays: the snapshots of a wire file, read once into arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from npc_bridge.messages import Snapshot, decode
+from npc_bridge.recording import ChannelId, Direction, read
+from npc_bridge.schema import Schema
+from npc_sdk.belief import Frame, Slots
+from npc_sdk.errors import InputError, ModelError
+from npc_sdk.train.dataset import Play
+from npc_sdk.world import DT
+
+SUFFIX = ".npcrec"
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Plays of one game, and what identifies them."""
+
+    plays: tuple[Play, ...]
+    interface_sha256: str  # of the schema, the same for all
+    fingerprint: str  # of the files read
+
+
+def read_recordings(paths: Sequence[Path | str]) -> Recordings:
+    """Reads recording files, and all of them in folders, in the order of their names.
+
+    Raises:
+        InputError: nothing to read there.
+        ModelError: recordings of different games, or of a game whose tick does not fit the model's step.
+    """
+    files = sorted(_files(paths))
+    if not files:
+        raise InputError(f"recordings: expected *{SUFFIX} files under {', '.join(map(str, paths))}, found none")
+    plays, interfaces = [], {}
+    digest = hashlib.sha256()
+    for file in files:
+        recording = read(file)
+        interfaces[recording.schema.interface_sha256] = file
+        frames = _frames(
+            recording.schema, (r.data for r in recording if r.direction == Direction.UP and r.channel == ChannelId.DATA)
+        )
+        digest.update(f"{file.name} {file.stat().st_size} {recording.schema.sha256}".encode())
+        if len(frames) > 1:
+            plays.append(_play(file, recording.schema, frames))
+    if len(interfaces) > 1:
+        names = " and ".join(str(f) for f in interfaces.values())
+        raise ModelError(f"recordings: expected one schema interface, got {len(interfaces)}: {names}")
+    if not plays:
+        raise InputError(f"recordings: expected at least two snapshots in one of {len(files)} files, found none")
+    return Recordings(tuple(plays), next(iter(interfaces)), digest.hexdigest())
+
+
+def _files(paths: Sequence[Path | str]) -> Iterable[Path]:
+    for path in map(Path, paths):
+        yield from path.glob(f"*{SUFFIX}") if path.is_dir() else [path]
+
+
+def _frames(schema: Schema, data: Iterable[bytes]) -> list[Frame]:
+    """Reads the snapshots that fall on model steps."""
+    every = DT * schema.tick_hz
+    if abs(every - round(every)) > 1e-6:
+        raise ModelError(f"recordings: expected a tick rate that divides into steps of {DT} s, got {schema.tick_hz} Hz")
+    slots, frames = Slots(schema), []
+    for message in (decode(d, schema) for d in data):
+        if isinstance(message, Snapshot) and message.tick % round(every) == 0:
+            frames.append(slots.frame(message.blocks))
+    return frames
+
+
+def _play(file: Path, schema: Schema, frames: list[Frame]) -> Play:
+    stacked = Frame(**{f.name: np.concatenate([getattr(frame, f.name) for frame in frames]) for f in fields(Frame)})
+    sidecar = file.with_suffix(".json")
+    label = json.loads(sidecar.read_text(encoding="utf-8")).get("style", "") if sidecar.exists() else ""
+    return Play(stacked, schema.polygons, schema.bounds, int(stacked.squad.max()) + 1, label)
