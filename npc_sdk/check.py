@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     shield = kinds.add_parser("shield", help="audit the shield under tight rules, wild weights and hostile plans")
     shield.add_argument("--steps", type=int, default=100_000, help="NPC-ticks (100000); 3000 is what CI runs")
     shield.add_argument("--seed", type=int, default=0)
-    shield.add_argument("--model", default="default", help="of one half; the other half has an untrained model")
+    shield.add_argument("--model", default="arena", help="of one half; the other half has an untrained model")
     shield.add_argument("--candidates", type=int, default=8, help="the planner's candidates (8)")
     add_json(shield)
 
@@ -31,14 +31,15 @@ def main(args: Namespace) -> int:
     import torch
 
     from npc_sdk.experiments import stress
-    from npc_sdk.experiments.stage import load_forecast, planner
+    from npc_sdk.experiments.stage import planner
     from npc_sdk.planner.problem import PlannerConfig
+    from npc_sdk.serve.models import load
 
     torch.set_num_threads(1)
     device = torch.device("cpu")
     config = stress.StressConfig(steps=args.steps, seed=args.seed)
     names = (args.model, "untrained")
-    forecasts = [load_forecast(name, device, args.seed) for name in names]
+    forecasts = [load(name, device, args.seed).forecast for name in names]
     how = PlannerConfig(candidates=args.candidates, seed=args.seed)
     arms = {True: stress.Totals(), False: stress.Totals()}
     control_ticks = max(90, round(config.ticks * config.control_share * config.batches / 2))

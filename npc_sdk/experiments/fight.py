@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk evaluate play`."""
-    parser.add_argument("--model", default="default", help="default, untrained, constant_velocity or a checkpoint")
+    parser.add_argument(
+        "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
+    )
     parser.add_argument("--seeds", type=int, default=32, help="fights per contestant (32)")
     parser.add_argument("--seconds", type=float, default=30.0, help="longest length of a fight in game time (30)")
     parser.add_argument("--npcs", type=int, default=8)
@@ -30,18 +33,19 @@ def main(args: Namespace) -> int:
     import torch
 
     from npc_sdk.experiments import contest
-    from npc_sdk.experiments.stage import load_forecast, model_sha256, planner
+    from npc_sdk.experiments.stage import planner
     from npc_sdk.planner.problem import PlannerConfig
+    from npc_sdk.serve.models import device_of, load
 
     torch.set_num_threads(1)
     config = contest.ContestConfig(args.seeds, args.seconds, args.npcs, persona=args.persona)
     if args.quick:
         config = contest.ContestConfig(4, 6.0, 4, persona=args.persona)
-    device = torch.device(args.device)
+    device = device_of(args.device)
     how = PlannerConfig(candidates=8 if args.quick else args.candidates)
-    names = {"planned": args.model} | ({"planned_constant_velocity": "constant_velocity"} if args.plain else {})
-    forecasts = {name: load_forecast(model, device) for name, model in names.items()}
-    brains = {name: (lambda f=forecast: planner(f, device, how)) for name, forecast in forecasts.items()}
+    names = {"planned": args.model} | ({"planned_constant_velocity": "constant-velocity"} if args.plain else {})
+    models = {name: load(model, device) for name, model in names.items()}
+    brains = {name: partial(planner, loaded.forecast, device, how) for name, loaded in models.items()}
     who = contest.contestants(config, brains)
     scores: dict[str, Score] = {}
     with progress(len(who) * len(contest.batches(config)), "fight", "batch") as bar:
@@ -57,7 +61,7 @@ def main(args: Namespace) -> int:
         "duels": [_duel(d) for d in duels],
         "beats_all": all(d.beats for d in duels if d.planner == "planned"),
         "model": args.model,
-        "model_sha256": model_sha256(args.model),
+        "model_sha256": models["planned"].sha256,
         "persona": config.persona,
         "seeds": config.seeds,
         "seconds": config.seconds,

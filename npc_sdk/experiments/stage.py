@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,18 +18,15 @@ from npc_sdk.designer.persona import PersonaLibrary
 from npc_sdk.designer.request import Table
 from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
-from npc_sdk.errors import InputError
 from npc_sdk.experiments.lockstep import LockStep, Observer, Players, Trace
 from npc_sdk.experiments.metrics import Play
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider, Report, Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
-from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel, load_model
-from npc_sdk.world.checkpoint import WEIGHTS
+from npc_sdk.world import Forecast
 
 SAMPLE_TICKS = 3  # between moments that are measured
-PLAIN_FORECASTS = ("constant_velocity", "frozen", "untrained")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +49,6 @@ def cast(split: str, seeds: Sequence[int], styles: Sequence[str] = ALL_STYLES) -
         tuple(seeds),
         tuple(styles[seed % len(styles)] for seed in seeds),
     )
-
-
-def load_forecast(name: str, device: torch.device, seed: int = 0) -> Forecast:
-    """Returns a forecast by name: one of PLAIN_FORECASTS, `default` (the shipped model) or a checkpoint folder."""
-    if name == "constant_velocity":
-        return ConstantVelocity(device=device)
-    if name == "frozen":
-        return Frozen(device=device)
-    if name == "untrained":
-        torch.manual_seed(seed)
-        return WorldModel(ModelConfig()).to(device).eval()
-    folder = default_model() if name == "default" else Path(name)
-    if not folder.is_dir():
-        raise InputError(f"model {name!r}: expected {', '.join(PLAIN_FORECASTS)}, default or a checkpoint folder")
-    return load_model(folder, device)
-
-
-def model_sha256(name: str) -> str:
-    """Returns the hash of a model's weights, "" for forecasts without any."""
-    if name in PLAIN_FORECASTS:
-        return ""
-    folder = default_model() if name == "default" else Path(name)
-    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-
-
-def default_model() -> Path:
-    """Where the package keeps its trained arena model."""
-    return Path(str(files("npc_sdk") / "models" / "arena"))
 
 
 def new_board(rules: Sequence[Table] = ()) -> Board:

@@ -20,7 +20,9 @@ PERSONAS = ("aggressive", "cautious", "flanker", "sentry")
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk steer`."""
     parser.add_argument("--out", type=Path, default=Path("steer"), help="folder for curves and pictures (steer)")
-    parser.add_argument("--model", default="default", help="constant_velocity, untrained, default or a checkpoint")
+    parser.add_argument(
+        "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
+    )
     parser.add_argument("--terms", nargs="+", metavar="TERM", help="only these (all)")
     parser.add_argument("--seeds", type=int, default=8, help="fights per level (8)")
     parser.add_argument("--persona-seeds", type=int, default=10, help="fights per persona (10); 0 leaves them out")
@@ -37,9 +39,10 @@ def main(args: Namespace) -> int:
     import torch
 
     from npc_sdk.experiments import sweep
-    from npc_sdk.experiments.stage import load_forecast, model_sha256, planner
+    from npc_sdk.experiments.stage import planner
     from npc_sdk.objectives.terms import DEFAULT_TERMS
     from npc_sdk.planner.problem import PlannerConfig
+    from npc_sdk.serve.models import device_of, load
 
     torch.set_num_threads(1)
     config = sweep.SweepConfig(args.model, args.seeds, args.seconds, args.npcs, candidates=args.candidates)
@@ -47,22 +50,21 @@ def main(args: Namespace) -> int:
         config = sweep.SweepConfig(args.model, 2, 4.0, 4, levels=(0.125, 1.0, 8.0), candidates=8)
     fights = min(args.persona_seeds, 2) if args.quick else args.persona_seeds
     terms = [DEFAULT_TERMS.terms[DEFAULT_TERMS.index(n)] for n in args.terms or DEFAULT_TERMS.names]
-    device = torch.device(args.device)
-    forecast = load_forecast(args.model, device)
-    sha256 = model_sha256(args.model)
+    device = device_of(args.device)
+    loaded = load(args.model, device)
     with progress(sweep.pieces(terms), "steer", "batch") as bar:
         result = sweep.measure(
             config,
             replace(config, seeds=fights) if fights else None,
             terms,
             PERSONAS,
-            lambda: planner(forecast, device, PlannerConfig(candidates=config.candidates)),
+            lambda: planner(loaded.forecast, device, PlannerConfig(candidates=config.candidates)),
             args.out,
-            sha256,
+            loaded.sha256,
             bar.update,
         )
     _draw(args.out, result)
-    emit(_lines(result, args.out), _figures(result, sha256), args.json)
+    emit(_lines(result, args.out), _figures(result, loaded.sha256), args.json)
     return 0
 
 

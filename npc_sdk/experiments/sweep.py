@@ -32,7 +32,7 @@ RHO_WANTED, MOVED_WANTED = 0.75, 0.2
 class SweepConfig:
     """How the sliders are tried. Every value but `seeds` changes what is measured."""
 
-    model: str = "default"
+    model: str = "arena"
     seeds: int = 8
     seconds: float = 12.0
     npcs: int = 4
