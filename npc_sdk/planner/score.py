@@ -21,7 +21,7 @@ RULES = ("ground", "leash", "spacing")
 def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig) -> Situation:
     """Joins a forecast with the tables that the quantities read."""
     at, slot, h = problem.scene_index, problem.slot, imagined.own.shape[2]
-    start = scene.pose[at, slot]
+    start, others = scene.pose[at, slot], imagined.others[:, :, :h]
     own_squad = _feature(scene, "own")[at] > 0.5  # n e
     near, allied = _nearest(problem, scene, own_squad & _others(problem, scene, NPC_KIND), config.mates)
     leads = own_squad & (_feature(scene, "leader")[at] > 0.5) & scene.mask[at]
@@ -45,11 +45,11 @@ def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined
         health=feature[:, FEATURES.index("health")],
         ammo=feature[:, FEATURES.index("ammo")],
         home=problem.home,
-        allies=imagined.others[at[:, None], near],  # n a h 4
+        allies=others[at[:, None], near],  # n a h 4
         allied=allied,
-        leader=torch.where(led[:, None, None], imagined.others[at, leader], start[:, None].expand(-1, h, -1)),
+        leader=torch.where(led[:, None, None], others[at, leader], start[:, None].expand(-1, h, -1)),
         led=led,
-        grenades=imagined.others[at[:, None], thrown],  # n g h 4
+        grenades=others[at[:, None], thrown],  # n g h 4
         armed=armed,
         fuse=_feature(scene, "fuse")[at].gather(1, thrown) * FUSE_SCALE,
         previous=integrate(start, previous)[..., :2],
@@ -89,7 +89,7 @@ def breaches(problem: Problem, scene: Scene, imagined: Imagined, config: Planner
     leash = bounds.leash[:, None] - away
     others = _others(problem, scene, NPC_KIND)
     near, there = _nearest(problem, scene, others, config.neighbours)
-    mates = imagined.others[problem.scene_index[:, None], near][..., :2]  # n a h 2
+    mates = imagined.others[problem.scene_index[:, None], near][:, :, : own.shape[2], :2]  # n a h 2
     gap = xy[:, :, None] - mates[:, None]  # n s a h 2
     apart = torch.hypot(gap[..., 0], gap[..., 1]).masked_fill(~there[:, None, :, None], FAR).flatten(2).amin(-1)
     spacing = apart - bounds.spacing[:, None]
