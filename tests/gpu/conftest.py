@@ -49,8 +49,8 @@ def _put_in(name: str, **contents: object) -> None:
 if importlib.util.find_spec("jaxtyping") is None:
     _put_in("jaxtyping", Float=_Shape, Int=_Shape, Bool=_Shape, Shaped=_Shape, UInt8=_Shape)
 if importlib.util.find_spec("safetensors") is None:
-    _put_in("safetensors")
-    _put_in("safetensors.torch", load_file=load_file)
+    _put_in("safetensors", SafetensorError=ValueError)
+    _put_in("safetensors.torch", load_file=load_file, save_file=None)  # nothing here writes a checkpoint
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
