@@ -49,7 +49,7 @@ def aim_and_fire(
     """Aims at the believed target, fires when it is seen and on target, throws where it hides.
 
     A target out of sight for less than 4 s is flushed with a grenade if it is 4-10 m away, nobody of the squad is
-    within 4 m of the place, and no squad mate is nearer to it. Later the NPC looks where it goes, glancing left and right.
+    within 4 m of the place, and no squad mate is nearer to it. Later the NPC looks where it goes, glancing around.
 
     Args:
         pose: own x y vx vy.

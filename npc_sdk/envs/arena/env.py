@@ -27,7 +27,7 @@ ENV_ID = "npc_sdk/arena-v0"
 Vector = NDArray[np.float32]
 
 
-class ArenaEnv(ParallelEnv[str, Vector, Vector]):
+class ArenaEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]  # PettingZoo ships no types
     """One fight; `player_0` is an agent like the NPCs. An agent's reward is hp dealt minus hp taken, / 100.
 
     Args:

@@ -16,7 +16,7 @@ from npc_sdk.geometry import Bounds, MapTables, Point, build_map, point_in_polyg
 SPLITS = ("train", "validation", "test")
 BOUNDS: Bounds = (-12.0, -12.0, 12.0, 12.0)
 RADIUS = 0.35  # m, of every body
-_GAP = 1.2  # m between occluders, and to the border
+_GAP = 1.1  # m between occluders, and to the border
 _DENSE = 0.5  # m between points along an outline
 _SPAWNS = 64
 _GROUP = 12  # spawn places next to each other, enough for a squad
@@ -66,10 +66,10 @@ def _place(rng: np.random.Generator) -> list[tuple[Point, ...]]:
     Outlines grown by a body's radius then neither touch each other nor the border, and each is simply connected, so
     what is left between them is connected.
     """
-    wanted = int(rng.integers(10, 13))
+    wanted = int(rng.integers(11, 13))
     rings: list[tuple[Point, ...]] = []
     taken = np.zeros((0, 2))  # points along the outlines placed so far
-    for _ in range(500):
+    for _ in range(600):
         if len(rings) == wanted:
             break
         ring = _outline(rng)
@@ -102,33 +102,28 @@ def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _outline(rng: np.random.Generator) -> tuple[Point, ...]:
-    """Draws one box, slanted box, triangle, L, T, Z or plus; counter-clockwise."""
-    kind = rng.choice(7, p=(0.1, 0.15, 0.1, 0.2, 0.15, 0.15, 0.15))
-    long, arm, thick = float(rng.uniform(4.0, 8.0)), float(rng.uniform(2.0, 4.0)), float(rng.uniform(0.7, 1.2))
-    at = float(rng.uniform(0.25, 0.75)) * (long - thick)
-    turn = float(rng.integers(4)) * np.pi / 2 + float(rng.uniform(-0.35, 0.35))
+    """Draws one box, slanted box, triangle, L or T, thick enough to hide behind; counter-clockwise."""
+    kind = rng.choice(5, p=(0.25, 0.25, 0.15, 0.2, 0.15))
+    long, wide, thick = float(rng.uniform(3.6, 7.0)), float(rng.uniform(1.3, 2.8)), float(rng.uniform(1.0, 1.5))
+    at = float(rng.uniform(0.2, 0.8)) * long
+    turn = float(rng.integers(4)) * np.pi / 2
     if kind == 0:
-        ring = [(0, 0), (long, 0), (long, 1.6 * thick), (0, 1.6 * thick)]
-        turn = round(turn / (np.pi / 2)) * np.pi / 2
+        ring = [(0, 0), (long, 0), (long, wide), (0, wide)]
     elif kind == 1:
-        ring = [(0, 0), (long, 0), (long, thick), (0, thick)]
+        ring = [(0, 0), (long, 0), (long, wide), (0, wide)]
         turn = float(rng.uniform(0, np.pi))
     elif kind == 2:
-        ring = [(0, 0), (0.8 * long, 0), (at, arm)]
+        ring = [(0, 0), (1.2 * long, 0), (at, 0.5 + wide)]
         turn = float(rng.uniform(0, 2 * np.pi))
     elif kind == 3:
-        ring = [(0, 0), (long, 0), (long, thick), (thick, thick), (thick, thick + arm), (0, thick + arm)]
-    elif kind == 4:
-        stem = [(at + thick, thick), (at + thick, thick + arm), (at, thick + arm), (at, thick)]
-        ring = [(0, 0), (long, 0), (long, thick), *stem, (0, thick)]
-    elif kind == 5:
-        right = [(long, thick), (thick, thick), (thick, thick + arm), (0, thick + arm)]
-        left = [(0, 0), (long - thick, 0), (long - thick, -arm), (long, -arm)]
-        ring = [*left, *right]
+        arm = thick + 1.4 * wide
+        ring = [(0, 0), (long, 0), (long, thick), (thick, thick), (thick, arm), (0, arm)]
+        turn += float(rng.uniform(-0.4, 0.4))
     else:
-        up = [(at + thick, thick), (at + thick, thick + arm), (at, thick + arm), (at, thick)]
-        down = [(at, 0), (at, -arm), (at + thick, -arm), (at + thick, 0)]
-        ring = [(0, 0), *down, (long, 0), (long, thick), *up, (0, thick)]
+        left = min(at, long - thick)
+        stem = [(left + thick, thick), (left + thick, thick + wide), (left, thick + wide), (left, thick)]
+        ring = [(-0.5, 0), (long + 0.5, 0), (long + 0.5, thick), *stem, (-0.5, thick)]
+        turn += float(rng.uniform(-0.4, 0.4))
     xy = np.array(ring, np.float64)
     xy -= (xy.min(axis=0) + xy.max(axis=0)) / 2
     c, s = np.cos(turn), np.sin(turn)

@@ -57,7 +57,7 @@ ACTION_COLUMNS = tuple(
 
 
 def observation_columns(config: ArenaConfig) -> tuple[Column, ...]:
-    """Names an agent's observation; the same for every agent. `other_i` are all other agents in the order of the world."""
+    """Names an agent's observation, alike for all; `other_i` are the other agents in the world's order."""
     return (
         *_named("self", _OWN),
         *(c for i in range(config.agents - 1) for c in _named(f"other_{i}", _OTHER)),
@@ -115,7 +115,7 @@ class Observer:
             others, grenades = self._players(a) if a < c.players else self._npcs(a)
             others = np.delete(others, a, axis=0)
             rows.append(np.concatenate([self._own(a), others.ravel(), grenades.ravel(), walls[a]]))
-        return np.clip(np.array(rows), self.low, self.high).astype(np.float32)
+        return np.asarray(np.clip(np.array(rows), self.low, self.high), np.float32)
 
     def state(self) -> NDArray[np.float32]:
         """Returns the true state."""
@@ -126,7 +126,7 @@ class Observer:
         live = arena.grenade_id[0] > 0
         grenades = self._grenades(live)
         flat = np.concatenate([[arena.tick[0], arena.hold_fire[0]], bodies.ravel(), grenades.ravel()])
-        return np.clip(flat, self.state_low, self.state_high).astype(np.float32)
+        return np.asarray(np.clip(flat, self.state_low, self.state_high), np.float32)
 
     def _own(self, a: int) -> NDArray[np.float64]:
         arena = self._arena

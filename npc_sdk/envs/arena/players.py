@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena.config import DT, MAX_REACH
+from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.vectors import across, unit, wrap
 from npc_sdk.envs.arena.world import Arena
@@ -31,6 +32,7 @@ _TREMOR, _TRAITS = 10, 11  # purposes of random numbers
 _FORGET = 6.0  # s
 _HEARING = 14.0  # m at which a shot is located
 _AT_WALL = 0.75  # m between its middle and the wall it runs along
+_REFUGE_RANGE = 12.0  # m from known NPCs at which it likes to hide
 _INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
 _STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
@@ -113,7 +115,8 @@ class ScriptedPlayers:
             raise InputError(f"scripted players: expected an arena of {len(self.styles)} worlds, got {w}")
         self.traits = self._t = _draw_traits(self.styles, self.seeds)
         self._tremor = Dice(self.seeds, _TREMOR, (2,))
-        self._atlas = arena.atlas
+        self._atlas, self._covers = arena.atlas, Covers([m.tables for m in arena.maps])
+        self._refuge, self._refuge_until = np.zeros((w, 2)), np.zeros(w)
         self._rows = np.arange(w)
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
@@ -184,56 +187,78 @@ class ScriptedPlayers:
     # the styles; each computes the velocity it wants for all worlds, the caller picks
 
     def _charge(self, s: Sense) -> Floats:
-        """Runs at the NPC it minds and circles it at arm's length; after a bout it swirls away for a while."""
-        t = self._t
+        """Runs at the NPC it minds and circles it at arm's length; after a bout it breaks contact for a while."""
+        t, mine = self._t, self._t.style == 0
         self._bout = np.where(s.in_sight & (s.range < 4.0), self._bout + _STEP, self._bout)
-        done = (self._bout > 1.5 + 2.0 * t.boldness) & (s.now >= self._away_until)
+        done = (self._bout > 1.0 + 2.0 * t.boldness) & (s.now >= self._away_until)
         self._bout = np.where(done, 0.0, self._bout)
-        self._away_until = np.where((t.style == 0) & done, s.now + 1.5 + t.tempo, self._away_until)
-        leaving = s.now < self._away_until
+        leaving, run = self._escape(s, mine, done, 4.5 + t.tempo)
         toward, around = unit(s.gap), across(s.gap) * t.side[:, None]
         orbit = 4.0 * around + 2.5 * (s.range - 2.2)[:, None] * toward
         way, _ = self._atlas.waypoints(self._rows, s.pos, s.pos + s.gap)
         attack = np.where((s.in_sight & (s.range < 3.2))[:, None], orbit, 4.6 * unit(way - s.pos))
-        leave = np.where((s.wall < 2.0)[:, None], self._lap(s, t.side, 4.8), 4.8 * unit(0.9 * around - toward))
-        return np.where(leaving[:, None], leave, attack)
+        return np.where(leaving[:, None], run, attack)
 
     def _kite(self, s: Sense) -> Floats:
-        """Keeps its range while drifting to its side; slips round the next wall while stared at."""
-        t = self._t
+        """Keeps its range while drifting to its side; breaks contact when stared at by several or pressed."""
+        t, mine = self._t, self._t.style == 1
         toward, around = unit(s.gap), across(s.gap) * (t.side * self._flip)[:, None]
         spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
         fight = 2.8 * around + spring[:, None] * toward
-        pressed = (s.watchers >= 1) & (s.range < t.range + 4.0 * (1 - t.boldness))
-        self._away_until = np.where((t.style == 1) & pressed, s.now + 0.8 + t.tempo, self._away_until)
-        behind = self._lap(s, self._far_side(s), 4.8)
-        return np.where((s.now < self._away_until)[:, None] & (s.wall < 4.0)[:, None], behind, fight)
+        pressed = (s.watchers >= 1 + np.rint(t.boldness)) | (s.range < 0.6 * t.range)
+        leaving, run = self._escape(s, mine, pressed, 4.0 + 1.5 * t.tempo)
+        return np.where(leaving[:, None], run, fight)
 
     def _circle(self, s: Sense) -> Floats:
-        """Runs laps round the nearest wall, always the same way until an NPC stands in it."""
-        t = self._t
-        return self._lap(s, t.side * self._flip, 3.6 + 1.2 * t.boldness)
+        """Runs laps round the nearest wall, always the same way; leaves for another wall when watched."""
+        t, mine = self._t, self._t.style == 2
+        caught = (s.watchers >= 1) & (s.range < 4.0 + 3.0 * (1 - t.boldness))
+        leaving, run = self._escape(s, mine, caught, 3.0 + t.tempo)
+        return np.where(leaving[:, None], run, self._lap(s, t.side * self._flip, 3.6 + 1.2 * t.boldness))
 
     def _camp(self, s: Sense) -> Floats:
-        """Keeps a wall between itself and the NPC it minds; creeps out in its rhythm to shoot."""
-        t = self._t
+        """Keeps a wall between itself and the NPC it minds, creeps out in its rhythm, moves house when found."""
+        t, mine = self._t, self._t.style == 3
+        found = (s.in_sight & (s.range < 4.0 + 3.0 * (1 - t.boldness))) | (s.watchers >= 2)
+        leaving, run = self._escape(s, mine, found, 4.5 + t.tempo)
         phase = np.mod(s.now, 2.0 + 1.5 * t.tempo)
-        peeking = (phase < 1.0) & (s.range > 3.0 + 2.0 * (1 - t.boldness))
-        side = self._far_side(s)
+        peeking = (phase < 1.0) & (s.range > 5.0)
         pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open, 4.4, 0.0))
-        return self._lap(s, side, pace)
+        return np.where(leaving[:, None], run, self._lap(s, self._far_side(s), pace))
 
     def _stalk(self, s: Sense) -> Floats:
-        """Creeps up from behind, and slips round a wall when its prey turns."""
-        t = self._t
+        """Creeps up from behind, and breaks contact when its prey turns."""
+        t, mine = self._t, self._t.style == 4
         facing = s.facing[self._rows, s.near]
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
         way, _ = self._atlas.waypoints(self._rows, s.pos, behind)
-        self._away_until = np.where((t.style == 4) & (s.watchers >= 1), s.now + 1.0 + t.tempo, self._away_until)
-        hide = self._lap(s, self._far_side(s), 4.8)
-        return np.where((s.now < self._away_until)[:, None], hide, 3.2 * unit(way - s.pos))
+        caught = s.watchers >= 1
+        leaving, run = self._escape(s, mine, caught, 3.0 + t.tempo)
+        return np.where(leaving[:, None], run, 3.2 * unit(way - s.pos))
 
     # what all styles share
+
+    def _escape(self, s: Sense, mine: Bools, start: Bools, lasting: Floats) -> tuple[Bools, Floats]:
+        """Breaks contact: runs the shortest way to a far hiding place and waits; who is at it, and the velocity.
+
+        The place is chosen at the start, and again only when spoilt: an NPC is nearer to it, or finds the player.
+        """
+        start = mine & start & (s.now >= self._away_until)
+        self._away_until = np.where(start, s.now + lasting, self._away_until)
+        leaving = mine & (s.now < self._away_until)
+        enemy = s.pos + s.gap
+        from_enemy, from_me = np.hypot(*(self._refuge - enemy).T), np.hypot(*(self._refuge - s.pos).T)
+        spoilt = (from_enemy < from_me - 1.0) | ((from_me < 1.5) & s.in_sight)
+        look = np.flatnonzero(start | (leaving & spoilt & (s.now >= self._refuge_until)))
+        if look.size:
+            order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
+            rows = look[:, None]
+            keep_off = np.full(look.size, _REFUGE_RANGE)
+            threats, known = s.places[rows, order], s.known[rows, order]
+            self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off)
+            self._refuge_until[look] = s.now[look] + 1.5
+        way, length = self._atlas.waypoints(self._rows, s.pos, self._refuge)
+        return leaving, unit(way - s.pos) * (4.8 * np.minimum(length / 0.6, 1.0))[:, None]
 
     def _lap(self, s: Sense, side: Floats, speed: Floats | float) -> Floats:
         """Velocity along the nearest wall at arm's length, counter-clockwise round it for side +1."""
