@@ -55,10 +55,8 @@ def check_rules(
     check_polygons(rules)
     names, teams = np.asarray(ids, dtype=np.uint32), np.asarray(squads, dtype=np.int64)
     places = np.asarray(homes, dtype=np.float64).reshape(-1, 2)
-    limit = min(
-        (float(kinematics.max_acceleration), "the body's max_acceleration"),
-        *((rule.acceleration, rule.name) for rule in rules if isinstance(rule, AccelerationLimit)),
-    )
+    limits = [(rule.acceleration, rule.name) for rule in rules if isinstance(rule, AccelerationLimit)]
+    limit = min([(float(kinematics.max_acceleration), "the body's max_acceleration"), *limits])
     if kinematics.brake < limit[0]:
         raise ConstraintError(
             f"rule '{limit[1]}': expected a brake of at least the acceleration limit {limit[0]:g} m/s^2, "

@@ -38,7 +38,7 @@ class Certified:
     points: Float[np.ndarray, "n m 2 2"]  # what to hand to Outstanding.add once the chunk is sent
     triggers: Bool[np.ndarray, "n m t"]
     brake: Float[np.ndarray, " n"]  # m/s^2 for the last hop
-    tolerance: Float[np.ndarray, " n"]  # m for the last hop
+    tolerance: Float[np.ndarray, " n"]  # m for the last hop; less where the start is short of margin
     guarded: Bool[np.ndarray, " n"]  # the start is on its certificate for every rule
     broken: Bool[np.ndarray, "n c"]  # rules that the start is off
     active: Bool[np.ndarray, "n c"]  # rules within this chunk's reach
@@ -113,7 +113,7 @@ def certify(
         points=points,
         triggers=shots & ~stopped,
         brake=ground.acceleration,
-        tolerance=np.full(n, config.tolerance),
+        tolerance=ground.tolerance,
         guarded=~np.any(ground.broken, axis=1),
         broken=ground.broken,
         active=_active(ground, wanted, held) | rejected_any,

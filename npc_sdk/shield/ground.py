@@ -26,7 +26,8 @@ _FAR = 1e8
 
 @dataclass(frozen=True, slots=True)
 class ShieldConfig:
-    """Margins that the certificate keeps beyond the rules. The last hop must match with the first two."""
+    """Margins that the certificate keeps beyond the rules. The last hop matches with `Certified.tolerance`, at most the
+    first of them, and with the second."""
 
     tolerance: float = 0.02  # m off its expected place at which an NPC still runs a step
     velocity_tolerance: float = 0.05  # m/s off its expected velocity at which it still adopts a chunk
@@ -71,6 +72,7 @@ class Ground:
     leash: Float[np.ndarray, " n"]
     planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
     plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
+    tolerance: Float[np.ndarray, " n"]  # m off its place at which each NPC may run this chunk
     broken: Bool[np.ndarray, "n c"]  # the start is off its certificate
     near: Bool[np.ndarray, "n c"]  # within this chunk's reach
 
@@ -125,7 +127,8 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
 
     home, limit = tables.home[rows], tables.leash[rows]
     away = np.maximum(_norm(position - home), _norm(stop - home))
-    leash = np.where(np.isfinite(limit), np.maximum(limit - margin, away - 0.1 * eps), np.inf)
+    leashed = np.isfinite(limit)
+    leash = np.where(leashed, np.maximum(limit - margin, away - 0.1 * eps), np.inf)
     broken[:, KIND["leash"]] = away > limit - 0.5 * eps
     near[:, KIND["leash"]] = away + reach > limit
 
@@ -133,6 +136,11 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
     planes, slack, tight = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
     broken[:, KIND["spacing"]] = tight
     near[:, KIND["spacing"]] = np.isfinite(planes[:, :, 2]).any(1)
+    # A chunk that starts short of the full margin has less to give away: offsets must not add up from chunk to chunk.
+    spare = np.where(skip, np.inf, swept - body[:, None]).min(1, initial=np.inf)
+    spare = np.minimum(
+        np.minimum(spare, np.where(leashed, limit, 2e9) - np.where(leashed, leash, 0.0)), slack.min(1, initial=np.inf)
+    )
     return Ground(
         dt=dt,
         eps=eps,
@@ -152,6 +160,7 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
         leash=leash,
         planes=planes,
         plane_slack=slack,
+        tolerance=np.clip(spare - 0.5 * eps, min(0.1 * eps, config.tolerance), config.tolerance),
         broken=broken,
         near=near,
     )

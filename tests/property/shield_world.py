@@ -166,14 +166,14 @@ def make_crowd(seed: int) -> Setting:
         ids=ids,
         squads=np.zeros(6),
         homes=np.zeros((6, 2)),
-        kinematics=Body(5.0, 8.0, 8.0, 0.1),
+        kinematics=Body(6.0, 50.0, 50.0, 0.1),
         walls=[],
-        bounds=(-8.0, -8.0, 8.0, 8.0),
+        bounds=(-5.0, -5.0, 5.0, 5.0),
         dt=1 / 30,
     )
     angle = rng.uniform(0, 0.5) + np.arange(6) * np.pi / 3
     place = 4.0 * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return Setting(tables, ShieldConfig(0.005, 0.02), place, np.zeros((6, 2)), 8, 3, 0.5, 3, 0.0, False, chase=True)
+    return Setting(tables, ShieldConfig(0.005, 0.02), place, np.zeros((6, 2)), 12, 2, 0.6, 0, 0.0, False, chase=True)
 
 
 def wishes(rng: np.random.Generator, setting: Setting, position: Floats, style: NDArray[np.int64]) -> Floats:
@@ -219,7 +219,7 @@ def hop(
             step = tick - chunk.apply
             if chunk.arrives <= tick and 0 <= step < setting.steps:
                 expected = chunk.certified.expected[npc, step]
-                near = np.hypot(*(position[npc] - expected[:2])) <= setting.config.tolerance
+                near = np.hypot(*(position[npc] - expected[:2])) <= chunk.certified.tolerance[npc]
                 if near and np.hypot(*(velocity[npc] - expected[2:])) <= setting.config.velocity_tolerance:
                     fits.append(index)
         if fits:

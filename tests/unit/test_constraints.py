@@ -1,0 +1,275 @@
+"""Rules: reading them from tables, compiling them, and refusing what nobody could obey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from npc_sdk.constraints import (
+    KIND,
+    AccelerationLimit,
+    AllyDistance,
+    HoldFire,
+    KeepIn,
+    KeepOut,
+    Leash,
+    Rule,
+    RuleTables,
+    SpeedLimit,
+    check_rules,
+    compile_rules,
+    from_table,
+    margins,
+    parse_who,
+)
+from npc_sdk.constraints.clearance import (
+    inside,
+    is_simple,
+    point_distance,
+    polygon_edges,
+    segment_and_end_distance,
+    segment_distance,
+)
+from npc_sdk.errors import ConstraintError
+
+SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
+U = ((0.0, 0.0), (6.0, 0.0), (6.0, 6.0), (4.0, 6.0), (4.0, 2.0), (2.0, 2.0), (2.0, 6.0), (0.0, 6.0))
+
+
+@dataclass(frozen=True)
+class Body:
+    max_speed: float = 4.0
+    max_acceleration: float = 16.0
+    brake: float = 16.0
+    radius: float = 0.35
+
+
+@dataclass(frozen=True)
+class Outline:
+    name: str
+    kind: str
+    vertices: tuple[tuple[float, float], ...]
+
+
+def compiled(rules: list[Rule], n: int = 3, walls: tuple[Outline, ...] = (), **more: Any) -> RuleTables:
+    settings: dict[str, Any] = {
+        "ids": np.arange(101, 101 + n),
+        "squads": np.arange(n) % 2,
+        "homes": np.zeros((n, 2)),
+        "kinematics": Body(),
+        "walls": walls,
+        "bounds": (-12.0, -12.0, 12.0, 12.0),
+        "dt": 1 / 30,
+    }
+    return compile_rules(rules, **(settings | more))
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [
+        ({"rule": "keep_out", "name": "pit", "polygon": [[0, 0], [4, 0], [4, 4], [0, 4]]}, KeepOut("pit", SQUARE)),
+        ({"rule": "keep_in", "name": "hall", "zone": "hall", "who": "squad:1"}, KeepIn("hall", SQUARE, "squad:1")),
+        ({"rule": "leash", "radius": 5}, Leash("leash", 5.0)),
+        ({"rule": "speed_limit", "speed": 2.5, "who": [101, 102]}, SpeedLimit("speed_limit", 2.5, (101, 102))),
+        ({"rule": "acceleration_limit", "acceleration": 9.0}, AccelerationLimit("acceleration_limit", 9.0)),
+        ({"rule": "ally_distance", "name": "d", "distance": 1.2, "who": "persona:a"}, AllyDistance("d", 1.2, "persona:a")),
+        ({"rule": "hold_fire", "name": "truce"}, HoldFire("truce")),
+    ],
+)  # fmt: skip
+def test_a_table_becomes_a_rule(table: dict[str, object], rule: Rule) -> None:
+    assert from_table(table, {"hall": SQUARE}) == rule
+    assert all((rule.class_, rule.text, rule.assumptions))
+    assert rule.tier == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"rule": "leesh", "radius": 5}, ["leesh", "'leash'"]),
+        ({}, ["'rule'", "None"]),
+        ({"rule": "leash", "raduis": 5}, ["unknown key 'raduis'", "'radius'"]),
+        ({"rule": "leash"}, ["'radius'", "above 0", "None"]),
+        ({"rule": "leash", "radius": -1}, ["above 0", "-1"]),
+        ({"rule": "leash", "radius": float("nan")}, ["above 0", "nan"]),
+        ({"rule": "leash", "radius": True}, ["above 0", "True"]),
+        ({"rule": "leash", "radius": 1, "name": ""}, ["'name'"]),
+        ({"rule": "leash", "radius": 1, "tier": 1}, ["'tier'", "1"]),
+        ({"rule": "leash", "radius": 1, "who": "squd:1"}, ["'who'", "squd:1", "'squad'"]),
+        ({"rule": "leash", "radius": 1, "who": "squad:x"}, ["'who'", "squad:x"]),
+        ({"rule": "leash", "radius": 1, "who": []}, ["'who'", "[]"]),
+        ({"rule": "keep_out"}, ["exactly one", "'zone'", "'polygon'"]),
+        ({"rule": "keep_out", "zone": "hal"}, ["'zone'", "hal", "'hall'"]),
+        ({"rule": "keep_out", "polygon": [[0, 0], [1, 1]]}, ["at least 3"]),
+        ({"rule": "keep_out", "polygon": [[0, 0], [1, 1], "x"]}, ["[x, y]", "'x'"]),
+        ({"rule": "keep_out", "polygon": [[0, 0], [1, 1], [1, float("inf")]]}, ["[x, y]", "inf"]),
+    ],
+)
+def test_a_wrong_table_says_what_was_expected_and_what_came(table: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ConstraintError) as error:
+        from_table(table, {"hall": SQUARE})
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_selector_is_split() -> None:
+    assert parse_who("r", "all") == ("all", "")
+    assert parse_who("r", "squad:-1") == ("squad", "-1")
+    assert parse_who("r", "persona:flanker") == ("persona", "flanker")
+
+
+def test_of_several_limits_the_strictest_holds_for_those_it_binds() -> None:
+    tables = compiled(
+        [
+            SpeedLimit("a", 3.0), SpeedLimit("b", 2.0, "squad:1"), AccelerationLimit("c", 8.0, (103,)),
+            Leash("d", 5.0, (101,)), Leash("e", 4.0, (101,)), HoldFire("h", (102,)),
+            AllyDistance("f", 1.0), AllyDistance("g", 2.0, (101, 102)),
+        ]
+    )  # fmt: skip
+    assert tables.speed.tolist() == [3.0, 2.0, 3.0]
+    assert tables.acceleration.tolist() == [16.0, 16.0, 8.0]
+    assert tables.leash.tolist() == [4.0, np.inf, np.inf]
+    assert tables.spacing.tolist() == [[0.0, 2.0, 1.0], [2.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    assert tables.hold_fire.tolist() == [False, True, False]
+    assert tables.applies[:, KIND["leash"]].tolist() == [True, False, False]
+    assert tables.applies[:, KIND["spacing"]].all()
+
+
+def test_a_body_that_brakes_less_than_it_accelerates_is_certified_by_its_brake() -> None:
+    assert compiled([], kinematics=Body(brake=10.0)).acceleration.tolist() == [10.0] * 3
+
+
+def test_walls_bind_everybody_and_zones_only_whom_a_rule_names() -> None:
+    walls = (Outline("w", "wall", SQUARE), Outline("z", "zone", U))
+    tables = compiled([KeepOut("pit", U, "squad:1")], walls=walls)
+    assert tables.shape_name == ("w", "bounds", "pit")
+    assert tables.shape_mask.tolist() == [[True, True, False], [True, True, True], [True, True, False]]
+    assert tables.shape_inside.tolist() == [False, True, False]
+    assert len(tables.edges) == 4 + 4 + 8
+    assert tables.shape_first.tolist() == [0, 4, 8]
+
+
+def test_rows_are_found_by_id_in_any_order() -> None:
+    tables = compiled([], ids=[7, 3, 5])
+    assert tables.rows(np.array([5, 7], np.uint32)).tolist() == [2, 0]
+    assert tables.rows(np.array([], np.uint32)).tolist() == []
+    with pytest.raises(KeyError, match="9"):
+        tables.rows(np.array([9], np.uint32))
+
+
+def test_a_persona_must_be_resolved_before_compiling() -> None:
+    with pytest.raises(ConstraintError, match="persona:sentry"):
+        compiled([Leash("post", 3.0, "persona:sentry")])
+
+
+def admit(rules: list[Rule], homes: Any = ((0.0, 0.0),), **body: float) -> None:
+    n = len(homes)
+    check_rules(
+        rules,
+        ids=np.arange(101, 101 + n),
+        squads=np.zeros(n),
+        homes=np.array(homes),
+        kinematics=Body(**body),
+        bounds=(-12.0, -12.0, 12.0, 12.0),
+    )
+
+
+FAR = ((8.0, 8.0), (11.0, 8.0), (11.0, 11.0), (8.0, 11.0))
+WIDE = ((-1.0, -1.0), (5.0, -1.0), (5.0, 5.0), (-1.0, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("rules", "names"),
+    [
+        ([KeepIn("far", FAR), Leash("post", 3.0), SpeedLimit("slow", 1.0)], ["far", "post"]),
+        ([KeepIn("hall", SQUARE), KeepOut("pit", WIDE), KeepOut("other", FAR)], ["hall", "pit"]),
+        ([KeepIn("hall", SQUARE), KeepIn("far", FAR)], ["hall", "far"]),
+        ([KeepOut("bow tie", ((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0)))], ["bow tie"]),
+        ([KeepOut("line", ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0)))], ["line"]),
+        ([KeepOut("spike", ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (2.0, 3.0), (2.0, 2.0), (0.0, 2.0)))], ["spike"]),
+        ([Leash("post", 3.0), Leash("post", 4.0)], ["post"]),
+    ],
+)
+def test_rules_that_cannot_hold_together_are_refused_by_name(rules: list[Rule], names: list[str]) -> None:
+    with pytest.raises(ConstraintError) as error:
+        admit(rules)
+    assert list(error.value.rules) == names
+    for name in names:
+        assert name in str(error.value)
+
+
+def test_a_brake_below_the_acceleration_limit_is_refused_unless_a_rule_lowers_the_limit() -> None:
+    with pytest.raises(ConstraintError, match="brakes at 10"):
+        admit([], brake=10.0)
+    with pytest.raises(ConstraintError) as error:
+        admit([AccelerationLimit("sporty", 12.0)], brake=10.0)
+    assert error.value.rules == ("sporty",)
+    admit([AccelerationLimit("calm", 9.0)], brake=10.0)
+
+
+def test_more_npcs_than_a_zone_can_hold_apart_are_refused() -> None:
+    rules: list[Rule] = [KeepIn("hall", SQUARE), AllyDistance("spread", 3.0)]
+    admit(rules, homes=[(1.0, 1.0)] * 3)
+    with pytest.raises(ConstraintError) as error:
+        admit(rules, homes=[(1.0, 1.0)] * 12)
+    assert error.value.rules == ("spread", "hall")
+
+
+def test_rules_that_can_hold_together_are_admitted() -> None:
+    admit([])
+    admit([KeepIn("hall", SQUARE), Leash("post", 3.0), KeepOut("far", FAR), AllyDistance("spread", 1.0), HoldFire("h")])
+    admit([KeepOut("u", U), KeepIn("all", ((-11.0, -11.0), (11.0, -11.0), (11.0, 11.0), (-11.0, 11.0)))])
+
+
+def test_margins_are_signed_distances_from_each_rule() -> None:
+    tables = compiled(
+        [KeepOut("pit", SQUARE), Leash("post", 5.0), SpeedLimit("slow", 2.0), AllyDistance("spread", 1.0)],
+        n=2,
+        homes=np.array([[-3.0, 2.0], [0.0, 0.0]]),
+    )
+    positions = np.array([[[[-1.0, 2.0], [2.0, 2.0]]]])  # outside, then deep inside
+    velocities = np.array([[[[1.0, 0.0], [3.0, 0.0]]]])
+    others = np.array([[[-1.0, 4.0], [2.0, 2.5]]])
+    found = margins(tables, np.array([0]), positions, velocities, np.array([[1.0, 0.0]]), 0.1, others, np.array([1]))[
+        0, 0
+    ]
+    assert found[:, KIND["keep_out"]] == pytest.approx([1.0 - 0.35, -2.0 - 0.35])
+    assert found[:, KIND["leash"]] == pytest.approx([3.0, 0.0])
+    assert found[:, KIND["speed"]] == pytest.approx([1.0, -1.0])
+    assert found[:, KIND["acceleration"]] == pytest.approx([16.0, 16.0 - 20.0])
+    assert found[:, KIND["spacing"]] == pytest.approx([1.0, -0.5])
+    assert found[:, KIND["bounds"]] == pytest.approx([10.0 - 0.35, 10.0 - 0.35])
+    assert np.isinf(found[:, [KIND["wall"], KIND["keep_in"], KIND["hold_fire"]]]).all()
+
+
+def test_segment_distance_agrees_with_a_dense_sampling() -> None:
+    rng = np.random.default_rng(3)
+    start, end, edges = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)), rng.normal(size=(300, 4))
+    share = np.linspace(0.0, 1.0, 400)[:, None, None]
+    samples = start + share * (end - start)
+    dense = point_distance(samples, edges).min(0)
+    found, last = segment_and_end_distance(start, end, edges)
+    assert np.all(found <= dense + 1e-12)
+    assert np.all(dense - found <= np.hypot(*(end - start).T) / 399)
+    assert last == pytest.approx(point_distance(end, edges))
+    assert (found == 0.0).any()
+
+
+def test_a_fast_segment_does_not_tunnel_through_a_thin_wall() -> None:
+    wall = np.array([0.0, -5.0, 0.0, 5.0])
+    assert segment_distance(np.array([-100.0, 0.1]), np.array([100.0, 0.2]), wall) == 0.0
+
+
+def test_inside_follows_a_concave_outline() -> None:
+    edges = polygon_edges(np.array(U))
+    points = np.array([[1.0, 5.0], [3.0, 4.0], [3.0, 1.0], [7.0, 1.0], [5.0, 5.9]])
+    assert inside(points, edges, np.zeros(1, np.int64))[:, 0].tolist() == [True, False, True, False, True]
+    assert inside(points, np.zeros((0, 4)), np.zeros(0, np.int64)).shape == (5, 0)
+
+
+def test_simple_polygons_are_told_from_others() -> None:
+    assert is_simple(np.array(U))
+    assert is_simple(np.array(U)[::-1])
+    assert not is_simple(np.array(((0.0, 0.0), (0.0, 0.0), (1.0, 1.0))))
