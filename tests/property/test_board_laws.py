@@ -54,7 +54,25 @@ anything = st.recursive(
 )
 operations = st.sampled_from(Board().operations)
 fields = st.sampled_from(
-    "scope term value target persona name expression unit norm weight rule mode on who group npcs npc".split()
+    [
+        "scope",
+        "term",
+        "value",
+        "target",
+        "persona",
+        "name",
+        "expression",
+        "unit",
+        "norm",
+        "weight",
+        "rule",
+        "mode",
+        "on",
+        "who",
+        "group",
+        "npcs",
+        "npc",
+    ]
 )
 
 
