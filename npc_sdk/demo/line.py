@@ -4,21 +4,53 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from npc_bridge.client import Client
+from npc_bridge.faults import Fault
 from npc_bridge.ladder import LadderResult
 from npc_bridge.messages import STATUS_GUARDED, STATUS_PLANNED, Action, EntityBlock
 from npc_bridge.schema import Schema
 
-Fallback = Callable[[int, NDArray[np.uint32], NDArray[np.float32]], NDArray[np.float32]]
 _KEPT_ACTIONS = 12
 _KEPT_PUSHES = 64  # ticks; an older answer is of no interest
+
+
+class Bridge(Protocol):
+    """What a line needs of `npc_bridge.client.Client`."""
+
+    @property
+    def session(self) -> int:
+        """Number of the open session, 0 without one."""
+
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong now."""
+
+    def push(self, tick: int, blocks: Mapping[str, EntityBlock]) -> bool:
+        """Send the game's state."""
+
+    def poll(self) -> tuple[Action, ...]:
+        """Return the actions accepted now."""
+
+    def step(
+        self, tick: int, ids: NDArray[np.uint32], pose: NDArray[np.floating], alive: NDArray[np.bool_] | None = None
+    ) -> LadderResult:
+        """Pick every NPC's command."""
+
+    def bark(self, number: int) -> str:
+        """Return a line to call out."""
+
+    def restart(self, schema: Schema | None = None) -> None:
+        """Begin another session."""
+
+    def close(self) -> None:
+        """Say goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +79,11 @@ class Line:
     """One game's session. Used from the game's thread.
 
     Args:
-        endpoint: of the brain's data channel.
-        schema: of the game.
-        fallback: the game's own script for NPCs nobody leads.
+        client: is polled, pushed to and closed here.
     """
 
-    def __init__(self, endpoint: str, schema: Schema, fallback: Fallback) -> None:
-        self._client = Client(endpoint, schema, fallback=fallback)
+    def __init__(self, client: Bridge) -> None:
+        self._client = client
         self._held: deque[_Held] = deque(maxlen=_KEPT_ACTIONS)
         self._pushed: dict[int, float] = {}
         self._result: LadderResult | None = None

@@ -21,6 +21,7 @@ from npc_sdk.envs.arena.world import Arena, Events
 from npc_sdk.geometry import ray_distances
 
 _FLASH_S = 0.5  # after this nothing of a shot or blast is left to see
+_MODE_ID = 100  # of the hold-fire switch; players have lower ids, NPCs higher ones
 SPACING = 0.8  # m that NPCs keep between their centres, come what may
 _ZONE = (4.2, 3.0)  # m
 _ZONE_CLEAR = 3.2  # m from its middle to anybody at the start
@@ -114,10 +115,8 @@ class Match:
     def blocks(self) -> dict[str, EntityBlock]:
         """What is streamed: the arena's rows, with the designer's hold-fire switch."""
         blocks = snapshot_blocks(self.arena, 0)
-        if self.hold_fire:
-            mode = blocks["mode"]
-            blocks["mode"] = replace(mode, values=np.ones_like(mode.values))
-        return blocks
+        values = np.full_like(blocks["mode"].values, float(self.hold_fire))
+        return {**blocks, "mode": EntityBlock(np.array([_MODE_ID], np.uint32), values)}
 
     def step(self, player: Float[np.ndarray, "6"], moved: Moved, ruled: bool) -> None:
         """Advance one tick; `ruled` says whether the brain had confirmed the house rules."""

@@ -1,4 +1,4 @@
-"""The demo itself: match, brain, designer's line and picture, a tick at a time; window and headless run are loops around it."""
+"""The demo itself: match, brain, designer's line and picture, one tick at a time; the loops around it are elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pygame
 from jaxtyping import Float
 
+from npc_bridge.client import Client
 from npc_sdk.demo import theme
 from npc_sdk.demo.arena_view import ArenaView
 from npc_sdk.demo.brain import Brain, Endpoints
@@ -115,7 +116,7 @@ class Show:
         brain.start()
         self._designer = Designer(endpoints.control, endpoints.telemetry)
         self._open(make_map(_MAPS, cast.seed % 1000))
-        self._line = Line(endpoints.data, self.match.schema, lambda *asked: self._script(*asked))
+        self._line = Line(Client(endpoints.data, self.match.schema, fallback=lambda *asked: self._script(*asked)))
         self._until = round(patience_s * TICK_HZ)
 
     # a match
