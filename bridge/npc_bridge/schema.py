@@ -666,7 +666,10 @@ def _area(ring: NDArray[np.float64]) -> float:
 
 
 def _self_crossing(ring: NDArray[np.float64]) -> tuple[int, int] | None:
-    """Returns the first pair of edges that touch besides neighbours sharing their vertex."""
+    """Returns the first pair of edges that touch besides neighbours sharing their vertex.
+
+    A spike or an edge of length 0 makes the edges on both its sides touch, so it is found too.
+    """
     count = len(ring)
     a, b = ring, np.roll(ring, -1, axis=0)
 
@@ -685,9 +688,4 @@ def _self_crossing(ring: NDArray[np.float64]) -> tuple[int, int] | None:
         <= np.minimum(np.maximum(a[i], b[i]), np.maximum(a[j], b[j]))
     ).all(axis=1)
     hits = np.flatnonzero(straddles & overlaps)
-    if len(hits):
-        return int(i[hits[0]]), int(j[hits[0]])
-    folds = side(a, b, np.roll(b, -1, axis=0)) == 0
-    back = ((b - a) * (np.roll(b, -1, axis=0) - b)).sum(axis=1) <= 0  # doubling back, or an edge of length 0
-    spikes = np.flatnonzero(folds & back)
-    return (int(spikes[0]), int((spikes[0] + 1) % count)) if len(spikes) else None
+    return (int(i[hits[0]]), int(j[hits[0]])) if len(hits) else None

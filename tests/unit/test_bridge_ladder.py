@@ -1,0 +1,157 @@
+"""The last hop beyond the vectors: callback, missing NPCs, held channels, bad poses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from npc_bridge.conformance import sample_action, sample_schema
+from npc_bridge.errors import LocalProtocolError
+from npc_bridge.ladder import HELD, Ladder
+from npc_bridge.messages import Action, Floats, U32s
+
+SCHEMA = sample_schema()
+SESSION = 0x01020304
+IDS = np.array([101, 102, 103], np.uint32)
+
+
+def pose_of(action: Action, step: int) -> NDArray[np.float64]:
+    return action.expected[:, step].astype(np.float64)
+
+
+def started(**options: object) -> Ladder:
+    ladder = Ladder(SCHEMA, **options)  # type: ignore[arg-type]
+    ladder.start(SESSION)
+    return ladder
+
+
+def test_the_callback_commands_whoever_has_no_plan() -> None:
+    asked: list[list[int]] = []
+
+    def fallback(tick: int, ids: U32s, pose: Floats) -> Floats:
+        asked.append(ids.tolist())
+        commands = np.full((len(ids), 4), 99.0, np.float32)
+        commands[ids == 103] = np.nan
+        return commands
+
+    ladder = started(fallback=fallback)
+    ladder.accept(sample_action(npcs=1))
+    result = ladder.step(302, IDS, np.zeros((3, 4)))
+    assert asked == [[102, 103]]
+    assert result.rung.tolist() == [0, 2, 3]
+    np.testing.assert_allclose(result.commands[1], [6.0, 6.0, np.pi, 1.0])  # within the channels' ranges
+    assert np.isfinite(result.commands).all()
+
+
+def test_a_callback_is_not_asked_for_an_npc_off_its_pose() -> None:
+    ladder = started(fallback=lambda tick, ids, pose: np.ones((len(ids), 4), np.float32))
+    ladder.accept(sample_action())
+    result = ladder.step(302, IDS, np.full((3, 4), 5.0))
+    assert result.rung.tolist() == [3, 3, 3]
+    assert ladder.counters.off_pose == 3
+
+
+def test_a_callback_of_the_wrong_shape_is_named() -> None:
+    ladder = started(fallback=lambda tick, ids, pose: np.ones((1, 1), np.float32))
+    with pytest.raises(LocalProtocolError, match="fallback"):
+        ladder.step(1, IDS, np.zeros((3, 4)))
+
+
+def test_a_pose_of_the_wrong_shape_is_named() -> None:
+    with pytest.raises(LocalProtocolError, match="pose"):
+        started().step(1, IDS, np.zeros((2, 4)))
+
+
+def test_the_dead_do_nothing_and_count_nowhere() -> None:
+    ladder = started()
+    ladder.accept(sample_action())
+    result = ladder.step(302, IDS, np.zeros((3, 4)), np.array([False, False, False]))
+    assert result.rung.tolist() == [4, 4, 4]
+    assert not result.commands.any()
+    assert ladder.counters.planned == ladder.counters.brake == ladder.counters.off_pose == 0
+
+
+def test_an_older_chunk_that_matches_is_the_tail() -> None:
+    ladder = started()
+    old, new = sample_action(chunk=7, apply_tick=302), sample_action(chunk=8, apply_tick=303)
+    ladder.accept(old)
+    ladder.accept(replace(new, expected=new.expected + np.float32(1.0)))
+    result = ladder.step(304, IDS, pose_of(old, 2))
+    assert result.rung.tolist() == [1, 1, 1]
+    assert result.chunk.tolist() == [7, 7, 7]
+    assert ladder.counters.off_pose == 3
+
+
+def test_nothing_runs_past_valid_until() -> None:
+    ladder = started()
+    action = replace(sample_action(), valid_until_tick=303)
+    ladder.accept(action)
+    assert ladder.step(303, IDS, pose_of(action, 1)).rung.tolist() == [0, 0, 0]
+    assert ladder.step(304, IDS, pose_of(action, 2)).rung.tolist() == [3, 3, 3]
+
+
+def test_a_new_session_forgets_the_chunks_of_the_old() -> None:
+    ladder = started()
+    ladder.accept(sample_action())
+    ladder.start(9)
+    assert ladder.step(302, IDS, np.zeros((3, 4))).rung.tolist() == [3, 3, 3]
+    assert not ladder.accept(sample_action(chunk=8))
+    assert ladder.counters.stale_dropped == 3
+
+
+def test_actions_may_name_different_npcs_and_longer_chunks() -> None:
+    ladder = started()
+    ladder.accept(sample_action(npcs=2, chunk=7))
+    longer = sample_action(npcs=3, m=9, chunk=8, apply_tick=303)
+    only = replace(
+        longer,
+        **{n: getattr(longer, n)[2:] for n in ["ids", "steps", "expected", "brake", "tolerance", "status", "bark"]},
+    )
+    ladder.accept(only)
+    result = ladder.step(303, IDS, np.vstack([pose_of(sample_action(), 1)[:2], pose_of(longer, 0)[2:]]))
+    assert result.chunk.tolist() == [7, 7, 8]
+    assert result.rung.tolist() == [0, 0, 0]
+
+
+def test_rows_of_npcs_that_are_gone_are_given_up() -> None:
+    ladder = started()
+    for chunk in range(100):
+        action = sample_action(npcs=1, chunk=chunk, apply_tick=302 + chunk)
+        ladder.accept(replace(action, ids=np.array([101 + chunk], np.uint32)))
+        ladder.step(302 + chunk, np.array([101 + chunk], np.uint32), np.zeros((1, 4)))
+    assert len(ladder._table.ids) <= HELD + 1
+
+
+def test_held_channels_repeat_the_last_command_and_others_default() -> None:
+    ladder = started()
+    action = sample_action(m=1)
+    steps = action.steps.copy()
+    steps[..., 2], steps[..., 3] = 1.5, 1.0
+    ladder.accept(replace(action, steps=steps))
+    assert ladder.step(302, IDS, pose_of(action, 0)).commands[:, 3].tolist() == [1, 1, 1]
+    shuffled = np.array([104, 103, 101], np.uint32)
+    result = ladder.step(303, shuffled, np.zeros((3, 4)))
+    assert result.commands[:, 2].tolist() == [0.0, 1.5, 1.5]
+    assert not result.commands[:, 3].any()
+
+
+def test_a_pose_that_is_not_finite_brakes_with_finite_commands() -> None:
+    ladder = started()
+    ladder.accept(sample_action())
+    result = ladder.step(302, IDS, np.full((3, 4), np.nan))
+    assert result.rung.tolist() == [3, 3, 3]
+    assert not result.commands.any()
+
+
+def test_what_was_done_goes_into_the_next_snapshot() -> None:
+    ladder = started()
+    assert len(ladder.executing.ids) == 0
+    action = sample_action()
+    ladder.accept(action)
+    ladder.step(303, IDS, pose_of(action, 1))
+    assert ladder.executing.ids.tolist() == IDS.tolist()
+    assert ladder.executing.step.tolist() == [1, 1, 1]
+    assert ladder.executing.chunk.tolist() == [7, 7, 7]
