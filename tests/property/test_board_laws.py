@@ -54,25 +54,7 @@ anything = st.recursive(
 )
 operations = st.sampled_from(Board().operations)
 fields = st.sampled_from(
-    [
-        "scope",
-        "term",
-        "value",
-        "target",
-        "persona",
-        "name",
-        "expression",
-        "unit",
-        "norm",
-        "weight",
-        "rule",
-        "mode",
-        "on",
-        "who",
-        "group",
-        "npcs",
-        "npc",
-    ]
+    ["scope", "term", "value", "target", "persona", "name", "expression", "unit", "norm", "weight", "rule", "mode"]
 )
 
 
