@@ -1,0 +1,186 @@
+"""The brain at work: takes the newest snapshots from the server, ticks the runtime, answers, tells the designers.
+
+Everything here runs on one thread, the planner's; the server has its own for input and output.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from npc_bridge.errors import ErrorCode
+from npc_bridge.messages import Ack, Action, Control
+from npc_bridge.packing import Value
+from npc_bridge.schema import Schema
+from npc_bridge.server import BridgeServer, ControlRequested
+from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArrived
+
+from npc_sdk.designer.answer import answer
+from npc_sdk.designer.board import Board
+from npc_sdk.runtime import Report, Runtime
+from npc_sdk.serve.telemetry import TOPIC, Watch
+
+log = logging.getLogger(__name__)
+
+IDLE_MS = 50  # how long the planner sleeps when no game asks
+REFRESH_S = 0.25  # between looks at the persona files
+DEADLINE_MS = 20.0  # of planning, per tick
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One game at the table."""
+
+    name: str
+    schema: Schema
+    watch: Watch
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the brain has done since it started."""
+
+    ticks: int = 0
+    actions: int = 0
+    decisions: int = 0
+    late: int = 0  # ticks whose planning was cut short
+    refused: int = 0  # designer requests
+
+
+@dataclass(slots=True)
+class Brain:
+    """Joins one server, one runtime and one board."""
+
+    server: BridgeServer
+    runtime: Runtime
+    board: Board
+    model_sha256: str
+    deadline_ms: float = DEADLINE_MS
+    counters: Counters = field(default_factory=Counters)
+    _seats: dict[int, _Seat] = field(default_factory=dict)
+    _refreshed: float = 0.0
+    _tick: int = 0
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Works until `stopped`."""
+        while not stopped():
+            self.step()
+
+    def step(self) -> None:
+        """Waits for something to do, at most IDLE_MS, and does it."""
+        newest: dict[int, SnapshotArrived] = {}
+        for event in self.server.poll(IDLE_MS):
+            match event:
+                case GameJoined() | SchemaChanged():
+                    self._seat(event)
+                case GameLeft():
+                    self._seats.pop(event.session, None)
+                    self.runtime.forget(str(event.session))
+                    newest.pop(event.session, None)
+                case SnapshotArrived():
+                    newest[event.session] = event
+                case ControlRequested():
+                    self.server.acknowledge(event.peer, self._control(event.control))
+        now = time.monotonic()
+        if now - self._refreshed > REFRESH_S:
+            self._refreshed = now
+            for change in self.board.refresh():
+                log.info("persona %s", change)
+        if newest:
+            self._think(newest)
+
+    def _seat(self, event: GameJoined | SchemaChanged) -> None:
+        name = event.game if isinstance(event, GameJoined) else self._seats[event.session].name
+        game = self.runtime.register(str(event.session), event.schema)
+        game.faction = name
+        self._seats[event.session] = _Seat(name, event.schema, Watch(event.schema.tick_hz))
+        zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
+        self.board.declare_zones(zones)
+
+    def _think(self, newest: dict[int, SnapshotArrived]) -> None:
+        """One tick over every game that has sent something new."""
+        begun = time.perf_counter()
+        due = [(str(session), event.snapshot) for session, event in newest.items() if session in self._seats]
+        deadline = begun + self.deadline_ms / 1e3
+        cut = [False]
+
+        def late() -> bool:
+            cut[0] = cut[0] or time.perf_counter() > deadline
+            return cut[0]
+
+        self._tick = max(event.snapshot.tick for event in newest.values())
+        answers = self.runtime.tick(due, late)
+        planned = time.perf_counter()
+        self.counters.ticks += 1
+        self.counters.late += cut[0]
+        for key, action, report in answers:
+            session = int(key)
+            self._answer(session, action, report, newest[session], (planned - begun) * 1e3)
+
+    def _answer(
+        self, session: int, action: Action, report: Report, event: SnapshotArrived, plan_ms: float
+    ) -> None:
+        seat = self._seats[session]
+        barks = seat.watch.take(report)
+        if barks:
+            row_of = {int(i): row for row, i in enumerate(action.ids)}
+            bark = action.bark.copy()
+            for npc, text in barks.items():
+                bark[row_of[npc]] = text
+            action = replace(action, bark=bark)
+        now_us = time.monotonic_ns() // 1000  # the clock that stamped the snapshot
+        self.server.send(session, replace(action, received_us=event.received_us, planned_us=now_us))
+        self.counters.actions += 1
+        self.counters.decisions += len(report.evidence)
+        facts: dict[str, Value] = {
+            "model_sha256": self.model_sha256,
+            "latency_ms": {"plan": plan_ms, "total": (now_us - event.received_us) / 1e3},
+            "counters": dict(asdict(self.counters)),
+        }
+        message = seat.watch.message(seat.name, report, action, self.board.snapshot, facts)
+        self.server.publish(TOPIC, message, session, report.snapshot.tick)
+
+    def _control(self, control: Control) -> Ack:
+        """Carries out a designer's request; what is wrong with it goes back in words."""
+        if control.verb == "explain":
+            return self._explain(control)
+        if control.verb == "status":
+            return Ack(control.request, self.board.snapshot.revision, result=self._status())
+        ack = answer(self.board, control, self._tick)
+        self.counters.refused += ack.code != 0
+        return ack
+
+    def _explain(self, control: Control) -> Ack:
+        npc, revision = control.arguments.get("npc"), self.board.snapshot.revision
+        for seat in self._seats.values():
+            told = seat.watch.explain(npc) if isinstance(npc, int) else None
+            if told is not None:
+                result = {"explanation": _plain(asdict(told)), "game": seat.name}
+                return Ack(control.request, revision, result=result)
+        known: list[Value] = [n for seat in self._seats.values() for n in seat.watch.npcs]
+        text = f"explain: npc: expected one of those that have decided, got {npc!r}"
+        return Ack(control.request, revision, ErrorCode.CONTROL, text, {"valid": known})
+
+    def _status(self) -> dict[str, Value]:
+        return {
+            "games": [{"session": s, "name": seat.name, "game": seat.schema.game} for s, seat in self._seats.items()],
+            "model_sha256": self.model_sha256,
+            "revision": self.board.snapshot.revision,
+            "counters": dict(asdict(self.counters)),
+        }
+
+
+def _plain(value: object) -> Value:
+    """Turns results into what msgpack carries."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    return str(value)

@@ -1,0 +1,76 @@
+"""Which forecast a brain runs: the shipped arena model, a checkpoint folder, or one without learning."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from npc_sdk.errors import InputError
+from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel, load_model
+from npc_sdk.world.checkpoint import WEIGHTS, read_document
+
+ARENA = "arena"
+PLAIN = ("constant-velocity", "frozen", "untrained")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A forecast ready to plan with.
+
+    Attributes:
+        name: as asked for.
+        forecast: the forecast.
+        sha256: of the weights file, "" where there is none.
+        interface_sha256: of the schema it was trained on, "" for forecasts that fit every game.
+    """
+
+    name: str
+    forecast: Forecast
+    sha256: str = ""
+    interface_sha256: str = ""
+
+
+def shipped() -> Path:
+    """Returns where the package keeps its trained arena model."""
+    return Path(str(files("npc_sdk") / "models" / "arena"))
+
+
+def device_of(name: str) -> torch.device:
+    """Turns `auto`, `cpu` or `cuda` into a device.
+
+    Raises:
+        InputError: cuda was asked for and there is none, or the name is unknown.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: expected a CUDA device, found none; use --device cpu")
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"device: expected auto, cpu or cuda, got {name!r}")
+    return torch.device(name)
+
+
+def load(name: str, device: torch.device, seed: int = 0) -> Loaded:
+    """Loads a forecast by name.
+
+    Raises:
+        ModelError: the folder holds no checkpoint of ours.
+        InputError: the name is none of the known ones and no folder.
+    """
+    if name == "constant-velocity":
+        return Loaded(name, ConstantVelocity(device=device))
+    if name == "frozen":
+        return Loaded(name, Frozen(device=device))
+    if name == "untrained":
+        torch.manual_seed(seed)
+        return Loaded(name, WorldModel(ModelConfig()).to(device).eval())
+    folder = shipped() if name == ARENA else Path(name)
+    if not folder.is_dir():
+        raise InputError(f"model: expected {ARENA}, {', '.join(PLAIN)} or a checkpoint folder, got {name!r}")
+    interface = str(read_document(folder)["interface_sha256"])
+    model = load_model(folder, device)
+    return Loaded(name, model, hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(), interface)
