@@ -182,7 +182,7 @@ def test_a_recording_cut_anywhere_reads_up_to_the_cut(frames: list[bytes], at: i
 @settings(max_examples=60)
 @given(seeds)
 def test_what_the_ladder_runs_is_due_and_valid_and_on_its_pose(seed: int) -> None:
-    """A slow, literal copy of the rules in PROTOCOL.md agrees with the ladder, whatever arrives and whoever is where."""
+    """A slow, literal copy of the rules in PROTOCOL.md agrees with the ladder, whatever arrives."""
     rng = np.random.default_rng(seed)
     ladder = Ladder(SCHEMA)
     ladder.start(7)
