@@ -117,4 +117,7 @@ class Designer:
 
 def _settles(request: Request) -> str:
     """What a request is about: a later one about the same makes it pointless."""
-    return ":".join(str(request.get(key, "")) for key in ("op", "scope", "target", "term", "mode", "name", "npc"))
+    rule = request.get("rule")
+    name = rule.get("name", "") if isinstance(rule, Mapping) else ""
+    parts = [request.get(key, "") for key in ("op", "scope", "target", "term", "mode", "name", "npc")]
+    return ":".join(str(part) for part in (*parts, name))

@@ -201,6 +201,8 @@ class Show:
             self._answered(request, answer)
         if not session:
             return
+        if not self._led and self._clock % _INSPECT_TICKS == 0:
+            self._designer.ask(*self._settings.replay())  # what was asked before came to nothing
         if self._clock % _INSPECT_TICKS == 1:
             self._designer.ask({"op": "inspect", "npcs": self._npcs()})
         if self.selected and self._clock % _EXPLAIN_TICKS == 0:
