@@ -13,7 +13,7 @@ from npc_sdk.envs.arena.config import MAX_REACH, TICK_HZ, ArenaConfig
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap
 from npc_sdk.envs.arena.world import Arena
 
-FIRST_PLAYER, FIRST_NPC, FIRST_GRENADE = 1, 101, 1001  # entity ids
+FIRST_PLAYER, MODE, FIRST_NPC, FIRST_GRENADE = 1, 90, 101, 1001  # entity ids, unique over all types
 
 # What an NPC's body is declared to do; the physics allows more, so an unguarded NPC can break it.
 NPC_KINEMATICS = Kinematics(max_speed=4.0, max_acceleration=16.0, brake=16.0, radius=RADIUS, turn_rate=float(2 * np.pi))
@@ -115,7 +115,7 @@ def snapshot_blocks(arena: Arena, world: int) -> dict[str, EntityBlock]:
         "player": _block(FIRST_PLAYER + np.arange(p), player),
         "npc": _block(FIRST_NPC + np.arange(arena.config.npcs), npc),
         "grenade": _block(arena.grenade_id[w, live], grenade),
-        "mode": _block(np.array([1]), np.array([[float(arena.hold_fire[w])]])),
+        "mode": _block(np.array([MODE]), np.array([[float(arena.hold_fire[w])]])),
     }
 
 
