@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 
 import pytest
+from documented import PAGE
 
 from npc_sdk import __version__, cli
 from npc_sdk.errors import InputError
@@ -102,3 +103,9 @@ def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     command(monkeypatch, KeyboardInterrupt())
     assert cli.main(["work"]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_the_reference_page_lists_every_command_as_help_does() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name in cli.COMMANDS:
+        assert f"| `npc-sdk {name}` |" in page

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
 import pytest
+from documented import PAGE, documented_keys, printed_keys
 
 from npc_sdk import cli, doctor
 from npc_sdk.doctor import Finding, Verdict
@@ -83,3 +85,16 @@ def test_what_is_broken_makes_the_exit_status(
     monkeypatch.setattr(doctor, "examine", lambda: (Finding("zmq", Verdict.GOOD, "fine"),))
     assert cli.main(["doctor"]) == 0
     assert "nothing is broken" in capsys.readouterr().out
+
+
+def test_the_reference_page_lists_the_keys_that_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["doctor", "--json"])
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed_keys(printed) == documented_keys("doctor")
+    page = documented_checks()
+    assert [finding["check"] for finding in printed["findings"]] == page
+
+
+def documented_checks() -> list[str]:
+    line = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if "findings[].check" in line)
+    return re.findall(r"`(\w+)`", line.split("|")[2])
