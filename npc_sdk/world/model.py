@@ -63,8 +63,8 @@ class EventHead(nn.Module):
         self.out = nn.Linear(config.event_hidden, 2)
 
     def forward(
-        self, player: Float[Tensor, "*r d"], npc: Float[Tensor, "*r e"], relation: Float[Tensor, "*r f"]
-    ) -> Float[Tensor, "*r 2"]:
+        self, player: Float[Tensor, "*#r d"], npc: Float[Tensor, "*#r e"], relation: Float[Tensor, "*#r f"]
+    ) -> Float[Tensor, "*#r 2"]:
         """Returns the logits of (hit_taken, hit_dealt); `npc` is latent and features joined."""
         return self.out(torch.relu(self.player(player) + self.npc(npc) + self.relation(relation)))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from npc_sdk.tensors import Grids, Scene
@@ -37,7 +37,7 @@ def nearest(
     return far.topk(min(count, far.shape[1]), dim=1, largest=False).indices + others
 
 
-def pick(table: Float[Tensor, "b e *f"], index: Int[Tensor, "b k"]) -> Float[Tensor, "b k *f"]:
+def pick(table: Shaped[Tensor, "b e *f"], index: Int[Tensor, "b k"]) -> Shaped[Tensor, "b k *f"]:
     """Takes the slots `index` of each scene."""
     rows = torch.arange(len(index), device=index.device)[:, None]
     return table[rows, index]
@@ -69,7 +69,7 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     )
 
 
-def _acting(start: Float[Tensor, "*r 4"], path: Float[Tensor, "*r h 4"]) -> Float[Tensor, "*r h 4"]:
+def _acting(start: Float[Tensor, "*#r 4"], path: Float[Tensor, "*#r h 4"]) -> Float[Tensor, "*#r h 4"]:
     """Where each body is when a step begins, with the velocity it has within the step."""
     before = torch.cat([start[..., None, :2], path[..., :-1, :2]], -2)
     return torch.cat([before, path[..., 2:]], -1)

@@ -19,15 +19,15 @@ class Terrain:
     """The grids of many rows, flattened once so that each look is one gather."""
 
     flat: Float[Tensor, "cells"]
-    base: Int[Tensor, "*r"]
-    shift: Float[Tensor, "*r 2"]  # of the origin, in cells
+    base: Int[Tensor, "*#r"]
+    shift: Float[Tensor, "*#r 2"]  # of the origin, in cells
     cell: float
     last: Float[Tensor, "2"]  # column and row
     stride: Float[Tensor, "2"]  # from place to index
     corners: Int[Tensor, "4"]  # from a node to the four around a place
 
     @staticmethod
-    def of(walls: Grids, index: Int[Tensor, "*r"]) -> Terrain:
+    def of(walls: Grids, index: Int[Tensor, "*#r"]) -> Terrain:
         """Looks at the map `index` of each row."""
         rows, columns = walls.values.shape[1:]
         at = walls.values.device
@@ -42,7 +42,7 @@ class Terrain:
         )
 
     @torch.no_grad()
-    def nearest(self, xy: Float[Tensor, "*r k 2"]) -> Float[Tensor, "*r k"]:
+    def nearest(self, xy: Float[Tensor, "*#r k 2"]) -> Float[Tensor, "*#r k"]:
         """Reads the grid point nearest to each place; beyond the grid its border."""
         extra = (1,) * (xy.ndim - 1 - self.base.ndim)
         shift = self.shift.reshape(*self.shift.shape[:-1], *extra, 2)
@@ -51,7 +51,7 @@ class Terrain:
         return self.flat.take(local.add_(self.base.reshape(*self.base.shape, *extra)))
 
     @torch.no_grad()
-    def slope(self, xy: Float[Tensor, "*r 2"]) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*r 2"]]:
+    def slope(self, xy: Float[Tensor, "*#r 2"]) -> tuple[Float[Tensor, "*#r"], Float[Tensor, "*#r 2"]]:
         """Interpolates the distance to the nearest wall and its gradient, which points away from that wall."""
         at = torch.minimum((xy / self.cell).sub_(self.shift).clamp_(min=0), self.last - 1e-3)
         node = at.floor()
@@ -66,7 +66,7 @@ class Terrain:
         return value[..., 0], slope / self.cell
 
     @torch.no_grad()
-    def clearance(self, start: Float[Tensor, "*r 2"], gap: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r"]:
+    def clearance(self, start: Float[Tensor, "*#r 2"], gap: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r"]:
         """Finds the least wall distance along `gap` (m, at most 1): about <= 0 where a wall hides the other end."""
         share = (torch.arange(_LOOKS, device=gap.device) + 0.5) / _LOOKS
         points = start[..., None, :] + gap[..., None, :] * share[:, None]

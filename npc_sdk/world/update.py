@@ -39,31 +39,31 @@ class UpdateConfig:
 class Body:
     """One body per row, as the rule carries it on."""
 
-    pose: Float[Tensor, "*r 4"]
-    heading: Float[Tensor, "*r 2"]
-    z: Float[Tensor, "*r d"]
-    variance: Float[Tensor, "*r"]
-    clearance: Float[Tensor, "*r"]  # m to the nearest wall
-    slope: Float[Tensor, "*r 2"]  # away from it
+    pose: Float[Tensor, "*#r 4"]
+    heading: Float[Tensor, "*#r 2"]
+    z: Float[Tensor, "*#r d"]
+    variance: Float[Tensor, "*#r"]
+    clearance: Float[Tensor, "*#r"]  # m to the nearest wall
+    slope: Float[Tensor, "*#r 2"]  # away from it
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
     """The bodies one row attends to, chosen once per rollout; their poses come step by step."""
 
-    heading: Float[Tensor, "*r k 2"]
-    key: Float[Tensor, "*r k m"]
-    valid: Bool[Tensor, "*r k"]
+    heading: Float[Tensor, "*#r k 2"]
+    key: Float[Tensor, "*#r k m"]
+    valid: Bool[Tensor, "*#r k"]
 
 
 @torch.no_grad()
 def relate(
-    pose: Float[Tensor, "*r 4"],
-    heading: Float[Tensor, "*r 2"],
-    other: Float[Tensor, "*r k 4"],
-    facing: Float[Tensor, "*r k 2"],
+    pose: Float[Tensor, "*#r 4"],
+    heading: Float[Tensor, "*#r 2"],
+    other: Float[Tensor, "*#r k 4"],
+    facing: Float[Tensor, "*#r k 2"],
     terrain: Terrain,
-) -> Float[Tensor, "*r k f"]:
+) -> Float[Tensor, "*#r k f"]:
     """Describes each other body as seen from this one; columns UNIT are the direction towards it."""
     here = pose[..., None, :]
     gap, speed = (other - here).split(2, -1)
@@ -87,8 +87,8 @@ class Attend(nn.Module):
         self.score = nn.Linear(config.message, config.heads)
 
     def forward(
-        self, z: Float[Tensor, "*r d"], relation: Float[Tensor, "*r k f"], near: Near
-    ) -> tuple[Float[Tensor, "*r m"], Float[Tensor, "*r a 2"]]:
+        self, z: Float[Tensor, "*#r d"], relation: Float[Tensor, "*#r k f"], near: Near
+    ) -> tuple[Float[Tensor, "*#r m"], Float[Tensor, "*#r a 2"]]:
         """Returns the mixed messages and, per head, the mean direction of those listened to."""
         hidden = torch.relu_(self.relation(relation) + (near.key + self.own(z)[..., None, :]))  # r k m
         share = self.score(hidden).masked_fill(~near.valid[..., None], -1e4).softmax(-2)  # r k a
@@ -119,18 +119,18 @@ class Update(nn.Module):
 
     def body(
         self,
-        pose: Float[Tensor, "*r 4"],
-        heading: Float[Tensor, "*r 2"],
-        z: Float[Tensor, "*r d"],
-        variance: Float[Tensor, "*r"],
+        pose: Float[Tensor, "*#r 4"],
+        heading: Float[Tensor, "*#r 2"],
+        z: Float[Tensor, "*#r d"],
+        variance: Float[Tensor, "*#r"],
         terrain: Terrain,
     ) -> Body:
         """Completes a body with what the map says about its place."""
         return Body(pose, heading, z, variance, *terrain.slope(pose[..., :2]))
 
     def forward(
-        self, body: Body, near: Near, others: Float[Tensor, "*r k 4"], terrain: Terrain
-    ) -> tuple[Body, Float[Tensor, "*r 2"]]:
+        self, body: Body, near: Near, others: Float[Tensor, "*#r k 4"], terrain: Terrain
+    ) -> tuple[Body, Float[Tensor, "*#r 2"]]:
         """Moves `body` on by DT while `others` move. Returns it with the logits of (player fires, is alive).
 
         Gradients run back in time through the latent and the integration only, not through what the body sees: cheaper, and no worse.
@@ -158,7 +158,7 @@ class Update(nn.Module):
         return Body(pose, heading, z, variance, clearance + inside, slope), logits
 
     @torch.no_grad()
-    def _surroundings(self, body: Body, terrain: Terrain) -> Float[Tensor, "*r f"]:
+    def _surroundings(self, body: Body, terrain: Terrain) -> Float[Tensor, "*#r f"]:
         """Describes the body's own motion and the walls around it."""
         place, velocity = body.pose.split(2, -1)
         around = terrain.nearest(place[..., None, :] + self.ring).clamp_(-1, 3) / 3
@@ -168,7 +168,7 @@ class Update(nn.Module):
         return torch.cat([around, velocity * 0.2, speed, body.heading, place / 12, body.slope, plain, along], -1)
 
 
-def _steer(basis: Float[Tensor, "*r v 2"], weights: Float[Tensor, "*r w"]) -> Float[Tensor, "*r 2"]:
+def _steer(basis: Float[Tensor, "*#r v 2"], weights: Float[Tensor, "*#r w"]) -> Float[Tensor, "*#r 2"]:
     """Sums the vectors, each scaled and turned by a learned pair: directions generalise over rotations."""
     forward, sideways = weights.chunk(2, -1)
     x = (forward * basis[..., 0] - sideways * basis[..., 1]).sum(-1)
@@ -176,11 +176,11 @@ def _steer(basis: Float[Tensor, "*r v 2"], weights: Float[Tensor, "*r w"]) -> Fl
     return torch.stack([x, y], -1)
 
 
-def _bounded(vector: Float[Tensor, "*r 2"], limit: float) -> Float[Tensor, "*r 2"]:
+def _bounded(vector: Float[Tensor, "*#r 2"], limit: float) -> Float[Tensor, "*#r 2"]:
     """Shortens vectors longer than `limit`."""
     length = vector.norm(dim=-1, keepdim=True).detach()
     return vector * (limit / length.clamp_(min=limit))
 
 
-def _unit(vector: Float[Tensor, "*r 2"]) -> Float[Tensor, "*r 2"]:
+def _unit(vector: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r 2"]:
     return vector / vector.norm(dim=-1, keepdim=True).clamp(min=1e-3)
