@@ -26,6 +26,7 @@ _RING = np.arange(12) * (2.0 * np.pi / 12)
 _TURNS = np.deg2rad([-90.0, -60.0, -30.0, -15.0, 15.0, 30.0, 60.0, 90.0])
 _SAMPLES = np.array([0.25, 0.5, 0.75, 1.0])
 _SAME = 1e-4  # m/s below which a change is rounding, not interference
+_HUGE = 1e30  # m/s
 _DEFAULT = ShieldConfig()
 
 
@@ -83,7 +84,7 @@ def certify(
         KeyError: a mover was not compiled into the tables.
         ConstraintError: the tolerances or the coordinates make certification impossible (see `survey`).
     """
-    wanted = np.asarray(proposals, np.float64)
+    wanted = _sane(np.asarray(proposals, np.float64))
     n, m, _ = wanted.shape
     ground = survey(movers, tables, outstanding, m, config)
     velocities, points, limited = _roll(ground, wanted)
@@ -122,6 +123,11 @@ def certify(
         changed=changed,
         rank=rank,
     )
+
+
+def _sane(proposals: Float[np.ndarray, "n m 2"]) -> Float[np.ndarray, "n m 2"]:
+    """Makes every non-number NaN and every number one whose square is finite; both are far beyond any limit."""
+    return np.where(np.isfinite(proposals), np.clip(proposals, -_HUGE, _HUGE), np.nan)
 
 
 def project(

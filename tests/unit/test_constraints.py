@@ -75,7 +75,7 @@ def compiled(rules: list[Rule], n: int = 3, walls: tuple[Outline, ...] = (), **m
         ({"rule": "leash", "radius": 5}, Leash("leash", 5.0)),
         ({"rule": "speed_limit", "speed": 2.5, "who": [101, 102]}, SpeedLimit("speed_limit", 2.5, (101, 102))),
         ({"rule": "acceleration_limit", "acceleration": 9.0}, AccelerationLimit("acceleration_limit", 9.0)),
-        ({"rule": "ally_distance", "name": "d", "distance": 1.2, "who": "persona:a"}, AllyDistance("d", 1.2, "persona:a")),
+        ({"rule": "ally_distance", "name": "d", "distance": 1.2, "who": "squad:0"}, AllyDistance("d", 1.2, "squad:0")),
         ({"rule": "hold_fire", "name": "truce"}, HoldFire("truce")),
     ],
 )  # fmt: skip

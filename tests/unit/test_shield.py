@@ -1,0 +1,325 @@
+"""The shield's answers in places small enough to judge by eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from npc_sdk.constraints import KIND, KINDS, AllyDistance, HoldFire, KeepIn, KeepOut, Leash, RuleTables, compile_rules
+from npc_sdk.errors import ConstraintError
+from npc_sdk.shield import REASONS, Certified, Movers, Outstanding, ShieldConfig, Tally, certify, project
+from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
+from npc_sdk.shield.separation import separate
+
+DT = 1 / 30
+M = 6
+BOX = ((2.0, -3.0), (5.0, -3.0), (5.0, 3.0), (2.0, 3.0))
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Body:
+    max_speed: float = 4.0
+    max_acceleration: float = 16.0
+    brake: float = 16.0
+    radius: float = 0.35
+
+
+def tables_for(*rules: Any, n: int = 1, homes: Any = None) -> RuleTables:
+    return compile_rules(
+        rules,
+        ids=np.arange(101, 101 + n),
+        squads=np.zeros(n),
+        homes=np.zeros((n, 2)) if homes is None else homes,
+        kinematics=Body(),
+        walls=[],
+        bounds=(-12.0, -12.0, 12.0, 12.0),
+        dt=DT,
+    )
+
+
+def movers(position: Any, velocity: Any = None) -> Movers:
+    place = np.array(position, float)
+    n = len(place)
+    speed = np.zeros((n, 2)) if velocity is None else np.array(velocity, float)
+    return Movers(np.arange(101, 101 + n, dtype=np.uint32), place, speed)
+
+
+def ask(tables: RuleTables, who: Movers, wish: Any, **more: Any) -> Certified:
+    wishes = np.broadcast_to(np.array(wish, float), (len(who.ids), M, 2))
+    return certify(who, tables, more.pop("outstanding", Outstanding()), wishes, **more)
+
+
+def drive(tables: RuleTables, who: Movers, wish: Any, ticks: int, **more: Any) -> tuple[Movers, list[Certified]]:
+    """Lets the first step of every answer run."""
+    answers = []
+    for _ in range(ticks):
+        answers.append(ask(tables, who, wish, **more))
+        who = Movers(who.ids, who.position + answers[-1].velocities[:, 0] * DT, answers[-1].velocities[:, 0])
+    return who, answers
+
+
+def test_travel_is_the_sum_of_a_tick_and_the_braking_ticks_after_it() -> None:
+    rng = np.random.default_rng(0)
+    for speed in [0.0, 16 * DT, *rng.uniform(0, 20, 50)]:
+        covered, left = 0.0, float(speed)
+        while left > 0.0:
+            covered += left * DT
+            left = max(0.0, left - 16 * DT)
+        assert float(travel(np.array(speed), np.array(16.0), DT)) == pytest.approx(covered, abs=1e-12)
+        rest = stop_distance(np.array(speed), np.array(16.0), DT)
+        assert float(rest) == pytest.approx(max(0.0, covered - speed * DT), abs=1e-9)
+
+
+def test_braking_stays_on_the_committed_segment() -> None:
+    place, speed = np.array([[1.0, 2.0]]), np.array([[3.0, -1.0]])
+    end = brake_end(place, speed, np.array([16.0]), DT)
+    for _ in range(20):
+        assert brake_end(place, speed, np.array([16.0]), DT) == pytest.approx(end)
+        speed = brake(speed, np.array([16.0]), DT)
+        assert segment_end(place, speed, np.array([16.0]), DT) == pytest.approx(end)
+        place = place + speed * DT
+    assert place == pytest.approx(end)
+
+
+@pytest.mark.parametrize("wish", [[9.0, 0.0], [1e30, -1e30], [1e308, 1e308], [np.nan, 0.0], [0.0, np.inf], [0.1, 0.0]])
+def test_a_projected_wish_is_in_both_discs(wish: list[float]) -> None:
+    for now in ([0.0, 0.0], [4.0, 0.0], [-2.0, 3.0]):
+        out = project(np.array([wish]), np.array([now]), np.array([4.0]), np.array([0.5]))[0]
+        assert np.hypot(*out) <= 4.0 + 1e-6
+        assert np.hypot(*(out - now)) <= 0.5 + 1e-6
+
+
+def test_a_body_that_is_too_fast_only_brakes() -> None:
+    out = project(np.array([[9.0, 0.0]]), np.array([[8.0, 0.0]]), np.array([4.0]), np.array([0.5]))
+    assert out == pytest.approx(np.array([[7.5, 0.0]]))
+
+
+def test_a_legal_wish_goes_through_untouched() -> None:
+    answer = ask(tables_for(), movers([[0.0, 0.0]], [[1.0, 0.0]]), [1.0, 0.0])
+    assert not answer.changed.any()
+    assert answer.velocities[0] == pytest.approx(np.tile([1.0, 0.0], (M, 1)))
+    assert answer.guarded.all()
+    assert answer.reason == ("as proposed",)
+    assert answer.expected[0, 2] == pytest.approx([2 * DT, 0.0, 1.0, 0.0])
+    assert answer.brake[0] < 16.0
+    assert answer.tolerance[0] == ShieldConfig().tolerance
+
+
+@pytest.mark.parametrize(
+    "rule", [KeepOut("pit", BOX), KeepIn("hall", ((-5.0, -9.0), (2.0, -9.0), (2.0, 9.0), (-5.0, 9.0)))]
+)
+def test_running_at_an_edge_ends_beside_it(rule: Any) -> None:
+    who, answers = drive(tables_for(rule), movers([[0.0, 0.0]]), [40.0, 0.0], 90)
+    gap = 2.0 - 0.35 - who.position[0, 0]
+    assert 0.0 <= gap < 0.05
+    assert min(a.margins[0, KIND[rule.kind]] for a in answers) >= 0.0
+    assert answers[-1].rejected[0, KIND[rule.kind]]
+    assert all(a.guarded.all() for a in answers)
+
+
+def test_a_wish_along_an_edge_slides() -> None:
+    start = movers([[1.6, 0.0]], [[0.0, 0.0]])
+    who, _ = drive(tables_for(KeepOut("pit", BOX)), start, [3.0, 3.0], 30)
+    assert who.position[0, 1] > 1.0
+    assert who.position[0, 0] <= 1.65
+
+
+def test_a_leash_ends_at_its_radius() -> None:
+    who, answers = drive(tables_for(Leash("post", 2.0)), movers([[0.0, 0.0]]), [0.0, -9.0], 60)
+    assert 1.9 < -who.position[0, 1] <= 2.0
+    assert answers[-1].active[0, KIND["leash"]]
+
+
+def test_two_that_run_at_each_other_stop_apart() -> None:
+    wish = np.stack([np.tile([9.0, 0.0], (M, 1)), np.tile([-9.0, 0.0], (M, 1))])
+    tables = tables_for(AllyDistance("spread", 1.0), n=2)
+    _, answers = drive(tables, movers([[-3.0, 0.0], [3.0, 0.05]]), wish, 90)
+    apart = [float(np.hypot(*(a.expected[0, 0, :2] - a.expected[1, 0, :2]))) for a in answers]
+    assert 1.0 <= min(apart) < 1.3
+    assert all(a.guarded.all() for a in answers)
+    assert any(a.rejected[:, KIND["spacing"]].all() for a in answers)
+
+
+def test_what_was_promised_to_one_is_not_given_to_another() -> None:
+    tables = tables_for(AllyDistance("spread", 1.0), n=2)
+    outstanding = Outstanding()
+    who = movers([[-0.8, 0.0], [0.8, 0.0]])
+    only_first = np.stack([np.tile([9.0, 0.0], (M, 1)), np.zeros((M, 2))])
+    only_second = np.stack([np.zeros((M, 2)), np.tile([-9.0, 0.0], (M, 1))])
+    free = certify(who, tables, outstanding, only_second)
+    first = certify(who, tables, outstanding, only_first)
+    outstanding.add(1, M - 1, who.ids, first.points)
+    second = certify(who, tables, outstanding, only_second)
+    assert second.points[1, -1, 1, 0] > free.points[1, -1, 1, 0] + 0.01  # it must leave room that it had before
+    reached = first.points[0, -1, 1], second.points[1, -1, 1]
+    assert np.hypot(*(reached[0] - reached[1])) >= 1.0
+
+
+def test_hold_fire_masks_only_those_it_binds_and_only_while_the_flag_is_set() -> None:
+    tables = tables_for(HoldFire("truce", (101,)), n=2)
+    who, shots = movers([[0.0, 0.0], [5.0, 0.0]]), np.ones((2, M, 2), bool)
+    free = ask(tables, who, [0.0, 0.0], triggers=shots)
+    held = ask(tables, who, [0.0, 0.0], triggers=shots, hold_fire=True)
+    assert free.triggers.all()
+    assert not held.triggers[0].any()
+    assert held.triggers[1].all()
+    assert held.changed[0].all()
+    assert held.active[:, KIND["hold_fire"]].tolist() == [True, False]
+    assert held.rejected[:, KIND["hold_fire"]].tolist() == [True, False]
+
+
+HOSTILE = [np.nan, np.inf, -np.inf, 1e30, -1e300, 1.7e308]
+
+
+@pytest.mark.parametrize("number", HOSTILE)
+def test_no_number_is_hostile_enough(number: float) -> None:
+    tables = tables_for(KeepOut("pit", BOX), AllyDistance("spread", 1.0), Leash("post", 5.0), n=3)
+    who = movers([[0.0, 0.0], [-2.0, 1.0], [0.0, -4.0]], [[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    wish = np.zeros((3, M, 2))
+    wish[0], wish[1, 2], wish[2, :, 1] = number, number, number
+    answer = certify(who, tables, Outstanding(), wish)
+    assert np.isfinite(answer.velocities).all()
+    assert np.hypot(*np.moveaxis(answer.velocities, 2, 0)).max() <= 4.0
+    assert answer.guarded.all()
+
+
+def test_nobody_is_a_legal_question() -> None:
+    answer = certify(movers(np.zeros((0, 2))), tables_for(n=0), Outstanding(), np.zeros((0, M, 2)))
+    assert answer.velocities.shape == (0, M, 2)
+    tally = Tally()
+    tally.add(answer)
+    assert tally.steps == 0
+    assert tally.rows()["wall"]["min_margin"] is None
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (movers([[3.0, 0.5]]), "keep_out"),
+        (movers([[1.8, 0.0]]), "keep_out"),
+        (movers([[1.2, 0.0]], [[4.0, 0.0]]), "keep_out"),
+        (movers([[-7.0, 0.0]]), "leash"),
+        (movers([[0.0, 0.0]], [[-6.0, 0.0]]), "speed"),
+        (movers([[-11.9, 0.0]]), "bounds"),
+    ],
+)
+def test_a_start_without_a_legal_brake_is_reported(start: Movers, kind: str) -> None:
+    answer = ask(tables_for(KeepOut("pit", BOX), Leash("post", 5.0)), start, [0.0, 0.0])
+    assert not answer.guarded.any()
+    assert answer.broken[0, KIND[kind]]
+    assert kind in answer.reason[0]
+    assert answer.tolerance[0] <= ShieldConfig().tolerance
+
+
+def test_two_that_start_too_close_are_both_reported_and_may_part() -> None:
+    tables = tables_for(AllyDistance("spread", 1.0), n=2)
+    start = movers([[-0.3, 0.0], [0.3, 0.0]])
+    together = np.stack([np.tile([4.0, 0.0], (M, 1)), np.tile([-4.0, 0.0], (M, 1))])
+    closer, _ = drive(tables, start, together, 30)
+    assert np.hypot(*(closer.position[0] - closer.position[1])) >= 0.6 - 1e-9
+    apart, answers = drive(tables, start, -together, 30)
+    assert np.hypot(*(apart.position[0] - apart.position[1])) > 1.5
+    assert not answers[0].guarded.any()
+    assert answers[-1].guarded.all()
+
+
+def test_one_that_spawned_in_a_zone_may_leave_but_not_go_deeper() -> None:
+    tables = tables_for(KeepOut("pit", BOX))
+    deeper, _ = drive(tables, movers([[2.5, 0.0]]), [4.0, 0.0], 30)
+    assert deeper.position[0, 0] <= 2.5 + 1e-6
+    left, answers = drive(tables, movers([[2.5, 0.0]]), [-4.0, 0.0], 30)
+    assert left.position[0, 0] < 1.0
+    assert answers[-1].guarded.all()
+
+
+def test_one_outside_its_keep_in_comes_back() -> None:
+    tables = tables_for(KeepIn("hall", BOX))
+    home, answers = drive(tables, movers([[0.0, 0.0]]), [4.0, 0.0], 45)
+    assert answers[-1].guarded.all()
+    assert 2.0 < home.position[0, 0] < 5.0
+
+
+def test_a_chunk_short_of_margin_may_be_off_its_pose_by_less() -> None:
+    tables = tables_for(KeepOut("pit", BOX))
+    config = ShieldConfig()
+    near = 2.0 - 0.35 - config.eps - 0.25 * config.tolerance
+    answer = ask(tables, movers([[near, 0.0]]), [0.0, 1.0])
+    assert answer.guarded.all()
+    assert 0.0 < answer.tolerance[0] < 0.5 * config.tolerance
+
+
+def test_coordinates_too_large_to_certify_are_refused() -> None:
+    with pytest.raises(ConstraintError, match="rebase"):
+        ask(tables_for(), movers([[2e4, 0.0]]), [0.0, 0.0])
+
+
+def test_a_tolerance_that_eats_the_acceleration_is_refused() -> None:
+    with pytest.raises(ConstraintError, match="velocity tolerance"):
+        ask(tables_for(), movers([[0.0, 0.0]]), [0.0, 0.0], config=ShieldConfig(velocity_tolerance=0.4))
+
+
+def test_an_unknown_npc_is_an_error() -> None:
+    with pytest.raises(KeyError, match="102"):
+        ask(tables_for(n=1), movers([[0.0, 0.0], [1.0, 0.0]]), [0.0, 0.0])
+
+
+def test_outstanding_points_are_forgotten_by_tick_alone() -> None:
+    outstanding = Outstanding()
+    ids = np.array([7, 3], np.uint32)
+    points = np.arange(2 * 3 * 2 * 2, dtype=float).reshape(2, 3, 2, 2)
+    outstanding.add(1, 12, ids, points)  # applies at 10
+    filler = np.zeros((2, 2))
+    assert outstanding.points(ids, filler).shape == (2, 1 + 1 + 3, 2)
+    outstanding.forget(12)
+    last = outstanding.points(ids, filler)
+    assert last.shape == (2, 1 + 1 + 1, 2)
+    assert last[0, 1:].tolist() == [points[0, 2, 0].tolist(), points[0, 2, 1].tolist()]
+    other = outstanding.points(np.array([3, 9], np.uint32), filler)
+    assert other[0, 2].tolist() == points[1, 2, 1].tolist()
+    assert not other[1].any()
+    outstanding.forget(13)
+    assert len(outstanding) == 0
+    outstanding.add(2, 20, ids, points)
+    outstanding.add(3, 20, np.zeros(0, np.uint32), np.zeros((0, 3, 2, 2)))
+    assert len(outstanding) == 1
+    outstanding.clear()
+    assert len(outstanding) == 0
+
+
+def test_slabs_are_as_wide_as_the_hulls_are_apart() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(10, 12, 2)) + rng.normal(size=(10, 1, 2)) * 8.0
+    first, second = np.nonzero(np.triu(np.ones((10, 10), bool), 1))
+    slabs = separate(points, first, second)
+    angle = np.linspace(0, 2 * np.pi, 6001)
+    normals = np.stack([np.cos(angle), np.sin(angle)])
+    for i, j, gap, normal in zip(first, second, slabs.gap, slabs.normal, strict=True):
+        dense = ((points[j] @ normals).min(0) - (points[i] @ normals).max(0)).max()
+        assert np.hypot(*normal) == pytest.approx(1.0)
+        assert gap == pytest.approx((points[j] @ normal).min() - (points[i] @ normal).max())
+        if dense > 0:
+            assert gap >= dense - 1e-4
+
+
+def test_a_tally_counts_per_rule() -> None:
+    tables = tables_for(KeepOut("pit", BOX))
+    tally = Tally()
+    _, answers = drive(tables, movers([[0.0, 0.0]]), [40.0, 0.0], 60)
+    for answer in answers:
+        tally.add(answer)
+    rows = tally.rows()
+    assert tally.steps == 60
+    assert tally.unguarded == 0
+    assert tally.changed > 0
+    assert set(rows) == set(KINDS)
+    keep_out, margin = rows["keep_out"], rows["keep_out"]["min_margin"]
+    assert keep_out["active"] == 60 or int(keep_out["active"] or 0) > 20
+    assert int(keep_out["changed"] or 0) > 0
+    assert margin is not None
+    assert margin >= 0.0
+    assert REASONS[0] == "as proposed"
