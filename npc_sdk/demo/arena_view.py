@@ -74,7 +74,7 @@ class ArenaView:
         edges: Float[np.ndarray, "o 4"],
         size: int,
     ) -> None:
-        """Prepare `size` x `size` px; `edges` are those that stop sight."""
+        """Prepare `size` x `size` px; `edges` are those that cut off view cones."""
         self.camera = Camera(bounds, size)
         self.image = pygame.Surface((size, size))
         self._canvas = pygame.Surface((size * SUPER, size * SUPER))

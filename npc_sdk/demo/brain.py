@@ -46,7 +46,8 @@ def free_endpoints() -> Endpoints:
 def serve_command(endpoints: Endpoints, model: str, seed: int, device: str) -> list[str]:
     """Return the command line that starts the brain with this very interpreter."""
     return [
-        *(sys.executable, "-m", "npc_sdk", "serve", "--model", model, "--seed", str(seed), "--device", device),
+        *(sys.executable, "-m", "npc_sdk", "serve", "--attached"),
+        *("--model", model, "--seed", str(seed), "--device", device),
         *("--data", endpoints.data, "--control", endpoints.control, "--telemetry", endpoints.telemetry),
     ]
 
@@ -62,12 +63,14 @@ class Brain:
         self._ready = threading.Event()
         self._said: deque[str] = deque(maxlen=_LINES)
         self.starts = 0
-        self.model_sha256 = ""  # as the brain said when it began to listen
+        self.model = ""  # name of the model in use, as the brain said when it began to listen
+        self.model_sha256 = ""  # of its weights file, if it has one
 
     def start(self) -> None:
         """Start the process; a running one stays."""
         if self.alive:
             return
+        self.stop()  # lets go of the pipe of one that was killed
         self._killed = False
         self._ready = threading.Event()
         self._said.clear()
@@ -143,8 +146,11 @@ class Brain:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _read_out(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout is not None
@@ -152,7 +158,7 @@ class Brain:
             for line in process.stdout:
                 said = _ready_line(line)
                 if said is not None:
-                    self.model_sha256 = str(said.get("model_sha256", ""))
+                    self.model, self.model_sha256 = str(said.get("model", "")), str(said.get("model_sha256", ""))
                     ready.set()
 
     def _read_err(self, process: subprocess.Popen[str], ready: threading.Event) -> None:

@@ -77,6 +77,7 @@ class Match:
         self.ids: UInt32[np.ndarray, "n"] = (FIRST_NPC + np.arange(config.npcs)).astype(np.uint32)
         self.hold_fire = False
         self.log: list[Step] = []
+        self.fallen: tuple[int, ...] = ()  # NPCs that died in the last tick
         self.unseen = True  # after the last tick: no NPC sees the player
         self._held: dict[int, bool] = {}  # the flag by tick
         self.first_npc = config.players
@@ -127,6 +128,7 @@ class Match:
         bodies = self.now()
         events = arena.step(np.concatenate([player[None], npcs])[None].astype(np.float32))
         fired = events.fired[0, first:] | events.threw[0, first:]
+        self.fallen = tuple(int(npc) for npc in self.ids[bodies.alive & ~self.alive])
         known = np.array([self._held.get(source, False) for source in moved.source_ticks.tolist()], np.bool_)
         held = self._held[tick]
         self.log.append(

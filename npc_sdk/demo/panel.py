@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pygame
 
 from npc_sdk.demo import theme
-from npc_sdk.demo.scene import Why
+from npc_sdk.demo.scene import Entry, Why
 from npc_sdk.demo.theme import Colour, mix
 
 MAX_WEIGHT = 8.0
@@ -18,6 +18,8 @@ SLIDER_TERMS = ("engage", "exposure", "flank", "cover", "cohesion", "spacing", "
 _EASE = 0.3  # share of the way that a knob moves towards its value each frame
 _ROW = 45
 _BAR_ROW = 21
+_LOG_HEIGHT = 150
+_LOG_ROW = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class PanelView:
     why: Why | None
     selected: str  # who is selected, in words, "" for nobody
     connected: bool
+    log: tuple[Entry, ...]  # newest last
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,9 @@ class Panel:
         """Lay out in `area`."""
         half = (area.width - 8) // 2
         self._left = pygame.Rect(area.left, area.top, half, area.height)
-        self._right = pygame.Rect(area.left + half + 8, area.top, area.width - half - 8, area.height)
+        right, width = area.left + half + 8, area.width - half - 8
+        self._right = pygame.Rect(right, area.top, width, area.height - _LOG_HEIGHT - 8)
+        self._log = pygame.Rect(right, self._right.bottom + 8, width, _LOG_HEIGHT)
         self._shown: dict[str, float] = {}
         self._bars: dict[str, float] = {}
         self._dragging = ""
@@ -175,11 +180,26 @@ class Panel:
 
     def draw(self, surface: pygame.Surface, view: PanelView) -> None:
         """Draw both columns."""
-        for box in (self._left, self._right):
+        for box in (self._left, self._right, self._log):
             surface.blit(theme.rounded(box.width, box.height, 10, theme.CARD, theme.CARD_EDGE), box)
         self._draw_weights(surface, view)
         self._draw_personas(surface, view)
         self._draw_why(surface, view)
+        self._draw_log(surface, view.log)
+
+    def _draw_log(self, surface: pygame.Surface, log: tuple[Entry, ...]) -> None:
+        """Show what was said and done lately, the newest at the bottom, older lines fainter."""
+        box = self._log
+        title(surface, "LOG", (box.left + 12, box.top + 12))
+        rows = (box.height - 38) // _LOG_ROW
+        shown = log[-rows:]
+        for i, entry in enumerate(shown):
+            y = box.top + 32 + i * _LOG_ROW
+            fade = 0.35 * (len(shown) - 1 - i) / max(1, rows - 1)
+            ink = theme.TEXT if entry.squad < 0 else theme.squad_colour(entry.squad)
+            theme.write(surface, f"{entry.time:.1f}", (box.left + 46, y), 12, theme.FAINT, align=1.0)
+            line = theme.wrap(entry.text, 12, box.width - 66)[0]
+            theme.write(surface, line, (box.left + 54, y), 12, mix(ink, theme.CARD, fade))
 
     def _draw_weights(self, surface: pygame.Surface, view: PanelView) -> None:
         title(surface, "WEIGHTS", (self._left.left + 12, self._left.top + 13))

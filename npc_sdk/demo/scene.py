@@ -113,6 +113,15 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the log: when, what, and whose squad it is about (-1 for nobody's)."""
+
+    time: float  # s
+    text: str
+    squad: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The figures of the status strip."""
 
@@ -121,7 +130,7 @@ class Status:
     decision_age_ms: float
     broken: int  # rules broken by NPCs on a certified plan
     rungs: tuple[int, int, int, int]  # NPCs now on plan, tail, own script, brake
-    model: str
+    model: str  # name, and the beginning of its hash
     fault: str  # empty while all is well
     brain: str  # "running (pid 12)", "killed", ...
     planned_fraction: float

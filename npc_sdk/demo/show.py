@@ -33,7 +33,7 @@ from npc_sdk.demo.panel import (
     Turned,
     persona_buttons,
 )
-from npc_sdk.demo.scene import NpcView, Scene, Status
+from npc_sdk.demo.scene import Entry, NpcView, Scene, Status
 from npc_sdk.demo.script import OwnScript
 from npc_sdk.demo.settings import Reach, Request, Settings, reaches
 from npc_sdk.demo.strip import draw_strip
@@ -113,6 +113,7 @@ class Show:
         self._number = 0
         self.refusal = ""  # the brain's last no to a request
         self._judge = Judge()
+        self._log: deque[Entry] = deque(maxlen=20)
         brain.start()
         self._designer = Designer(endpoints.control, endpoints.telemetry)
         self._open(make_map(_MAPS, cast.seed % 1000))
@@ -130,9 +131,7 @@ class Show:
         self._script = OwnScript(arena, seed)
         style = STYLES[(self._cast.seed + self._number) % len(STYLES)]
         self._player = ScriptedPlayers([style], seed)
-        self._view = ArenaView(
-            self.match.schema.polygons, self.match.schema.bounds, arena.opaque_edges[0], _ARENA.width
-        )
+        self._view = ArenaView(self.match.schema.polygons, self.match.schema.bounds, arena.edges[0], _ARENA.width)
         self._barks: dict[int, _Bark] = {}
         self._session = 0
         self._ruled: set[str] = set()  # rules the brain has confirmed
@@ -179,9 +178,19 @@ class Show:
         match.step(np.asarray(player, np.float64), moved, self._led)
         for bark in self._barks.values():
             bark.age += DT
-        self._barks.update({npc: _Bark(text) for npc, text in moved.barks.items() if text})
+        for npc, text in moved.barks.items():
+            self._barks[npc] = _Bark(text)
+            self._note(f"{npc}: {text}", self._squad_of(npc))
+        for npc in match.fallen:
+            self._note(f"{npc} is down", self._squad_of(npc))
         self.tally.tick(moved.result.rung, moved.decisions, moved.ages_ms, moved.push_poll_ms, match.unseen)
         self._judge.follow(match)
+
+    def _note(self, text: str, squad: int = -1) -> None:
+        self._log.append(Entry(self._clock * DT, text, squad))
+
+    def _squad_of(self, npc: int) -> int:
+        return next((squad for squad, members in self.match.squads.items() if npc in members), -1)
 
     @property
     def _led(self) -> bool:
@@ -192,6 +201,7 @@ class Show:
         """Bring a new session to the designer's settings, take in answers, and ask what the panel wants to know."""
         session = self._line.session
         if session != self._session:
+            self._note("the brain leads" if session else "no brain: the game's own script leads")
             self._session = session
             self._ruled.clear()
             self._designer.forget()
@@ -217,6 +227,7 @@ class Show:
             self._inspected(answer)
         elif isinstance(answer, str):
             self.refusal = answer
+            self._note(f"refused: {answer}")
 
     def _inspected(self, reply: Mapping[str, object]) -> None:
         terms, personas, npcs = (reply.get(key) for key in ("terms", "personas", "npcs"))
@@ -241,6 +252,7 @@ class Show:
             self._designer.ask(*self._settings.set_weight(reach, touch.term, touch.value, group))
         elif isinstance(touch, Assigned):
             self._board.pending.clear()
+            self._note(f"{reach.label}: {touch.persona}")
             self._designer.ask(*self._settings.assign(reach, touch.persona), {"op": "inspect", "npcs": self._npcs()})
         elif isinstance(touch, Reached):
             self._reach = touch.index
@@ -282,10 +294,14 @@ class Show:
 
     def kill_brain(self) -> None:
         """Kill the brain's process."""
+        if self.brain.alive:
+            self._note(f"brain killed, pid {self.brain.pid}")
         self.brain.kill()
 
     def restart_brain(self) -> None:
         """Start the brain again."""
+        if not self.brain.alive:
+            self._note("brain started again")
         self.brain.start()
 
     def aim(self, at: tuple[int, int]) -> tuple[float, float]:
@@ -396,12 +412,13 @@ class Show:
             why=self._designer.why(self.selected) if self.selected else None,
             selected=self._selected_in_words(),
             connected=self._line.live,
+            log=tuple(self._log),
         )
 
     def _selected_in_words(self) -> str:
         if not self.selected:
             return ""
-        squad = next((s for s, members in self.match.squads.items() if self.selected in members), 0)
+        squad = self._squad_of(self.selected)
         persona = self._designer.mind.personas.get(self.selected, "")
         return f"npc {self.selected}, squad {chr(65 + squad)}" + (f", {persona}" if persona else "")
 
@@ -414,7 +431,7 @@ class Show:
             decision_age_ms=tally.recent_age_ms(),
             broken=self._judge.broken,
             rungs=tally.now,
-            model=self.model,
+            model=f"{self.brain.model} {self.brain.model_sha256[:12]}".strip(),
             fault=f"{fault} {self._line.remedy}".strip() if fault else "",
             brain=f"brain {self.brain.describe()}",
             planned_fraction=tally.planned_fraction,

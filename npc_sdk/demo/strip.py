@@ -19,8 +19,8 @@ def draw_strip(surface: pygame.Surface, area: pygame.Rect, status: Status) -> No
     _sparkline(surface, pygame.Rect(x, area.top + 10, 150, area.height - 20), status.frame_ms)
     x += 166
     for label, value, colour, width in (
-        ("frame", f"{status.frame_ms[-1]:.1f} ms" if status.frame_ms else "-", theme.TEXT, 74),
-        ("decisions", f"{status.decisions_s:.0f} /s", theme.TEXT, 78),
+        ("frame", f"{status.frame_ms[-1]:.1f} ms" if status.frame_ms else "-", theme.TEXT, 84),
+        ("decisions", f"{status.decisions_s:.0f} /s", theme.TEXT, 76),
         ("decision age", _ms(status.decision_age_ms), theme.TEXT, 92),
         ("planned", f"{status.planned_fraction * 100:.0f} %", theme.TEXT, 66),
         ("player unseen", f"{status.unseen_fraction * 100:.0f} %", theme.TEXT, 96),
@@ -63,6 +63,6 @@ def _brain(surface: pygame.Surface, box: pygame.Rect, status: Status) -> None:
     well = not status.fault
     surface.blit(theme.disc(5, theme.GOOD if well else theme.BAD), (box.left, box.top + 14))
     theme.write(surface, status.brain, (box.left + 18, box.top + 11), 13, theme.TEXT)
-    second = f"model {status.model[:12]}" if well else status.fault
+    second = f"model {status.model}" if well else status.fault
     for i, line in enumerate(theme.wrap(second, 12, box.width - 18)[:2]):
         theme.write(surface, line, (box.left + 18, box.top + 29 + 15 * i), 12, theme.MUTED if well else theme.BAD)
