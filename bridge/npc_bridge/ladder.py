@@ -125,7 +125,7 @@ class Ladder:
             self._counts["stale_dropped"] += len(action.ids)
             return False
         self._chunk = action.chunk
-        self._table = self._table.wide_enough(action, self._tick)
+        self._table = self._table.wide_enough(action)
         self._slot = (self._slot + 1) % HELD
         self._table.put(action, self._slot)
         return True
@@ -246,7 +246,7 @@ class _Table:
     tolerance: NDArray[np.float64]  # r HELD
     steps: Floats  # r HELD m k
     expected: Floats  # r HELD m 4
-    brake: NDArray[np.float64]  # r, of the newest action
+    brake: NDArray[np.float64]  # r HELD
 
     @classmethod
     def empty(cls, ids: U32s, m: int, k: int) -> _Table:
@@ -259,26 +259,26 @@ class _Table:
             tolerance=np.zeros((r, HELD)),
             steps=np.zeros((r, HELD, m, k), np.float32),
             expected=np.zeros((r, HELD, m, 4), np.float32),
-            brake=np.zeros(r),
+            brake=np.zeros((r, HELD)),
         )
 
-    def wide_enough(self, action: Action, tick: int) -> _Table:
-        """Returns a table with a row for every NPC of the action; NPCs whose chunks all expired give up theirs."""
+    def wide_enough(self, action: Action) -> _Table:
+        """Returns a table with a row for every NPC of the action; NPCs no held action names give up theirs."""
         m = action.steps.shape[1]
         if m <= self.steps.shape[2]:
             if np.array_equal(action.ids, self.ids):
                 return self
             if np.isin(action.ids, self.ids, assume_unique=True).all():
                 return self
-        alive = (self.until > tick).any(axis=1)
-        ids = np.union1d(self.ids[alive], action.ids).astype(np.uint32)
+        named = (self.chunk > _NEVER).any(axis=1)
+        ids = np.union1d(self.ids[named], action.ids).astype(np.uint32)
         wider = _Table.empty(ids, max(m, self.steps.shape[2]), action.steps.shape[2])
-        rows = np.searchsorted(ids, self.ids[alive])
+        rows = np.searchsorted(ids, self.ids[named])
         for name in ("chunk", "apply", "until", "tolerance", "brake"):
-            getattr(wider, name)[rows] = getattr(self, name)[alive]
+            getattr(wider, name)[rows] = getattr(self, name)[named]
         held = self.steps.shape[2]
-        wider.steps[rows, :, :held] = self.steps[alive]
-        wider.expected[rows, :, :held] = self.expected[alive]
+        wider.steps[rows, :, :held] = self.steps[named]
+        wider.expected[rows, :, :held] = self.expected[named]
         return wider
 
     def put(self, action: Action, slot: int) -> None:
@@ -293,7 +293,7 @@ class _Table:
         self.tolerance[rows, slot] = action.tolerance
         self.steps[rows, slot, :m] = action.steps
         self.expected[rows, slot, :m] = action.expected
-        self.brake[rows] = action.brake
+        self.brake[rows, slot] = action.brake
 
     def pick(self, tick: int, ids: U32s, pose: NDArray[np.float64], velocity_tolerance: float) -> _Pick:
         if not len(self.ids):
@@ -319,12 +319,12 @@ class _Table:
             runs=runs,
             any_valid=any_valid,
             off_pose=any_valid & ~ok[each, newest_valid],
-            found=found,
+            found=(chunk > _NEVER).any(axis=1),
             chunk=chunk[each, best],
             newest_due=np.where(due, chunk, _NEVER).max(axis=1),
             age=at[each, best],
             steps=self.steps[row, best, at[each, best]],
-            brake=self.brake[row],
+            brake=self.brake[row, chunk.argmax(axis=1)],
         )
 
 

@@ -192,7 +192,7 @@ def test_what_the_ladder_runs_is_due_and_valid_and_on_its_pose(seed: int) -> Non
             action = sample_action(
                 int(rng.integers(1, 4)), int(rng.integers(1, 7)), now, now + int(rng.integers(-3, 5))
             )
-            fields = {"session": 7 if rng.random() < 0.9 else 8, "source_tick": 290}
+            fields = {"session": 7 if rng.random() < 0.9 else 8, "source_tick": 290, "brake": action.brake / now}
             action = Action(**{**{f: getattr(action, f) for f in action.__slots__}, **fields})
             if ladder.accept(action):
                 held = [*held, action][-8:]
@@ -214,6 +214,9 @@ def test_what_the_ladder_runs_is_due_and_valid_and_on_its_pose(seed: int) -> Non
                 assert result.commands[row].tolist() == chosen.steps[i, step].tolist()
             else:
                 assert result.rung[row] == 3
+                a = mine[0][0].brake[mine[0][1]] if mine else 16.0
+                kept = max(0.0, 1.0 - a / 30.0 / max(abs(pose[row, 2]), 1e-12))
+                np.testing.assert_allclose(result.commands[row], [pose[row, 2] * kept, 0, 0, 0], rtol=1e-6)
 
 
 def matches(action: Action, row: int, now: int, pose: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
