@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
+
 from npc_bridge.errors import ErrorCode
 from npc_bridge.messages import Ack, Action, Control
 from npc_bridge.packing import Value
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, ControlRequested
 from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArrived
-
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
 from npc_sdk.runtime import Report, Runtime
@@ -120,9 +120,7 @@ class Brain:
             session = int(key)
             self._answer(session, action, report, newest[session], (planned - begun) * 1e3)
 
-    def _answer(
-        self, session: int, action: Action, report: Report, event: SnapshotArrived, plan_ms: float
-    ) -> None:
+    def _answer(self, session: int, action: Action, report: Report, event: SnapshotArrived, plan_ms: float) -> None:
         seat = self._seats[session]
         barks = seat.watch.take(report)
         if barks:

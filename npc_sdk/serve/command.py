@@ -14,12 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+
+import npc_sdk
 from npc_bridge.errors import ErrorCode, Refused
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, Endpoints
 from npc_bridge.session import Offer
-
-import npc_sdk
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import PersonaLibrary
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1, help="of torch; more than one starves a game beside it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--attached", action="store_true", help="end when standard input closes, with whoever started it"
+    )
     parser.add_argument("--verbose", action="store_true", help="log to stderr")
 
 
@@ -72,6 +75,8 @@ def main(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
+    if args.attached:
+        threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
     endpoints = Endpoints(args.data, args.control, args.telemetry)
     with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
         at = server.endpoints
@@ -79,6 +84,13 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
         Brain(server, runtime, board, loaded.sha256, args.deadline_ms).run(stop.is_set)
     return 0
+
+
+def _until_closed(stop: threading.Event) -> None:
+    """Waits for the end of standard input: a game that dies takes its brain along."""
+    while sys.stdin.readline():
+        pass
+    stop.set()
 
 
 def _admission(loaded: Loaded) -> Callable[[Schema], tuple[str, ...]]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, Action, EntityBlock, Snapshot
-
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.experiments.lockstep import LockStep
