@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch; more than one starves a game beside it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--attached", action="store_true", help="end when standard input closes, with whoever started it"
+        "--attached", action="store_true", help="end when standard input closes"
     )
     parser.add_argument("--verbose", action="store_true", help="log to stderr")
 
