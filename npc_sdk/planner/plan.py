@@ -165,7 +165,13 @@ def _plan(
         if mean is not None:
             mean = shape(ground, body, problem.dt, start, mean)
         verified = _verified(rolled, verified, mean, problem, config, projection, again)
-    return choose(verified, problem.weights, problem.terms.names, config, complete)
+    result = choose(verified, problem.weights, problem.terms.names, config, complete)
+    if config.iterations == 0 and config.kept > 1 and complete:
+        # Not worth a roll-out of its own now; as one of the next decision's candidates it costs nothing.
+        J = objective(pool.features, problem.weights)
+        mean = blend(pool.moves, J, pool.depth < config.tolerance, config)[:, None]
+        result = replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean], 1))
+    return result
 
 
 def choose(

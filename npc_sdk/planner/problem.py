@@ -23,12 +23,12 @@ class PlannerConfig:
 
     candidates: int = 32  # per NPC and iteration
     horizon: int = 20  # model steps of DT
-    iterations: int = 1  # more are worth little once warm-started (performance.md section 4)
+    iterations: int = 0  # rounds of blending and trying again: dearer than as many more candidates, see the page
     method: Literal["mppi", "cem"] = "mppi"  # how the candidates of an iteration are blended into the next
     elites: int = 4  # best candidates that are verified and kept for the next decision, besides one per family
     kept: int = 3  # of these, how many are tried again at the next decision
-    temperature: float = 0.3  # of the blend, in standard deviations of J among the NPC's candidates
-    noise: float = 0.5  # of the speed limit: one sigma of the velocity noise
+    temperature: float = 0.1  # of the blend, in standard deviations of J among the NPC's candidates
+    noise: float = 0.3  # of the speed limit: one sigma of the velocity noise
     colour: float = 2.0  # power of the noise falls with frequency to this power; 0 is white
     rank: Rollout = "duet"  # roll-out that ranks all candidates
     verify: Rollout = "duet"  # roll-out that decides among the elites and the families

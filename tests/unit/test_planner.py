@@ -45,7 +45,7 @@ def test_every_structured_family_keeps_a_seat_among_the_verified(toy: Toy) -> No
         result = solve(toy, config=replace(CONFIG, rank=rank))
         for families in result.families:
             assert families[:STRUCTURED] == list(FAMILIES[:STRUCTURED])
-            assert len(families) == STRUCTURED + CONFIG.elites + CONFIG.iterations
+            assert len(families) == STRUCTURED + CONFIG.elites
 
 
 def test_chosen_plan_is_the_best_feasible_one_and_moves_belong_to_it(toy: Toy) -> None:
@@ -357,6 +357,15 @@ def test_a_deadline_in_the_middle_of_many_npcs_leaves_a_plan_for_all() -> None:
     torch.testing.assert_close(result.parts().sum(-1), result.objective)
 
 
+def test_the_blend_is_tried_at_the_next_decision(toy: Toy) -> None:
+    result = solve(toy)
+    assert result.elites.shape[1] == CONFIG.kept
+    order = ranking(result.verified.depth, result.objective, CONFIG.tolerance)
+    row = torch.arange(len(order))[:, None]
+    torch.testing.assert_close(result.elites[:, :-1], result.verified.moves[row, order[:, : CONFIG.kept - 1]])
+    assert not torch.isclose(result.elites[:, -1:], result.verified.moves).all(-1).all(-1).any()
+
+
 @pytest.mark.parametrize("method", ["mppi", "cem"])
 def test_more_iterations_find_no_worse_plans(method: str) -> None:
     toy = random_toy(21)
@@ -392,12 +401,12 @@ class Probe:
 def test_elites_are_verified_in_the_verifying_roll_out(toy: Toy) -> None:
     probe = Probe(toy)
     plan(probe, toy.memory, toy.scene, toy.problem, replace(CONFIG, rank="factored"))  # type: ignore[arg-type]
-    assert probe.asked == [("factored", 32), ("duet", STRUCTURED + CONFIG.elites + 1)]
+    assert probe.asked == [("factored", 32), ("duet", STRUCTURED + CONFIG.elites)]
 
 
 def test_the_projection_sees_only_the_verified_and_what_it_returns_is_what_counts(toy: Toy) -> None:
     def halved(problem: Problem, moves: torch.Tensor) -> torch.Tensor:
-        assert moves.shape[1] == STRUCTURED + CONFIG.elites + 1
+        assert moves.shape[1] == STRUCTURED + CONFIG.elites
         return moves * 0.5
 
     result = solve(toy, projection=halved)
