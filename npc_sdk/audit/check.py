@@ -19,6 +19,7 @@ from npc_sdk.audit.trace import CALLBACK, NONE, Limits, Trace
 CATEGORIES = ("npc", "external", "breach", "inadmissible")
 _NPC, _EXTERNAL, _BREACH, _INADMISSIBLE = range(4)
 _BLOCK = 512  # NPC-ticks measured at once against one zone
+_NEAR = 1.0  # m from a zone's box within which its outline is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Violation:
 
 @dataclass(slots=True)
 class RuleAudit:
-    """What was found for one rule. `min_margin` leaves out what the NPC is excused for; infinity if nothing is left."""
+    """What was found for one rule. `min_margin` leaves out what the NPC is excused for; infinity if nothing is left.
+    Above 1 m it is a lower bound."""
 
     steps: int = 0
     violations: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0))
@@ -135,12 +137,16 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig) -> AuditReport:
 def _zone_margins(
     trace: Trace, limits: Limits, corners: Float[np.ndarray, "v 2"], keep_in: bool, bound: Bool[np.ndarray, "t a"]
 ) -> Float[np.ndarray, "t a"]:
-    margin = np.full(bound.shape, np.inf)
-    ticks, npcs = np.nonzero(bound)
+    """Measures every bound step against one zone; far from a keep-out's box, the distance from the box will do."""
+    low = np.minimum(trace.position[:-1], trace.position[1:])
+    high = np.maximum(trace.position[:-1], trace.position[1:])
+    apart = np.maximum(low - corners.max(axis=0), corners.min(axis=0) - high)
+    margin = np.linalg.norm(np.maximum(apart, 0.0), axis=-1) - limits.radius
+    ticks, npcs = np.nonzero(bound & (keep_in | ~(margin > _NEAR)))
     for first in range(0, len(ticks), _BLOCK):
         t, a = ticks[first : first + _BLOCK], npcs[first : first + _BLOCK]
         margin[t, a] = zone_margin(trace.position[t, a], trace.position[t + 1, a], corners, limits.radius[a], keep_in)
-    return margin
+    return np.asarray(margin)
 
 
 def _without_brake(
