@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +79,7 @@ class PairedRatios:
     groups: int
 
 
-def paired_ratios(groups: Sequence[dict[str, Sequence[float]]]) -> PairedRatios:
+def paired_ratios(groups: Sequence[Mapping[str, Sequence[float]]]) -> PairedRatios:
     """Compares blocks of frame times (ms) within each group.
 
     Args:
