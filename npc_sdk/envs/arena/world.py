@@ -237,9 +237,9 @@ class Arena:
     def _prepare_weapons(self) -> None:
         """Lets cooldowns run, ends reloads and refills grenades."""
         was_empty = (self.ammo == 0) & (self.cooldown > 0)
-        self.cooldown = np.maximum(self.cooldown - DT, 0.0)
+        self.cooldown = _run_down(self.cooldown)
         self.ammo = np.where(was_empty & (self.cooldown == 0), self._gun["magazine"].astype(np.int64), self.ammo)
-        self.throw_cooldown = np.maximum(self.throw_cooldown - DT, 0.0)
+        self.throw_cooldown = _run_down(self.throw_cooldown)
         blast = self.config.blast
         self.refill = np.where(self.grenades < blast.supply, self.refill + DT, 0.0)
         full = self.refill >= blast.refill
@@ -352,6 +352,11 @@ def in_view(viewer: Floats, heading: Floats, target: Floats, sight: Sight) -> Bo
     turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
     inside: Bools = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
     return inside
+
+
+def _run_down(clock: Floats) -> Floats:
+    """Takes one tick off; what is left of rounding counts as run down."""
+    return np.where(clock > DT + 1e-6, clock - DT, 0.0)
 
 
 def _slide(start: Floats, target: Floats, edges: Floats) -> tuple[Floats, Bools]:
