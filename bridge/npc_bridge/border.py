@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from .messages import RUNG_NONE, STATUS_BITS, Action, EntityBlock, Floats, Snapshot, U32s
-from .schema import EntityType, Schema
+from .schema import FLOAT32_MAX, EntityType, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Border:
         channels = schema.channels
         self._low = np.array([c.low for c in channels], np.float32)
         self._high = np.array([c.high for c in channels], np.float32)
-        self._discrete = np.array([c.kind == "discrete" for c in channels])
+        self._discrete = [i for i, c in enumerate(channels) if c.kind == "discrete"]
 
     def admit(self, snapshot: Snapshot) -> Admitted:
         """Checks a received snapshot by the schema's ranges and nan policies.
@@ -63,8 +63,8 @@ class Border:
             LocalProtocolError: anything a receiver would refuse, above all a number that is not finite.
         """
         steps = np.clip(action.steps, self._low, self._high)
-        if self._discrete.any():
-            steps[..., self._discrete] = np.rint(steps[..., self._discrete])
+        for column in self._discrete:
+            steps[..., column] = np.rint(steps[..., column])
         fitted = replace(action, steps=steps)
         problem = self._problem(fitted)
         if problem:
@@ -97,15 +97,16 @@ class Border:
                 f"channel '{channel.name}' of NPC {action.ids[n]}, step {i}: "
                 f"expected {channel.low:g}..{channel.high:g}, got {action.steps[n, i, c]:g}"
             )
-        whole = action.steps[..., self._discrete]
-        if (whole != np.rint(whole)).any():
-            return "ACTION: expected whole numbers in discrete channels"
+        for column in self._discrete:
+            values = action.steps[..., column]
+            if (values != np.rint(values)).any():
+                return f"channel '{self._schema.channels[column].name}': expected whole numbers"
         if not np.isfinite(action.expected).all():
             return "ACTION: expected finite poses"
         for name, values in (("brake", action.brake), ("tolerance", action.tolerance)):
-            if not ((values >= 0) & np.isfinite(values)).all():
+            if len(values) and not (values.min() >= 0 and values.max() <= FLOAT32_MAX):  # false for NaN
                 return f"ACTION: {name} expected finite numbers of at least 0"
-        if (action.status & ~np.uint8(STATUS_BITS)).any():
+        if (action.status > STATUS_BITS).any():
             return f"ACTION: status expected bits {STATUS_BITS:#x} only"
         return ""
 
@@ -161,8 +162,10 @@ def _check_ids(parts: list[U32s], where: str) -> None:
 
 def _repeated(ids: U32s) -> int | None:
     """Returns an id that is 0 or there twice, None if all is well."""
+    if not len(ids) or (ids[0] > 0 and (ids[1:] > ids[:-1]).all()):
+        return None  # the usual case: growing
     ordered = np.sort(ids)
-    if len(ordered) and ordered[0] == 0:
+    if ordered[0] == 0:
         return 0
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     return int(ordered[twice[0]]) if len(twice) else None

@@ -50,6 +50,7 @@ LOG = logging.getLogger(__name__)
 
 FRAMES_PER_POLL = 16
 MONITOR_EVENTS_PER_POLL = 32
+WATCH_US = 50_000  # between looks at a connection that works
 DUMB_PEER_US = 400_000  # a TCP peer that has not finished ZeroMQ's handshake by then does not know it
 DEAF_PEER_US = 500_000  # a ZeroMQ peer that has not answered HELLO by then is not ours, or hangs
 SILENT_US = 1_500_000  # without actions while snapshots are sent
@@ -103,7 +104,7 @@ class Client:
         self._fault_tick = -1  # of the snapshot a passing fault is about
         self._tick = -1
         self._closed = False
-        self._heard_us = clock_us()
+        self._watched_us = 0
         self._unanswered_us: int | None = None
         self._hello: bytes | None = None
         self._open()
@@ -182,7 +183,8 @@ class Client:
         if self._closed:
             return ()
         now_us = self._clock_us()
-        self._watch(now_us)
+        if self._session.phase is not Phase.LIVE or now_us - self._watched_us >= WATCH_US:
+            self._watch(now_us)
         accepted = []
         for _ in range(FRAMES_PER_POLL):
             data = self._receive()
@@ -291,6 +293,7 @@ class Client:
 
     def _watch(self, now_us: int) -> None:
         """Follows the connection through ZeroMQ's monitor."""
+        self._watched_us = now_us
         for _ in range(MONITOR_EVENTS_PER_POLL):
             try:
                 event = MONITOR_EVENT.unpack(self._monitor.recv(zmq.NOBLOCK)[:6])[0]
@@ -299,7 +302,7 @@ class Client:
                 break
             self._connection(event, now_us)
         if self._tcp_us is not None and now_us - self._tcp_us > DUMB_PEER_US:
-            self._not_ours("accepts connections, but does not speak ZeroMQ")
+            self._not_ours("accepts connections, but does not speak ZeroMQ; it may also be a brain that hangs")
         if self._greeted_us is not None and now_us - self._greeted_us > DEAF_PEER_US:
             self._not_ours("speaks ZeroMQ, but does not answer HELLO; it may also be a brain that hangs")
         if self._down_us is not None and now_us - self._down_us > REOPEN_US:
@@ -353,7 +356,6 @@ class Client:
             else:
                 self._lasting(fault)
             return None
-        self._heard_us = now_us
         match event:
             case Welcomed(welcome):
                 self._greeted_us = None

@@ -116,4 +116,5 @@ def padded(size: int) -> int:
 
 def pad(block: bytes) -> bytes:
     """Returns a block with zeros up to the next border."""
-    return block + bytes(padded(len(block)) - len(block))
+    gap = -len(block) % ALIGN
+    return block + bytes(gap) if gap else block

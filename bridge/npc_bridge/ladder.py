@@ -319,7 +319,7 @@ class _Table:
             runs=runs,
             any_valid=any_valid,
             off_pose=any_valid & ~ok[each, newest_valid],
-            found=(chunk > _NEVER).any(axis=1),
+            found=np.asarray((chunk > _NEVER).any(axis=1)),
             chunk=chunk[each, best],
             newest_due=np.where(due, chunk, _NEVER).max(axis=1),
             age=at[each, best],

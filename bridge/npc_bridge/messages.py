@@ -32,6 +32,7 @@ STATUS_BITS = STATUS_GUARDED | STATUS_PLANNED | STATUS_CHANGED
 
 RUNG_PLAN, RUNG_TAIL, RUNG_CALLBACK, RUNG_BRAKE, RUNG_NONE = range(5)
 
+WIRE = {name: np.dtype(name) for name in ("<u1", "<u2", "<u4", "<f4")}
 BLOCK = struct.Struct("<HHI")  # entity type index, fields, rows
 ACTION = struct.Struct("<QQqqIHHQ")  # apply, valid until, received, planned, chunk, m, k, reserved
 ERROR_TEXT_BYTES = 1024
@@ -483,9 +484,12 @@ class _Cursor:
 def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> bytes:
     if array.shape != shape:
         raise LocalProtocolError(f"{where}: expected shape {shape}, got {array.shape}")
-    if array.dtype.newbyteorder("<") != np.dtype(dtype):
-        raise LocalProtocolError(f"{where}: expected dtype {np.dtype(dtype).name}, got {array.dtype.name}")
-    return pad(array.astype(dtype, copy=False).tobytes())
+    wanted = WIRE[dtype]
+    if array.dtype != wanted:
+        if array.dtype.newbyteorder("<") != wanted:
+            raise LocalProtocolError(f"{where}: expected dtype {wanted.name}, got {array.dtype.name}")
+        array = array.astype(wanted)
+    return pad(array.tobytes())
 
 
 def _same_schema(header: Header, schema: Schema) -> None:

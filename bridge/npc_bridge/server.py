@@ -19,7 +19,7 @@ from typing import TypeAlias
 import zmq
 
 from .endpoints import Context, Socket, bind, server_options
-from .errors import ErrorCode, RemoteProtocolError
+from .errors import EndpointError, ErrorCode, RemoteProtocolError
 from .frames import Kind, read_header
 from .messages import Ack, Action, Control, Telemetry, decode, encode
 from .packing import Value
@@ -44,6 +44,7 @@ SILENCE_US = 10_000_000  # a game that says nothing for so long has left
 TURN = 64  # frames read from one socket before the others get their turn
 PART_BUDGET = 256  # parts of a forbidden multipart message discarded per turn
 WAITING_CONTROLS = 64  # requests the brain has not taken yet
+WAITING_EVENTS = 1024  # with so many it has not taken, nobody joins
 PUBLISH_QUEUE = 100  # telemetry messages kept for a slow reader
 
 
@@ -134,7 +135,7 @@ class BridgeServer:
             self._wake_in.bind(wake_name)
             self._wake_out = self._open(zmq.PAIR, offer)
             self._wake_out.connect(wake_name)
-        except BaseException:
+        except EndpointError:
             self._close_sockets()
             raise
         self.endpoints = Endpoints(data, control, telemetry)
@@ -338,6 +339,9 @@ class BridgeServer:
         if known is None and len(self._peers) >= self._offer.limits.games:
             text = f"HELLO: expected at most {self._offer.limits.games} games, got one more"
             self._send_quietly(routing_id, error_frame(ErrorCode.BUSY, text))
+            return
+        if len(self._events) >= WAITING_EVENTS and frame[5:6] == bytes([Kind.HELLO]):
+            self._send_quietly(routing_id, error_frame(ErrorCode.BUSY, "HELLO: the brain takes no events now"))
             return
         peer = known or _Peer(routing_id, ServerSession(self._new_number, self._offer, self._admit))
         try:

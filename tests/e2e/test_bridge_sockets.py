@@ -31,7 +31,19 @@ from npc_bridge.errors import (
     SchemaMismatch,
 )
 from npc_bridge.limits import Limits
-from npc_bridge.messages import Ack, Action, EntityBlock, ErrorReport, Hello, Telemetry, Welcome, decode, encode
+from npc_bridge.messages import (
+    Ack,
+    Action,
+    Bye,
+    EntityBlock,
+    ErrorReport,
+    Hello,
+    SchemaChange,
+    Telemetry,
+    Welcome,
+    decode,
+    encode,
+)
 from npc_bridge.recording import Recorder, read
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, ControlRequested, Endpoints, Event
@@ -176,6 +188,8 @@ def test_barks_have_their_text() -> None:
 
 @pytest.mark.parametrize("kind", ["inproc://brain", "ipc"])
 def test_other_transports_work_alike(kind: str, tmp_path: Path) -> None:
+    if kind == "ipc" and not zmq.has("ipc"):
+        pytest.skip("this system has no ipc")
     endpoint = f"ipc://{tmp_path}/brain" if kind == "ipc" else kind
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with (
@@ -233,8 +247,6 @@ def test_a_restart_opens_a_new_session_with_ticks_from_zero(thinking: Brain) -> 
 def test_a_changed_schema_keeps_the_session(thinking: Brain) -> None:
     with raw_dealer(thinking.server.endpoints.data) as dealer:
         welcome = greet(dealer)
-        from npc_bridge.messages import SchemaChange
-
         other = replace(SCHEMA, barks=())
         dealer.send(encode(SchemaChange(welcome.session, other)))
         again = receive(dealer)
@@ -644,6 +656,47 @@ def test_snapshots_nobody_takes_are_replaced_and_counted() -> None:
         broken = replace(plan, steps=plan.steps * np.float32(np.nan))
         with pytest.raises(LocalProtocolError, match="move_x"):
             server.send(client.session, broken)
+
+
+def test_joins_the_brain_does_not_take_are_bounded() -> None:
+    with BridgeServer() as server, raw_dealer(server.endpoints.data) as dealer:
+        session = greet(dealer).session
+        bye = 0
+        while True:  # join and leave until the server has had enough
+            dealer.send(encode(Bye(session)))
+            dealer.send(encode(Hello((1,), "test", "raw", SCHEMA, nonce=bye)))
+            reply = receive(dealer)
+            if isinstance(reply, ErrorReport):
+                break
+            assert isinstance(reply, Welcome)
+            session, bye = reply.session, bye + 1
+            assert bye < 5000
+        assert reply.code is ErrorCode.BUSY
+        server.poll()
+        greet(dealer)
+
+
+def test_a_game_that_vanishes_is_let_go_after_its_silence() -> None:
+    clock = [0]
+    with brain(clock_us=lambda: clock[0]) as thinking:
+        with raw_dealer(thinking.server.endpoints.data) as dealer:
+            greet(dealer)
+        until(lambda: thinking.seen(GameJoined))
+        clock[0] += 20_000_000
+        until(lambda: thinking.seen(GameLeft))
+
+
+def test_an_action_for_a_vanished_game_is_dropped_and_counted() -> None:
+    with BridgeServer() as server:
+        events: list[Event] = []
+        with raw_dealer(server.endpoints.data) as dealer:
+            session = greet(dealer).session
+            dealer.send(encode(replace(sample_snapshot(), session=session), SCHEMA))
+            until(lambda: events.extend(server.poll(50)) or any(isinstance(e, SnapshotArrived) for e in events))
+        arrived = next(e for e in events if isinstance(e, SnapshotArrived))
+        until(lambda: not server.send(session, answer(arrived, 1)))
+        assert server.counters.dropped_actions >= 1
+        assert any(isinstance(event, GameLeft) for event in server.poll(1000))
 
 
 # addresses

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from npc_bridge.conformance import sample_action, sample_schema, sample_snapshot
-from npc_bridge.errors import LocalProtocolError, RecordingError
+from npc_bridge.errors import LocalProtocolError, RecordingError, RemoteProtocolError
 from npc_bridge.limits import LIMITS
-from npc_bridge.messages import Bye, Control, EntityBlock, decode, encode
-from npc_bridge.packing import clip_text
+from npc_bridge.messages import Bye, Control, EntityBlock, Welcome, decode, encode
+from npc_bridge.packing import Reader, clip_text
 from npc_bridge.recording import HEAD, ChannelId, Direction, Recorder, read
 
 SCHEMA = sample_schema()
@@ -52,6 +52,33 @@ def test_decoded_arrays_are_read_only_views() -> None:
     message = decode(encode(sample_snapshot(), SCHEMA), SCHEMA)
     with pytest.raises(ValueError, match="read-only"):
         message.blocks["npc"].values[0, 0] = 1.0  # type: ignore[union-attr]
+
+
+READINGS: list[tuple[str, Callable[[Reader], object]]] = [
+    ("body.a: expected an integer 0..9", lambda r: r.integer("a", 0, 9)),
+    ("body.a: expected a number", lambda r: r.number("a")),
+    ("body.a: expected true or false", lambda r: r.flag("a")),
+    ("body.n: expected a string of at most 64 bytes", lambda r: r.text("n")),
+    ("body.a: expected at most 5 bytes", lambda r: r.blob("a", 5)),
+    ("body.a: expected a list of at most 5", lambda r: r.items("a", 5)),
+    ("body.l: expected a list of at most 1", lambda r: r.items("l", 1)),
+    ("body.l: expected 3 numbers", lambda r: r.numbers("l", 3)),
+    ("body.n: expected a map", lambda r: r.map("n")),
+    ("body.l[0]: expected a map", lambda r: r.maps("l", 5)),
+    ("body: expected 'z'", lambda r: r.text("z")),
+]
+
+
+@pytest.mark.parametrize(("text", "take"), READINGS, ids=[text for text, _ in READINGS])
+def test_entries_of_the_wrong_type_are_named(text: str, take: Callable[[Reader], object]) -> None:
+    with pytest.raises(RemoteProtocolError) as refused:
+        take(Reader({"a": "x", "n": 5, "l": [1, 2]}, "body"))
+    assert text in str(refused.value)
+
+
+def test_a_welcome_with_a_negative_tolerance_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match="velocity_tolerance"):
+        decode(encode(Welcome(1, 1, 1, "", velocity_tolerance=-1.0)))
 
 
 def test_texts_are_cut_at_a_character() -> None:
