@@ -15,7 +15,7 @@ from npc_sdk.designer.board import BoardSnapshot
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
-from npc_sdk.shield import Certified, Movers, ShieldConfig, certify
+from npc_sdk.shield import Certified, Movers, ShieldConfig, certified_limits, certify
 
 Floats = NDArray[np.float32]
 
@@ -175,17 +175,26 @@ class Runtime:
         config, game = self.config, view.games[index]
         slots, ids = view.slot[rows], view.ids[rows]
         start = snapshot.tick + config.lead_ticks
-        limits = game.schema.kinematics
+        tables, frame = view.rules[index], game.frame
+        assert frame is not None
+        _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
         proposals = ramp(
             view.velocity[rows].astype(np.float64),
             np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(config.chunk_steps)], 1),
-            limits.max_acceleration * game.dt,
+            acceleration * game.dt,
         )
+        seen = frame.pose[0, slots].astype(np.float64) if config.lead_ticks else None
         game.outstanding.forget(snapshot.tick)
         triggers = self._triggers(orders.hands[rows])
         certified = certify(
-            Movers(ids, view.position[rows].astype(np.float64), view.velocity[rows].astype(np.float64)),
-            view.rules[index],
+            Movers(
+                ids,
+                view.position[rows].astype(np.float64),
+                view.velocity[rows].astype(np.float64),
+                None if seen is None else seen[:, :2],
+                None if seen is None else seen[:, 2:],
+            ),
+            tables,
             game.outstanding,
             proposals,
             triggers=triggers,
@@ -223,8 +232,6 @@ class Runtime:
             for row, found in zip(orders.rows, orders.evidence, strict=True)
             if found is not None and rows.start <= row < rows.stop
         }
-        frame = game.frame
-        assert frame is not None
         report = Report(
             key=game.key,
             snapshot=snapshot,
@@ -265,13 +272,13 @@ def _commands(schema: Schema, certified: Certified, hands: Floats) -> Floats:
     return steps
 
 
-def ramp(velocity: NDArray[np.float64], wanted: Floats, step: float) -> NDArray[np.float64]:
-    """Lets each NPC's velocity follow what its plan wants by at most `step` m/s per tick: n m 2."""
+def ramp(velocity: NDArray[np.float64], wanted: Floats, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lets each NPC's velocity follow what its plan wants by at most its `step` m/s per tick: n m 2."""
     out = np.empty(wanted.shape)
     now = velocity
     for k in range(wanted.shape[1]):
         change = wanted[:, k] - now
         size = np.linalg.norm(change, axis=1, keepdims=True)
-        now = now + change * np.minimum(1.0, step / np.maximum(size, 1e-9))
+        now = now + change * np.minimum(1.0, step[:, None] / np.maximum(size, 1e-9))
         out[:, k] = now
     return out

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from npc_sdk.shield.attribution import Tally
 from npc_sdk.shield.certify import REASONS, Certified, certify, project
-from npc_sdk.shield.ground import Movers, ShieldConfig
+from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits
 from npc_sdk.shield.outstanding import Outstanding
 
-__all__ = ["REASONS", "Certified", "Movers", "Outstanding", "ShieldConfig", "Tally", "certify", "project"]
+__all__ = [
+    "REASONS",
+    "Certified",
+    "Movers",
+    "Outstanding",
+    "ShieldConfig",
+    "Tally",
+    "certified_limits",
+    "certify",
+    "project",
+]

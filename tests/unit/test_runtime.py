@@ -68,17 +68,15 @@ def test_permuting_the_hidden_truth_changes_no_decision() -> None:
 def test_a_seen_player_does_change_decisions() -> None:
     """The counterpart: the test above can fail."""
     answers = []
-    for place in ((0.0, 1e3), None):
+    for near in (False, True):
         brain, game = runtime(Board()), arena()
-        game.heading[0, 1:] = np.arctan2(*(game.pos[0, :1] - game.pos[0, 1:]).T[::-1])
         ladder = Ladder(arena_schema(game.maps[0], game.config))
         brain.register("g", arena_schema(game.maps[0], game.config))
-        table = None
-        for tick in range(0, 9, 3):
-            ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder, place))])
-            table = report.game.table
-        assert table is not None
-        assert bool(table.seen[:, 0].any()) is (place is None)
+        x, y = game.pos[0, 1]
+        place = (float(x) + 1.0, float(y)) if near else (0.0, 1e3)
+        ((_, action, report),) = brain.tick([("g", snapshot(game, 0, ladder, place))])
+        assert report.game.table is not None
+        assert bool(report.game.table.seen[:, 0].any()) is near
         answers.append(action.steps)
     assert not np.array_equal(answers[0], answers[1])
 
