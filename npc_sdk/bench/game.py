@@ -54,6 +54,11 @@ class Game:
         self._tick = 0
 
     @property
+    def npcs(self) -> int:
+        """How many there are."""
+        return len(self._ids)
+
+    @property
     def tick(self) -> int:
         """Of the next frame."""
         return self._tick
@@ -152,11 +157,6 @@ class Game:
             (phase + np.pi) % (2 * np.pi) - np.pi,
         )
         return commands
-
-
-def led(frame: Frame) -> bool:
-    """Whether every living NPC executed a plan."""
-    return bool((frame.rung[frame.living] < 2).all())
 
 
 def fallen_back(frame: Frame) -> bool:

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from npc_sdk.bench.game import Frame, Game, fallen_back, led
+from npc_bridge.messages import RUNG_TAIL
+from npc_sdk.bench.game import Frame, Game, fallen_back
 from npc_sdk.bench.pace import Load, PairedRatios, block_order, paired_ratios
 from npc_sdk.bench.process import BrainProcess
 from npc_sdk.designer.client import Designer
@@ -207,14 +208,15 @@ def kill(args: Namespace, load: Load) -> tuple[dict[str, Json], list[str]]:
         "interval_ms_p99_control": _interval_quantile(control, 99),
         "stale_executed": sum(f.stale for f in [*calm, *frames, *control]),
         "frames": len(frames),
-        "led_before": led(calm[-1]),
-        "led_after": led(frames[-1]),
+        "led_before": _led_share(calm),
+        "led_after": _led_share(control),
     }
     figures["passed"] = (
         float(str(figures["fallback_ms"])) <= FALLBACK_MS
         and float(str(figures["back_ms"])) <= BACK_MS
         and worst <= usual + STALL_MS
         and figures["stale_executed"] == 0
+        and _led_share(calm[-1:]) == 1.0  # there was something to lose
     )
     lines = [
         f"killed at tick {killed_tick}: every NPC on callback or brake after {figures['fallback_ms']:.0f} ms",
@@ -242,18 +244,25 @@ def _play(game: Game, seconds: float) -> list[Frame]:
 
 
 def _until_led(game: Game, brain: BrainProcess) -> list[Frame]:
-    """Plays until every NPC is led.
+    """Plays until every living NPC has executed a plan.
 
     Raises:
         SdkError: that does not come.
     """
     frames: list[Frame] = []
-    while not frames or not led(frames[-1]):
+    waiting = np.ones(game.npcs, np.bool_)
+    while waiting.any():
         frames.append(game.frame(brain=True))
+        waiting &= frames[-1].living & (frames[-1].rung > RUNG_TAIL)
         if len(frames) > START_FRAMES or not brain.alive:
             fault = game.client.fault or "no fault is shown"
             raise SdkError(f"the NPCs were not led within {len(frames)} frames: {fault}; the brain: {brain.last_words}")
     return frames
+
+
+def _led_share(frames: list[Frame]) -> float:
+    """The share of NPC-ticks on a plan."""
+    return float(np.concatenate([f.rung[f.living] <= RUNG_TAIL for f in frames]).mean())
 
 
 def _intervals(frames: list[Frame]) -> list[float]:
