@@ -265,7 +265,7 @@ def encode(message: Message, schema: Schema | None = None) -> bytes:
         header, body = _body_of(message)
         packed = pack(body)
         return _with_length(header, len(packed)) + packed
-    except (struct.error, OverflowError, TypeError, UnicodeEncodeError) as error:
+    except (struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError) as error:  # wrong types inside
         raise LocalProtocolError(f"{type(message).__name__}: {error}") from None
 
 

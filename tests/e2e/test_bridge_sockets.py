@@ -580,6 +580,11 @@ def test_arrays_that_do_not_fit_are_a_fault_of_the_game(thinking: Brain) -> None
         assert type(client.fault) is faults.LocalFault
         assert "entity 'npc'" in client.fault.text
         until(game.plays)
+        for nonsense in ({"npc": "x"}, {"npc": EntityBlock([1], [2.0])}, {"dragon": wrong}, None):  # type: ignore[arg-type]
+            assert not client.push(game.tick + 1, nonsense)  # type: ignore[arg-type]  # on purpose
+            assert type(client.fault) is faults.LocalFault
+        assert not client.push(-1, BLOCKS)
+        until(game.plays)
 
 
 def test_a_game_the_brain_refuses_sees_why_and_gets_in_later() -> None:
@@ -692,7 +697,12 @@ def test_an_action_for_a_vanished_game_is_dropped_and_counted() -> None:
         with raw_dealer(server.endpoints.data) as dealer:
             session = greet(dealer).session
             dealer.send(encode(replace(sample_snapshot(), session=session), SCHEMA))
-            until(lambda: events.extend(server.poll(50)) or any(isinstance(e, SnapshotArrived) for e in events))
+
+            def arrived_yet() -> bool:
+                events.extend(server.poll(50))
+                return any(isinstance(event, SnapshotArrived) for event in events)
+
+            until(arrived_yet)
         arrived = next(e for e in events if isinstance(e, SnapshotArrived))
         until(lambda: not server.send(session, answer(arrived, 1)))
         assert server.counters.dropped_actions >= 1
