@@ -280,7 +280,7 @@ class Panel:
         theme.write(surface, "term", (box.left, box.top), 12, theme.FAINT)
         theme.write(surface, "weight", (box.left + 130, box.top), 12, theme.FAINT, align=1.0)
         theme.write(surface, "weight x feature", (box.right, box.top), 12, theme.FAINT, align=1.0)
-        rows = _rows(why.parts, room)
+        rows = rows_of(why.parts, room)
         largest = max([abs(value) for _, _, value in rows], default=1.0) or 1.0
         y = box.top + 18
         for term, weight, value in rows:
@@ -304,7 +304,7 @@ class Panel:
             theme.write(surface, why.shield, (box.left, y + 32), 13, theme.ACCENT)
 
 
-def _rows(parts: Sequence[tuple[str, float, float]], room: int) -> list[tuple[str, float | None, float]]:
+def rows_of(parts: Sequence[tuple[str, float, float]], room: int) -> list[tuple[str, float | None, float]]:
     """Return the largest parts, and the rest as one row, so that the rows still add up."""
     ordered = sorted((p for p in parts if p[2] != 0.0), key=lambda p: -abs(p[2]))
     if len(ordered) <= room:

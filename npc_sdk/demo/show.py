@@ -452,9 +452,13 @@ class Show:
     # what is reported
 
     @property
-    def weights(self) -> dict[str, dict[str, float]]:
-        """The weights in force, by NPC, as the brain last told."""
-        return {str(npc): dict(row) for npc, row in self._board.weights.items()}
+    def weights(self) -> list[dict[str, object]]:
+        """The weights in force, as the brain last told: a row a term, the lowest and the highest over the NPCs."""
+        rows = list(self._board.weights.values())
+        return [
+            {"term": term, "low": min(row[term] for row in rows), "high": max(row[term] for row in rows)}
+            for term in (rows[0] if rows else ())
+        ]
 
     @property
     def model(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from npc_sdk.demo.scene import BeliefView, Thought, Why
 
 _FRESH_TICKS = 30  # a thought older than this is no longer what the NPC thinks
+_FAR = 1e4  # m; what is further out is no place in any arena
 Table = Mapping[str, object]
 
 
@@ -52,7 +54,7 @@ def hear(mind: Mind, body: Table) -> Mind:
         model=str(body.get("model_sha256", "")),
         thoughts=thoughts,
         personas=personas,
-        beliefs=tuple(_belief(row) for row in _tables(body.get("beliefs"))),
+        beliefs=tuple(b for row in _tables(body.get("beliefs")) if (b := _belief(row)) is not None),
         latency_ms={str(k): number(v) for k, v in latency.items()} if isinstance(latency, Mapping) else {},
     )
 
@@ -64,7 +66,7 @@ def read_why(reply: Table) -> Why | None:
     parts = tuple(
         (str(p.get("term", "")), number(p.get("weight")), number(p.get("value"))) for p in _tables(reply.get("parts"))
     )
-    if not parts:
+    if not parts or not all(math.isfinite(value) for _, _, value in parts):
         return None
     lead = reply.get("lead")
     return Why(
@@ -104,11 +106,11 @@ def _thought(row: Table) -> Thought:
     )
 
 
-def _belief(row: Table) -> BeliefView:
-    at = (number(row.get("x")), number(row.get("y")))
-    return BeliefView(
-        _whole(row.get("squad")), at, number(row.get("sigma")), number(row.get("age")), bool(row.get("seen"))
-    )
+def _belief(row: Table) -> BeliefView | None:
+    x, y, sigma, age = (number(row.get(key)) for key in ("x", "y", "sigma", "age"))
+    if not all(math.isfinite(v) and abs(v) < _FAR for v in (x, y, sigma)):
+        return None
+    return BeliefView(_whole(row.get("squad")), (x, y), sigma, age, bool(row.get("seen")))
 
 
 def _path(value: object) -> NDArray[np.float32]:
@@ -120,7 +122,7 @@ def _floats(value: object) -> NDArray[np.float32]:
     if not isinstance(value, bytes) or len(value) % 4:
         return np.zeros(0, np.float32)
     flat = np.frombuffer(value, "<f4")
-    return flat if np.isfinite(flat).all() else np.zeros(0, np.float32)
+    return flat if bool((np.abs(flat) < _FAR).all()) else np.zeros(0, np.float32)
 
 
 def _tables(value: object) -> list[Table]:
