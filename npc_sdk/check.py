@@ -64,8 +64,9 @@ def _figures(
     from npc_sdk.constraints import KINDS
     from npc_sdk.experiments.stress import JUDGED
 
-    rules: dict[str, dict[str, Json]] = {
-        kind: {
+    rules: list[dict[str, Json]] = [
+        {
+            "rule": kind,
             "active": shielded.active[kind],
             "changed": shielded.changed[kind],
             "violations": shielded.caused(kind),
@@ -74,7 +75,7 @@ def _figures(
             "control_share": control.broken(kind) / max(1, control.steps),
         }
         for kind in KINDS
-    }
+    ]
     wanted = WANTED_ACTIVE * min(1.0, config.steps / 100_000)
     idle = [kind for kind in JUDGED if shielded.active[kind] < wanted]
     tame = [kind for kind in JUDGED if control.broken(kind) < WANTED_CONTROL * control.steps]

@@ -10,7 +10,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from npc_sdk.bench.process import BrainProcess
 from npc_sdk.designer.persona import PersonaLibrary
 from npc_sdk.envs.arena import Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.errors import PersonaError, SdkError
-from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+from npc_sdk.experiments.report import add_json, emit, machine, progress, table
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 
 PROMISED_MS = 1000.0
@@ -114,21 +114,11 @@ def main(args: Namespace) -> int:
                     outcomes.append(Outcome(name, kind, text, remedy, ms, alive))
                     bar.update()
             witness.client.close()
-    figures: dict[str, Json] = {
+    figures: dict[str, object] = {
         "passed": all(o.passed for o in outcomes),
         "worst_ms": max(o.ms for o in outcomes),
         "promised_ms": PROMISED_MS,
-        "cases": {
-            o.case: {
-                "type": o.type,
-                "text": o.text,
-                "remedy": o.remedy,
-                "ms": o.ms,
-                "alive": o.alive,
-                "passed": o.passed,
-            }
-            for o in outcomes
-        },
+        "cases": [asdict(o) | {"passed": o.passed} for o in outcomes],
         "machine": machine(),
     }
     rows = [(o.case, o.type, f"{o.ms:.0f}", "yes" if o.alive else "NO", o.remedy[:60]) for o in outcomes]

@@ -57,7 +57,7 @@ def main(args: Namespace) -> int:
             scores[name] = contest.joined(parts)
     duels = [contest.duel(scores[p], scores[r]) for p in brains for r in scores if r not in brains]
     figures: dict[str, Json] = {
-        "contestants": {name: _score(score) for name, score in scores.items()},
+        "contestants": [_score(score) for score in scores.values()],
         "duels": [_duel(d) for d in duels],
         "beats_all": all(d.beats for d in duels if d.planner == "planned"),
         "model": args.model,
@@ -75,7 +75,8 @@ def main(args: Namespace) -> int:
 
 def _score(score: Score) -> dict[str, Json]:
     names = ("score", "dealt", "taken", "won", "seconds")
-    return {name: float(getattr(score, name).mean()) for name in names} | {"scores": score.score.tolist()}
+    means: dict[str, Json] = {name: float(getattr(score, name).mean()) for name in names}
+    return {"name": score.name} | means | {"scores": score.score.tolist()}
 
 
 def _duel(duel: Duel) -> dict[str, Json]:

@@ -22,7 +22,7 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
 
 
-def emit(lines: Iterable[str], figures: Mapping[str, Json], as_json: bool) -> None:
+def emit(lines: Iterable[str], figures: Mapping[str, object], as_json: bool) -> None:
     """Prints the lines, then the figures if asked; numbers that are not finite become null."""
     for line in lines:
         print(line)
@@ -52,16 +52,13 @@ def plain(value: object) -> Json:
     raise TypeError(f"expected a number, text, list or mapping, got {type(value).__name__}")
 
 
-def machine() -> dict[str, Json]:
+def machine() -> str:
     """Names what the figures were taken on."""
-    return {
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count() or 0,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "omp_threads": os.environ.get("OMP_NUM_THREADS", ""),
-    }
+    threads = os.environ.get("OMP_NUM_THREADS", "unset")
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count() or 0} cores, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, OMP_NUM_THREADS {threads}"
+    )
 
 
 def progress(total: int, title: str, unit: str = "it") -> tqdm[None]:

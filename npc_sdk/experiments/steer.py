@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+from npc_sdk.experiments.report import add_json, emit, machine, progress, table
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.sweep import Result
@@ -81,33 +81,17 @@ def _lines(result: Result, out: Path) -> list[str]:
     return [*lines, f"pictures: {out / 'steer.png'}, {out / 'cross_talk.png'}"]
 
 
-def _figures(result: Result, sha256: str) -> dict[str, Json]:
+def _figures(result: Result, sha256: str) -> dict[str, object]:
     from npc_sdk.experiments.sweep import NAMES
 
     by_grade = {grade: [v.term for v in result.verdicts if v.grade == grade] for grade in ("works", "weak", "dead")}
     config = result.config
     return {
-        "terms": {
-            v.term: {
-                "metric": v.metric,
-                "direction": v.direction,
-                "means": v.means,
-                "spearman": v.spearman,
-                "moved": v.moved,
-                "random": v.random,
-                "best": v.best,
-                "step_errors": v.step_errors,
-                "cross_talk": v.cross_talk,
-                "grade": v.grade,
-            }
-            for v in result.verdicts
-        },
+        "terms": [asdict(v) for v in result.verdicts],
         "levels": config.levels,
         **by_grade,
-        "cross_talk": {
-            c.term: dict(zip(NAMES, map(float, row), strict=True))
-            for c, row in zip(result.curves, result.talk, strict=True)
-        },
+        "metrics": NAMES,
+        "cross_talk": result.talk,
         "personas": result.personas,
         "persona_accuracy": result.persona_accuracy,
         "model": config.model,
@@ -115,6 +99,7 @@ def _figures(result: Result, sha256: str) -> dict[str, Json]:
         "seeds": config.seeds,
         "seconds": config.seconds,
         "npcs": config.npcs,
+        "candidates": config.candidates,
         "split": config.split,
         "machine": machine(),
     }

@@ -75,7 +75,6 @@ class Verdict:
     term: str
     metric: str
     direction: str
-    levels: tuple[float, ...]
     means: tuple[float, ...]
     spearman: float  # in the declared direction
     moved: float  # share of the random-to-best range between the lowest and the highest level
@@ -170,15 +169,12 @@ def _best(term: Term, curve: Curve, alone_: Floats) -> float:
     return float(reached.max() if term.direction == "rises" else reached.min())
 
 
-def verdict(
-    term: Term, curve: Curve, levels: Sequence[float], random: Floats, best: Floats, scales: Mapping[str, float]
-) -> Verdict:
+def verdict(term: Term, curve: Curve, random: Floats, best: Floats, scales: Mapping[str, float]) -> Verdict:
     """Judges one slider.
 
     Args:
         term: declares metric and direction.
         curve: of this term.
-        levels: of the curve.
         random: metrics per seed of NPCs that move at random.
         best: metrics per seed with this term alone.
         scales: random-to-best range per metric, for cross-talk.
@@ -201,7 +197,6 @@ def verdict(
         term=term.name,
         metric=term.metric,
         direction=term.direction,
-        levels=tuple(levels),
         means=tuple(float(x) for x in own),
         spearman=float(rho),
         moved=float(moved),
@@ -284,7 +279,7 @@ def measure(
         accuracy = told_apart(kept.get("personas", lambda: personas(persona_config, brain(), names)))
     done()
     scales = ranges(terms, curves, random, best)
-    verdicts = [verdict(t, c, config.levels, random, b, scales) for t, c, b in zip(terms, curves, best, strict=True)]
+    verdicts = [verdict(t, c, random, b, scales) for t, c, b in zip(terms, curves, best, strict=True)]
     talk = cross_talk(curves, scales)
     return Result(config, tuple(terms), tuple(curves), tuple(verdicts), talk, tuple(names), accuracy)
 
