@@ -62,9 +62,8 @@ class Plan:
     feasible: Bool[Tensor, "n v"]
     weights: Float[Tensor, "n M"]
     names: tuple[str, ...]  # of the terms
-    elites: Float[Tensor, "n k h 2"]  # to be tried again at the next decision
+    elites: Float[Tensor, "n k h 2"]  # to be tried at the next decision: the best ones, and last the blend of all
     complete: bool  # False when the deadline cut the search short
-    tolerance: float
 
     @property
     def families(self) -> list[list[str]]:
@@ -142,36 +141,26 @@ def _plan(
     moves = shape(ground, body, problem.dt, start, families)
     # Imagine and score.
     pool = rolled(moves, tags, config.rank)
-    # Improve: blend the good ones, try around the blend.
-    mean = None
+    # Improve: try the blend of the good ones, and around it.
     for i in range(config.iterations):
         if not complete or late():
             complete = False
             break
-        J = objective(pool.features, problem.weights)
-        mean = blend(pool.moves, J, pool.depth < config.tolerance, config)[:, None]
-        if i + 1 < config.iterations:
-            noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
-            near = mean + noise * (config.noise * body.speed)[:, None, None, None]
-            near = shape(ground, body, problem.dt, start, torch.cat([mean, near], 1))
-            pool = pool.beside(rolled(near, _tags(tags[:, :0], blend=1, sample=near.shape[1] - 1), config.rank))
-    # Verify the best, one of every family, and the last blend.
-    seats = _seats(pool, problem, config)
-    verified = pool.pick(seats)
-    if complete and late():
-        complete = False
-    if complete:
-        again = projection is not None or config.rank != config.verify
-        if mean is not None:
-            mean = shape(ground, body, problem.dt, start, mean)
-        verified = _verified(rolled, verified, mean, problem, config, projection, again)
+        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
+        noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
+        bent = mean[:, None] + noise * (config.noise * body.speed)[:, None, None, None]
+        near = shape(ground, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
+        pool = pool.beside(rolled(near, _tags(tags[:, :0], blend=1, sample=bent.shape[1]), config.rank))
+    # Verify the best, and one of every family.
+    verified = pool.pick(_seats(pool, problem, config))
+    complete = complete and not late()
+    if complete and (projection is not None or config.rank != config.verify):
+        moves = verified.moves if projection is None else projection(problem, verified.moves)
+        verified = rolled(moves, verified.family, config.verify)
     result = choose(verified, problem.weights, problem.terms.names, config, complete)
-    if config.iterations == 0 and config.kept > 1 and complete:
-        # Not worth a roll-out of its own now; as one of the next decision's candidates it costs nothing.
-        J = objective(pool.features, problem.weights)
-        mean = blend(pool.moves, J, pool.depth < config.tolerance, config)[:, None]
-        result = replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean], 1))
-    return result
+    # The blend of all is not worth a roll-out of its own now; as a candidate of the next decision it costs nothing.
+    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
+    return replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1))
 
 
 def choose(
@@ -201,7 +190,6 @@ def choose(
         names=names,
         elites=verified.moves[row[:, None], order[:, : config.kept]],
         complete=complete,
-        tolerance=config.tolerance,
     )
 
 
@@ -270,27 +258,6 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     return torch.cat([own, order.gather(1, best)], 1)  # n v
 
 
-def _verified(
-    rolled: Callable[[Tensor, Tensor, Rollout], Candidates],
-    picked: Candidates,
-    mean: Float[Tensor, "n 1 h 2"] | None,
-    problem: Problem,
-    config: PlannerConfig,
-    projection: Projection | None,
-    again: bool,
-) -> Candidates:
-    """Rolls out what has not been rolled out in the verifying mode."""
-    blended = torch.full_like(picked.family[:, :1], FAMILIES.index("blend"))
-    if not again:
-        return picked if mean is None else picked.beside(rolled(mean, blended, config.verify))
-    moves, family = picked.moves, picked.family
-    if mean is not None:
-        moves, family = torch.cat([moves, mean], 1), torch.cat([family, blended], 1)
-    if projection is not None:
-        moves = projection(problem, moves)
-    return rolled(moves, family, config.verify)
-
-
 def _rows(problem: Problem, first: int, last: int) -> Problem:
     """Cuts a piece of a batch out; scenes stay whole."""
     cut = slice(first, last)
@@ -329,9 +296,8 @@ def _joined(parts: list[Plan]) -> Plan:
     verified = Candidates(
         **{f.name: torch.cat([getattr(p.verified, f.name) for p in padded]) for f in fields(Candidates)}
     )
-    first = parts[0]
     complete = all(p.complete for p in parts)
-    return Plan(**whole, verified=verified, names=first.names, complete=complete, tolerance=first.tolerance)
+    return Plan(**whole, verified=verified, names=parts[0].names, complete=complete)
 
 
 def _padded(plan: Plan, width: int) -> Plan:

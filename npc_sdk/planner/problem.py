@@ -26,7 +26,7 @@ class PlannerConfig:
     iterations: int = 0  # rounds of blending and trying again: dearer than as many more candidates, see the page
     method: Literal["mppi", "cem"] = "mppi"  # how the candidates of an iteration are blended into the next
     elites: int = 4  # best candidates that are verified and kept for the next decision, besides one per family
-    kept: int = 3  # of these, how many are tried again at the next decision
+    kept: int = 3  # candidates tried again at the next decision: the best, and the blend of all
     temperature: float = 0.1  # of the blend, in standard deviations of J among the NPC's candidates
     noise: float = 0.3  # of the speed limit: one sigma of the velocity noise
     colour: float = 2.0  # power of the noise falls with frequency to this power; 0 is white

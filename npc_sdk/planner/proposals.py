@@ -32,7 +32,7 @@ FAMILIES = (
 """Where a candidate came from. Each of the first STRUCTURED is proposed once and keeps a seat among the verified."""
 STRUCTURED = 9
 _FOLLOWED = ("search", "flank_left", "flank_right", "cover", "regroup", "home")  # goals of the families from "seek" on
-_REGROUP_STOP = 0.2  # m
+_STOP = 0.2  # m of way short of a goal
 _BASES = ("keep", "seek", "keep", "cover", "keep", "flank_left", "keep", "flank_right", "hold", "seek")
 _PACES = (1.0, 1.0, 0.6)  # samples also try their base more slowly
 _SPREADS = (0.5, 1.0, 2.0)  # times the configured noise
@@ -69,7 +69,7 @@ def draw(
 def structured(problem: Problem, scene: Scene, start: Float[Tensor, "n 4"], h: int) -> Float[Tensor, "n f h 2"]:
     """Makes one plan per family, in the order of FAMILIES, yet to be shaped."""
     body, dt = problem.bounds.body, problem.dt
-    walked = follow(body, dt, start, [problem.fields.to(goal) for goal in _FOLLOWED], h, _REGROUP_STOP)
+    walked = follow(body, dt, start, [problem.fields.to(goal) for goal in _FOLLOWED], h, _STOP)
     before = problem.committed[problem.scene_index, problem.slot][:, :h]
     keep = torch.where(problem.planned[:, None, None], before, walked[:, 0])
     plain = torch.stack([torch.zeros_like(keep), keep, _evasion(problem, scene, start, h)], 1)  # n 3 h 2
