@@ -29,7 +29,7 @@ class AuditConfig:
     executed: float = 1e-3  # m that a tick's motion may differ from its command's
     relative: float = 1e-5  # of a speed or acceleration limit, for float32 commands
     admission: float = 1e-3  # m that a start must have to spare to be admitted
-    settle_ticks: int = 20  # after the game let go of an NPC, promises others made before may still run
+    settle_ticks: int = 20  # that a pair is apart on end before it counts as parted: promises made before may still run
     keep: int = 100  # violations kept as examples
 
 
@@ -193,18 +193,19 @@ def _spacing(
     one, two = np.nonzero(np.triu(limits.spacing > 0.0, 1))
     needed = limits.spacing[one, two]
     off = np.ones(len(one), np.bool_)  # the pair has not been apart, with legal brakes, since somebody else moved one
-    settled = np.zeros(len(one), np.int64)
+    apart = np.zeros(len(one), np.int64)  # ticks in a row in which they were
     for tick in range(len(living)):
         present = living[tick, one] & living[tick, two]
         if tick:
             before = cause[tick - 1]
             touched = (before[one] != _NPC) | (before[two] != _NPC)
-            touched |= ~(living[tick - 1, one] & living[tick - 1, two])
-            off |= touched
-            settled = np.where(touched, tick + config.settle_ticks, settled)
-        asked = np.flatnonzero(off & present & (settled <= tick))
+            off |= touched | ~(living[tick - 1, one] & living[tick - 1, two])
+            apart[touched] = 0
+        asked = np.flatnonzero(off & present)
         if len(asked):
-            off[asked] = ~_apart(trace, limits, tick, one[asked], two[asked], needed[asked] + config.admission)
+            clear = _apart(trace, limits, tick, one[asked], two[asked], needed[asked] + config.admission)
+            apart[asked] = np.where(clear, apart[asked] + 1, 0)
+            off[asked] = apart[asked] <= (config.settle_ticks if tick else 0)
         before_gap = trace.position[tick, one] - trace.position[tick, two]
         after_gap = trace.position[tick + 1, one] - trace.position[tick + 1, two]
         room = np.where(present, closest_approach(before_gap, after_gap) - needed, np.inf)

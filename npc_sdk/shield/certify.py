@@ -206,7 +206,7 @@ def _rejections(
     planes = ground.planes[pick][:, None]  # n 1 j 3
     if planes.shape[2]:
         over = end[:, :, None, 0] * planes[..., 0] + end[:, :, None, 1] * planes[..., 1] > planes[..., 2]
-        out[..., KIND["spacing"]] = over.any(2)
+        out[..., KIND["spacing"]] = over.any(2) | ground.frozen[pick][:, None]
     index = {npc: place for place, npc in enumerate(range(len(ground.position)) if rows is None else rows.tolist())}
     for npc, shape, floor in ground.lost:
         if npc in index:

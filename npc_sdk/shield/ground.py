@@ -22,6 +22,7 @@ from npc_sdk.shield.separation import separate
 
 FLOAT32 = 3e-7  # relative rounding of commands on the wire, with room to spare
 _FAR = 1e8
+_OWN = 4  # points of an NPC's own: where it is and would rest, as expected and as seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Ground:
     leash: Float[np.ndarray, " n"]
     planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
     plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
+    frozen: Bool[np.ndarray, " n"]  # only the brake is left, until promises that cross another's have run out
     tolerance: Float[np.ndarray, " n"]  # m off its place at which each NPC may run this chunk
     broken: Bool[np.ndarray, "n c"]  # the start is off its certificate
     near: Bool[np.ndarray, "n c"]  # within this chunk's reach
@@ -133,7 +135,7 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
     near[:, KIND["leash"]] = away + reach > limit
 
     held = _held(movers, outstanding, position, velocity, stop, acceleration, dt)
-    planes, slack, tight = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
+    planes, slack, tight, frozen = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
     broken[:, KIND["spacing"]] = tight
     near[:, KIND["spacing"]] = np.isfinite(planes[:, :, 2]).any(1)
     # A chunk that starts short of the full margin has less to give away: offsets must not add up from chunk to chunk.
@@ -160,6 +162,7 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
         leash=leash,
         planes=planes,
         plane_slack=slack,
+        frozen=frozen,
         tolerance=np.clip(spare - 0.5 * eps, min(0.1 * eps, config.tolerance), config.tolerance),
         broken=broken,
         near=near,
@@ -216,12 +219,13 @@ def _held(
     dt: float,
 ) -> Float[np.ndarray, "n p 2"]:
     """Everywhere each NPC may come without a new chunk: issued paths, and the brakes from where it is and will be."""
-    own = [position[:, None], stop[:, None]]
+    seen, moving = position, velocity
     if movers.seen_position is not None:
         seen = np.asarray(movers.seen_position, np.float64).reshape(-1, 2)
-        moving = velocity if movers.seen_velocity is None else np.asarray(movers.seen_velocity, np.float64)
-        own += [seen[:, None], brake_end(seen, moving.reshape(-1, 2), acceleration, dt)[:, None]]
-    return np.concatenate([outstanding.points(movers.ids, position), *own], axis=1)
+    if movers.seen_velocity is not None:
+        moving = np.asarray(movers.seen_velocity, np.float64).reshape(-1, 2)
+    own = np.stack([position, stop, seen, brake_end(seen, moving, acceleration, dt)], axis=1)  # n _OWN 2
+    return np.concatenate([outstanding.points(movers.ids, position), own], axis=1)
 
 
 def _half_planes(
@@ -231,17 +235,22 @@ def _half_planes(
     reach: Float[np.ndarray, " n"],
     margin: float,
     eps: float,
-) -> tuple[Float[np.ndarray, "n j 3"], Float[np.ndarray, "n j"], Bool[np.ndarray, " n"]]:
-    """Gives each NPC its half of the floor against every near one, and says whose outstanding sets are too close."""
+) -> tuple[Float[np.ndarray, "n j 3"], Float[np.ndarray, "n j"], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Gives each NPC its half of the floor against every near one; says whose outstanding sets are too close.
+
+    Frozen are those whose sets are too close because of what was promised, not because of where they are: somebody came
+    off its promise. Half-planes of sets that overlap protect nobody, and a brake adds no point, so they wait for the
+    promises to run out.
+    """
     n = len(position)
-    tight = np.zeros(n, np.bool_)
+    tight, frozen = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     extent = np.maximum(reach, _norm(held - position[:, None]).max(1, initial=0.0))
     needed = spacing + 2.0 * margin
     apart = _norm(position[:, None] - position[None])
     close = np.triu((spacing > 0) & (apart < needed + extent[:, None] + extent[None] + eps), 1)
     first, second = np.nonzero(close)
     if len(first) == 0:
-        return np.zeros((n, 0, 3)), np.zeros((n, 0)), tight
+        return np.zeros((n, 0, 3)), np.zeros((n, 0)), tight, frozen
     slabs = separate(held, first, second)
     gap, rule, want = slabs.gap, spacing[first, second], needed[first, second]
     keep = np.minimum(want, gap + 0.1 * eps)
@@ -250,6 +259,10 @@ def _half_planes(
     bad = gap < rule + 0.5 * eps
     np.logical_or.at(tight, first[bad], True)
     np.logical_or.at(tight, second[bad], True)
+    if bad.any():
+        bare = separate(held[:, -_OWN:], first[bad], second[bad]).gap
+        crossed = gap[bad] < np.minimum(bare, rule[bad]) - 0.1 * eps
+        frozen[first[bad][crossed]] = frozen[second[bad][crossed]] = True
     owner = np.concatenate([first, second])
     plane = np.concatenate([np.column_stack([slabs.normal, lower]), np.column_stack([-slabs.normal, -upper])])
     slack = np.tile(0.5 * (keep - rule), 2)
@@ -261,7 +274,7 @@ def _half_planes(
     planes[owner, slot] = plane
     slacks = np.full(planes.shape[:2], np.inf)
     slacks[owner, slot] = slack
-    return planes, slacks, tight
+    return planes, slacks, tight, frozen
 
 
 def _norm(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:

@@ -50,6 +50,7 @@ class Setting:
     obstinate: float  # share of NPC-ticks that brake for no reason
     single: bool  # the engine keeps float32 positions
     chase: bool = False  # every NPC runs at another, a new one every so often
+    kidnaps: float = 0.0  # share of NPC-ticks in which the game's own behaviour takes over for a while
 
 
 @dataclass
@@ -240,6 +241,7 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Any = certify) -
     path, speeds, commands, drivers, shots, known = [position], [velocity], [], [], [], []
     flags: list[bool] = []
     flag, style, unguarded = False, rng.integers(0, 5, n), 0
+    taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
         if tick % 12 == 0:
@@ -270,6 +272,10 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Any = certify) -
             late = int(rng.integers(0, setting.delay + 1))
             chunks.append(Chunk(apply, answer, 10**9 if lost else apply - setting.lead + late, flag))
         command, driver, source = hop(chunks, tick, position, velocity, setting, rng)
+        taken = np.where((taken == 0) & (rng.random(n) < setting.kidnaps), 8, np.maximum(taken - 1, 0))
+        whim = np.where((taken == 8)[:, None], rng.normal(size=(n, 2)) * setting.tables.speed[:, None] * 0.6, whim)
+        command = np.where((taken > 0)[:, None], whim, command)
+        driver[taken > 0], source[taken > 0] = audit.CALLBACK, -1
         fired = [
             k >= 0 and bool(chunks[k].certified.triggers[i, tick - chunks[k].apply, 0]) for i, k in enumerate(source)
         ]

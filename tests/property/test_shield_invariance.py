@@ -5,9 +5,11 @@ Section 5 of the plan's reference: random concave and needle-thin polygons, admi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shield_world import make_setting, play
+from shield_world import make_crowd, make_setting, play
 
 RATES = st.sampled_from([20, 30, 60, 100, 144])
 
@@ -31,3 +33,11 @@ def test_no_proposal_stream_makes_an_admitted_npc_break_a_rule(
         # The game of this test raises the hold-fire flag without announcing it; all else leaves nobody to blame.
         assert rule == "hold_fire" or not any(found.violations.values()), result.report.examples[:3]
     assert result.unguarded == 0  # it never comes off its certificate by itself
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**20), crowded=st.booleans())
+def test_whatever_the_games_own_behaviour_leaves_behind_no_npc_is_to_blame(seed: int, crowded: bool) -> None:
+    setting = make_crowd(seed) if crowded else make_setting(seed, size=0.8)
+    result = play(replace(setting, kidnaps=0.01), seed, ticks=80)
+    assert result.report.total("npc") == 0, result.report.examples[:3]

@@ -228,6 +228,23 @@ def test_two_that_start_too_close_are_both_reported_and_may_part() -> None:
     assert answers[-1].guarded.all()
 
 
+def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_run_out() -> None:
+    tables = tables_for(AllyDistance("spread", 1.0), n=2)
+    outstanding = Outstanding()
+    apart = movers([[-3.0, 0.0], [3.0, 0.0]], [[3.0, 0.0], [0.0, 0.0]])
+    wish = np.stack([np.tile([4.0, 0.0], (M, 1)), np.zeros((M, 2))])
+    outstanding.add(1, M - 1, apart.ids, certify(apart, tables, outstanding, wish).points)
+    walked_in = movers([[-3.0, 0.0], [-1.9, 0.0]], [[0.0, 0.0], [0.0, 0.0]])
+    away = np.stack([np.tile([0.0, 2.0], (M, 1)), np.tile([2.0, 0.0], (M, 1))])
+    stuck = certify(walked_in, tables, outstanding, away)
+    assert not stuck.guarded.any()
+    assert not stuck.velocities.any()
+    outstanding.forget(M)
+    free = certify(walked_in, tables, outstanding, away)
+    assert free.guarded.all()
+    assert free.velocities.any(axis=(1, 2)).all()
+
+
 def test_one_that_spawned_in_a_zone_may_leave_but_not_go_deeper() -> None:
     tables = tables_for(KeepOut("pit", BOX))
     deeper, _ = drive(tables, movers([[2.5, 0.0]]), [4.0, 0.0], 30)
