@@ -104,7 +104,7 @@ def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 def _outline(rng: np.random.Generator) -> tuple[Point, ...]:
     """Draws one box, slanted box, triangle, L or T, thick enough to hide behind; counter-clockwise."""
     kind = rng.choice(5, p=(0.25, 0.25, 0.15, 0.2, 0.15))
-    long, wide, thick = float(rng.uniform(3.6, 7.0)), float(rng.uniform(1.3, 2.8)), float(rng.uniform(1.0, 1.5))
+    long, wide, thick = float(rng.uniform(4.0, 7.5)), float(rng.uniform(1.4, 3.0)), float(rng.uniform(1.0, 1.5))
     at = float(rng.uniform(0.2, 0.8)) * long
     turn = float(rng.integers(4)) * np.pi / 2
     if kind == 0:

@@ -190,9 +190,9 @@ class ScriptedPlayers:
         """Runs at the NPC it minds and circles it at arm's length; after a bout it breaks contact for a while."""
         t, mine = self._t, self._t.style == 0
         self._bout = np.where(s.in_sight & (s.range < 4.0), self._bout + _STEP, self._bout)
-        done = (self._bout > 1.0 + 2.0 * t.boldness) & (s.now >= self._away_until)
+        done = (self._bout > 1.0 + 1.5 * t.boldness) & (s.now >= self._away_until)
         self._bout = np.where(done, 0.0, self._bout)
-        leaving, run = self._escape(s, mine, done, 4.5 + t.tempo)
+        leaving, run = self._escape(s, mine, done, 6.0 + t.tempo)
         toward, around = unit(s.gap), across(s.gap) * t.side[:, None]
         orbit = 4.0 * around + 2.5 * (s.range - 2.2)[:, None] * toward
         way, _ = self._atlas.waypoints(self._rows, s.pos, s.pos + s.gap)
@@ -206,21 +206,21 @@ class ScriptedPlayers:
         spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
         fight = 2.8 * around + spring[:, None] * toward
         pressed = (s.watchers >= 1 + np.rint(t.boldness)) | (s.range < 0.6 * t.range)
-        leaving, run = self._escape(s, mine, pressed, 4.0 + 1.5 * t.tempo)
+        leaving, run = self._escape(s, mine, pressed, 5.0 + 1.5 * t.tempo)
         return np.where(leaving[:, None], run, fight)
 
     def _circle(self, s: Sense) -> Floats:
         """Runs laps round the nearest wall, always the same way; leaves for another wall when watched."""
         t, mine = self._t, self._t.style == 2
         caught = (s.watchers >= 1) & (s.range < 4.0 + 3.0 * (1 - t.boldness))
-        leaving, run = self._escape(s, mine, caught, 3.0 + t.tempo)
+        leaving, run = self._escape(s, mine, caught, 4.5 + t.tempo)
         return np.where(leaving[:, None], run, self._lap(s, t.side * self._flip, 3.6 + 1.2 * t.boldness))
 
     def _camp(self, s: Sense) -> Floats:
         """Keeps a wall between itself and the NPC it minds, creeps out in its rhythm, moves house when found."""
         t, mine = self._t, self._t.style == 3
         found = (s.in_sight & (s.range < 4.0 + 3.0 * (1 - t.boldness))) | (s.watchers >= 2)
-        leaving, run = self._escape(s, mine, found, 4.5 + t.tempo)
+        leaving, run = self._escape(s, mine, found, 5.5 + t.tempo)
         phase = np.mod(s.now, 2.0 + 1.5 * t.tempo)
         peeking = (phase < 1.0) & (s.range > 5.0)
         pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open, 4.4, 0.0))
@@ -233,7 +233,7 @@ class ScriptedPlayers:
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
         way, _ = self._atlas.waypoints(self._rows, s.pos, behind)
         caught = s.watchers >= 1
-        leaving, run = self._escape(s, mine, caught, 3.0 + t.tempo)
+        leaving, run = self._escape(s, mine, caught, 4.5 + t.tempo)
         return np.where(leaving[:, None], run, 3.2 * unit(way - s.pos))
 
     # what all styles share
@@ -248,7 +248,8 @@ class ScriptedPlayers:
         leaving = mine & (s.now < self._away_until)
         enemy = s.pos + s.gap
         from_enemy, from_me = np.hypot(*(self._refuge - enemy).T), np.hypot(*(self._refuge - s.pos).T)
-        spoilt = (from_enemy < from_me - 1.0) | ((from_me < 1.5) & s.in_sight)
+        found = s.in_sight | (s.watchers >= 1) | (s.alert & (s.range < 4.5))
+        spoilt = (from_enemy < from_me - 1.0) | ((from_me < 2.0) & found)
         look = np.flatnonzero(start | (leaving & spoilt & (s.now >= self._refuge_until)))
         if look.size:
             order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
@@ -256,7 +257,7 @@ class ScriptedPlayers:
             keep_off = np.full(look.size, _REFUGE_RANGE)
             threats, known = s.places[rows, order], s.known[rows, order]
             self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off)
-            self._refuge_until[look] = s.now[look] + 1.5
+            self._refuge_until[look] = s.now[look] + 1.2
         way, length = self._atlas.waypoints(self._rows, s.pos, self._refuge)
         return leaving, unit(way - s.pos) * (4.8 * np.minimum(length / 0.6, 1.0))[:, None]
 
