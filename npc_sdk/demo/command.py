@@ -58,8 +58,10 @@ def _has_display() -> bool:
         pygame.display.init()
     except pygame.error:
         return False
-    driver = pygame.display.get_driver()
-    return driver not in ("dummy", "offscreen")
+    if pygame.display.get_driver() in ("dummy", "offscreen"):
+        pygame.display.quit()
+        return False
+    return True
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

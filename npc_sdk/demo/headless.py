@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 
@@ -20,7 +19,6 @@ _SELECT_AT = 45  # the frame from which one NPC shows why
 
 def run(args: argparse.Namespace) -> int:
     """Play `args.frames` ticks and write contact sheet, GIF and summary into `args.out`."""
-    os.environ["SDL_VIDEODRIVER"] = "dummy"
     if args.player == "human":
         print("without a window the player is played by a script", file=sys.stderr)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -37,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
             show.close()
     finally:
         brain.stop()
+    if summary["fault"] and show.brain.last_words:
+        print(f"the brain's last words: {show.brain.last_words}", file=sys.stderr)
     film.write_sheet(args.out / "contact.png")
     film.write_gif(args.out / "demo.gif")
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -33,7 +33,7 @@ from npc_sdk.demo.panel import (
     Turned,
     persona_buttons,
 )
-from npc_sdk.demo.scene import Entry, NpcView, Scene, Status
+from npc_sdk.demo.scene import Entry, NpcView, Scene, Status, Why
 from npc_sdk.demo.script import OwnScript
 from npc_sdk.demo.settings import Reach, Request, Settings, reaches
 from npc_sdk.demo.strip import draw_strip
@@ -157,7 +157,7 @@ class Show:
         waited = self._clock - self._since
         if self.stage is Stage.MEETING:
             self._line.listen()
-            if self._led or waited > self._until or (not self.brain.alive and waited > 3):
+            if self.led or waited > self._until or (not self.brain.alive and waited > 3):
                 self.stage = Stage.PLAYING
             return False
         if self.stage is Stage.OVER:
@@ -175,7 +175,7 @@ class Show:
         self._script.look()
         player = self._player.act(match.arena)[0] if action is None or self._cast.scripted else action
         moved = self._line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
-        match.step(np.asarray(player, np.float64), moved, self._led)
+        match.step(np.asarray(player, np.float64), moved, self.led)
         for bark in self._barks.values():
             bark.age += DT
         for npc, text in moved.barks.items():
@@ -193,7 +193,7 @@ class Show:
         return next((squad for squad, members in self.match.squads.items() if npc in members), -1)
 
     @property
-    def _led(self) -> bool:
+    def led(self) -> bool:
         """Whether the brain has this match and knows its rules."""
         return self._line.live and self._ruled >= set(self._settings.rules)
 
@@ -211,7 +211,7 @@ class Show:
             self._answered(request, answer)
         if not session:
             return
-        if not self._led and self._clock % _INSPECT_TICKS == 0:
+        if not self.led and self._clock % _INSPECT_TICKS == 0:
             self._designer.ask(*self._settings.replay())  # what was asked before came to nothing
         if self._clock % _INSPECT_TICKS == 1:
             self._designer.ask({"op": "inspect", "npcs": self._npcs()})
@@ -245,20 +245,35 @@ class Show:
 
     def touch(self, touch: Touch | None) -> None:
         """Carry out what the panel was asked for."""
-        reach = self._reaches()[self._reach]
+        reach = self.reaches()[self._reach]
         if isinstance(touch, Turned):
-            self._board.pending[reach.target, touch.term] = (self._clock, touch.value)
-            group = f"drag {touch.drag}"
-            self._designer.ask(*self._settings.set_weight(reach, touch.term, touch.value, group))
+            self.turn(reach, touch.term, touch.value, f"drag {touch.drag}")
         elif isinstance(touch, Assigned):
-            self._board.pending.clear()
-            self._note(f"{reach.label}: {touch.persona}")
-            self._designer.ask(*self._settings.assign(reach, touch.persona), {"op": "inspect", "npcs": self._npcs()})
+            self.assign(reach, touch.persona)
         elif isinstance(touch, Reached):
             self._reach = touch.index
         elif isinstance(touch, HeldFire):
-            self.match.hold_fire = not self.match.hold_fire
-            self._designer.ask(*self._settings.set_mode("hold_fire", self.match.hold_fire))
+            self.hold_fire()
+
+    def turn(self, reach: Reach, term: str, value: float, group: str = "") -> None:
+        """Turn a weight; requests of one `group` are one step of undo."""
+        self._board.pending[reach.target, term] = (self._clock, value)
+        self._designer.ask(*self._settings.set_weight(reach, term, value, group))
+
+    def assign(self, reach: Reach, persona: str) -> None:
+        """Give out a persona."""
+        self._board.pending.clear()
+        self._note(f"{reach.label}: {persona}")
+        self._designer.ask(*self._settings.assign(reach, persona), {"op": "inspect", "npcs": self._npcs()})
+
+    def hold_fire(self) -> None:
+        """Raise or lower the game's hold-fire flag."""
+        self.match.hold_fire = not self.match.hold_fire
+        self._designer.ask(*self._settings.set_mode("hold_fire", self.match.hold_fire))
+
+    def turned(self, term: str) -> float | None:
+        """The last value a slider was given for everybody."""
+        return self._settings.everywhere.get(term)
 
     def press(self, at: tuple[int, int], reset: bool = False) -> bool:
         """Handle a click; True if it was for panel or NPC, False if it is the player's."""
@@ -283,7 +298,7 @@ class Show:
         self.selected = npc
         if npc:
             self._designer.ask({"op": "explain", "npc": npc})
-        self._reach = min(self._reach, len(self._reaches()) - 1)
+        self._reach = min(self._reach, len(self.reaches()) - 1)
 
     def select_next(self, step: int = 1) -> None:
         """Choose the next living NPC."""
@@ -309,6 +324,11 @@ class Show:
         return self._view.camera.world((at[0] - _ARENA.left, at[1] - _ARENA.top))
 
     @property
+    def why(self) -> Why | None:
+        """The newest explanation of the selected NPC."""
+        return self._designer.why(self.selected) if self.selected else None
+
+    @property
     def player_at(self) -> tuple[float, float]:
         """Where the player stands, m."""
         x, y = self.match.arena.pos[0, 0]
@@ -330,7 +350,8 @@ class Show:
         nearest = int(gap.argmin())
         return int(self.match.ids[nearest]) if gap[nearest] < 0.7 else 0
 
-    def _reaches(self) -> tuple[Reach, ...]:
+    def reaches(self) -> tuple[Reach, ...]:
+        """Whom one can act on: everybody, each squad, the selected NPC."""
         return reaches(self.match.squads, self.selected)
 
     def _npcs(self) -> list[dict[str, int]]:
@@ -388,7 +409,7 @@ class Show:
         )
 
     def _panel_view(self) -> PanelView:
-        found, board = self._reaches(), self._board
+        found, board = self.reaches(), self._board
         self._reach = min(self._reach, len(found) - 1)
         reach = found[self._reach]
         shown = next((npc for npc in reach.npcs if npc in board.weights), 0)
@@ -409,7 +430,7 @@ class Show:
             personas=board.personas,
             persona=persona,
             hold_fire=self.match.hold_fire,
-            why=self._designer.why(self.selected) if self.selected else None,
+            why=self.why,
             selected=self._selected_in_words(),
             connected=self._line.live,
             log=tuple(self._log),

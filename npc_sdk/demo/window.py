@@ -43,17 +43,18 @@ def run(args: argparse.Namespace) -> int:
     cast = Cast(args.npcs, args.seed, scripted=args.player == "script")
     show = Show(brain, endpoints, cast, patience_s=_PATIENCE_S)
     try:
-        _Window(window, show).run()
+        Window(window, show).run()
     finally:
         show.close()
         pygame.quit()
     return 0
 
 
-class _Window:
+class Window:
     """The loop around a show."""
 
     def __init__(self, window: pygame.Surface, show: Show) -> None:
+        """Show `show` in `window`."""
         self._window = window
         self._show = show
         self._paused = False
