@@ -12,6 +12,7 @@ from .limits import LIMITS, Limits
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, HEARTBEAT_TTL_MS = 500, 1500, 2000
 RECONNECT_MS = 50  # without back-off: on loopback a refused connection costs microseconds
 HANDSHAKE_MS = 2000
+ANSWERS_QUEUED = 16  # per peer; at 4, libzmq's late count of what was read made a fast dialogue lose answers
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
@@ -64,7 +65,7 @@ def server_options(socket: Socket, limits: Limits = LIMITS) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.RCVHWM, 8)
-    socket.setsockopt(zmq.SNDHWM, 4)
+    socket.setsockopt(zmq.SNDHWM, ANSWERS_QUEUED)
     if socket.type == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     _heartbeats(socket)

@@ -7,7 +7,7 @@ was certified for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -74,9 +74,12 @@ class Ladder:
     Args:
         schema: names the channels (`move_x` and `move_y` are the velocity), their defaults and the brake.
         fallback: the game's own behaviour; without it NPCs brake.
+        counters: to go on counting from, those of the ladder this one replaces.
     """
 
-    def __init__(self, schema: Schema, fallback: Fallback | None = None) -> None:
+    def __init__(
+        self, schema: Schema, fallback: Fallback | None = None, counters: LadderCounters | None = None
+    ) -> None:
         self._fallback = fallback
         self._dt = schema.dt
         self._brake = schema.kinematics.brake
@@ -85,7 +88,7 @@ class Ladder:
         self._default = np.array([c.default for c in schema.channels], np.float32)
         self._hold = np.array([c.hold for c in schema.channels])
         self._move = np.array([schema.channel(name) for name in MOVE], np.intp)
-        self._counts = dict.fromkeys(LadderCounters.__slots__, 0)
+        self._counts = asdict(counters or LadderCounters())
         self._last_ids = np.zeros(0, np.uint32)
         self._last_commands = np.zeros((0, len(schema.channels)), np.float32)
         self._executing = Executing.none()

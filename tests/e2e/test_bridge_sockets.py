@@ -234,6 +234,8 @@ def test_a_restart_opens_a_new_session_with_ticks_from_zero(thinking: Brain) -> 
         game = Game(client)
         until(game.plays)
         first = client.session
+        client.step(game.tick, IDS, np.zeros((len(IDS), 4)))
+        counted = client.counters
         game.tick = -1
         until(lambda: game.has(faults.StaleTicks))
         larger = replace(SCHEMA, bounds=(-20.0, -20.0, 20.0, 20.0))
@@ -241,6 +243,7 @@ def test_a_restart_opens_a_new_session_with_ticks_from_zero(thinking: Brain) -> 
         game.tick = -1
         until(lambda: game.plays() and client.session not in (0, first))
         assert client.schema == larger
+        assert client.counters == counted
         assert [event.session for event in thinking.seen(GameLeft)] == [first]  # type: ignore[union-attr]
 
 
@@ -504,6 +507,20 @@ def test_frames_of_a_stranger_are_refused_with_their_reason(thinking: Brain) -> 
         assert refusal(dealer, snapshot, b"another part").code is ErrorCode.LENGTH
     assert_still_serving(thinking)
     assert thinking.server.counters.multipart == 1
+
+
+def test_a_flood_of_frames_in_one_message_does_not_stop_the_others(thinking: Brain) -> None:
+    with Client(thinking.server.endpoints.data, SCHEMA) as client, raw_dealer(thinking.server.endpoints.data) as dealer:
+        game = Game(client)
+        until(game.plays)
+        dealer.send_multipart([b""] * 50_000)
+        until(lambda: game.plays() and thinking.server.counters.multipart == 1)
+        report = receive(dealer)
+        assert isinstance(report, ErrorReport)
+        assert report.code is ErrorCode.LENGTH
+        game.actions.clear()
+        until(game.plays)
+        assert len(thinking.seen(GameJoined)) == 1
 
 
 def test_a_frame_of_an_unregistered_schema_is_an_error_with_both_ids(thinking: Brain) -> None:
