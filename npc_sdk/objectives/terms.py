@@ -1,7 +1,10 @@
 """The wishes a designer can weigh. A term is an expression over quantities, in the designer's units; so is any new one.
 
-feature = mean over the plan's steps of norm(residual / unit); objective J = sum of weight x feature; smaller is better.
+feature = mean over the plan's steps of norm(residual / unit); objective J = sum of weight x feature; less is better.
 One unit of a term is meant to matter as much as one unit of any other term at weight 1.
+
+Wishes about the player rest while the place where it was last seen is known to be empty, those about its facing while it
+is unseen: then there is nobody to keep away from, and the search has the word.
 """
 
 from __future__ import annotations
@@ -119,7 +122,7 @@ DEFAULT_TERMS = TermSet(
     (
         term(
             "engage",
-            "player.distance - 7",
+            "(1 - player.cleared) * (player.distance - 7)",
             unit=4.0,
             unit_name="m",
             norm="smooth",
@@ -130,7 +133,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "approach",
-            "player.path",
+            "(1 - player.cleared) * player.path",
             unit=4.0,
             unit_name="m",
             norm="linear",
@@ -141,7 +144,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "exposure",
-            "player.sees_me",
+            "(1 - player.cleared) * player.sees_me",
             unit=0.25,
             unit_name="share of time",
             norm="linear",
@@ -152,7 +155,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "los",
-            "1 - player.los",
+            "(1 - player.cleared) * (1 - player.los)",
             unit=0.4,
             unit_name="share of time",
             norm="linear",
@@ -163,7 +166,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "flank",
-            "relu(2.4 - player.bearing_angle)",
+            "(1 - player.unseen) * relu(2.4 - player.bearing_angle)",
             unit=0.35,
             unit_name="rad",
             norm="linear",
@@ -174,7 +177,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "cover",
-            "cover.distance",
+            "(1 - player.cleared) * cover.distance",
             unit=2.5,
             unit_name="m",
             norm="smooth",
@@ -207,7 +210,7 @@ DEFAULT_TERMS = TermSet(
         ),
         term(
             "surround",
-            "relu(1.2 - ally.bearing_gap)",
+            "(1 - player.unseen) * relu(1.2 - ally.bearing_gap)",
             unit=0.25,
             unit_name="rad",
             norm="linear",
