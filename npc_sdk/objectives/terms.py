@@ -3,8 +3,8 @@
 feature = mean over the plan's steps of norm(residual / unit); objective J = sum of weight x feature; less is better.
 One unit of a term is meant to matter as much as one unit of any other term at weight 1.
 
-Wishes about the player rest while the place where it was last seen is known to be empty, those about its facing while it
-is unseen: then there is nobody to keep away from, and the search has the word.
+Wishes about the player rest while the place where it was last seen is known to be empty, those about its facing while
+it is unseen: then there is nobody to keep away from, and the search has the word.
 """
 
 from __future__ import annotations
