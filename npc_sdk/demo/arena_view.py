@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pygame
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from npc_bridge.schema import Polygon
 from npc_sdk.demo import theme
-from npc_sdk.demo.scene import BRAKE, CALLBACK, BeliefView, Flash, GrenadeView, NpcView, PlayerView, Scene
+from npc_sdk.demo.scene import BRAKE, CALLBACK, BeliefView, Flash, GrenadeView, NpcView, PlayerView, Scene, Thought
 from npc_sdk.demo.theme import Colour, mix, squad_colour
 from npc_sdk.envs.arena.config import Blast
 from npc_sdk.geometry import ray_distances
 
 SUPER = 2  # supersampling: everything is drawn this much larger
+GLOW = 2  # large soft shapes are drawn this much smaller and added as light: cheap, and their edges are soft
 BODY = 0.36  # m
 BLAST = Blast().radius
 CONE = 5.0  # m of the view cone that is drawn
@@ -27,6 +29,15 @@ SHOT_S = 0.14
 BLAST_S = 0.45
 BARK_S = 1.8
 Points = list[tuple[float, float]]
+_LIGHT = SUPER * GLOW  # pixels of the canvas per pixel of light
+
+
+@dataclass(frozen=True, slots=True)
+class _Fan:
+    """The alternatives of one decision, ready to draw: how bad each is (0..1) and its line, the worst first."""
+
+    thought: Thought
+    lines: tuple[tuple[float, Points], ...]
 
 
 class Camera:
@@ -78,6 +89,8 @@ class ArenaView:
         self.camera = Camera(bounds, size)
         self.image = pygame.Surface((size, size))
         self._canvas = pygame.Surface((size * SUPER, size * SUPER))
+        self._glow = pygame.Surface((size // GLOW, size // GLOW))
+        self._fans: dict[int, _Fan] = {}
         self._floor = self._static(polygons, bounds)
         self._edges = edges
 
@@ -85,6 +98,7 @@ class ArenaView:
         """Draw one moment and return the picture; it is overwritten by the next call."""
         canvas = self._canvas
         canvas.blit(self._floor, (0, 0))
+        self._glow.fill((0, 0, 0))
         self._cones(scene)
         for belief in scene.beliefs:
             self._belief(belief, scene.time)
@@ -106,6 +120,8 @@ class ArenaView:
         for flash in scene.flashes:
             self._flash(flash)
         pygame.transform.smoothscale(canvas, self.image.get_size(), self.image)
+        light = pygame.transform.smoothscale(self._glow, self.image.get_size())
+        self.image.blit(light, (0, 0), special_flags=pygame.BLEND_RGB_ADD)
         for npc in living:
             self._label(npc)
         if scene.hold_fire:
@@ -180,7 +196,13 @@ class ArenaView:
             wide = 1.6 if colour is theme.PLAYER else 1.0
             for share in (1.0, 0.75, 0.5):
                 ends = origin[i] + along[i] * np.minimum(reach[i], CONE * wide * share)[:, None]
-                pygame.gfxdraw.filled_polygon(self._canvas, [start, *self.camera.points(ends)], (*colour, alpha))
+                rim = [(x / _LIGHT, y / _LIGHT) for x, y in (start, *self.camera.points(ends))]
+                pygame.gfxdraw.filled_polygon(self._glow, rim, (*colour, alpha))
+
+    def _shine(self, at: tuple[float, float], radius: float, colour: tuple[int, int, int, int]) -> None:
+        """Add a disc of light; place and radius are those of the canvas."""
+        x, y, r = (round(v / _LIGHT) for v in (*at, radius))
+        pygame.gfxdraw.filled_circle(self._glow, x, y, r, colour)
 
     def _belief(self, belief: BeliefView, time: float) -> None:
         """Draw where a squad believes an unseen player: a ring that grows with its doubt."""
@@ -189,8 +211,7 @@ class ArenaView:
         colour = squad_colour(belief.squad)
         x, y = self.camera.point(belief.at)
         radius = self.camera.length(min(max(belief.sigma, 0.4), 14.0))
-        if radius < self._canvas.get_width():
-            pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius), (*colour, 12))
+        self._shine((x, y), radius, (*colour, 12))
         turn = time * 0.35
         parts = max(12, round(radius / 9))
         for k in range(parts):
@@ -205,19 +226,28 @@ class ArenaView:
     def _alternatives(self, npc: NpcView, selected: bool, any_selected: bool) -> None:
         """Draw the imagined plans that were not taken: thin, the best brightest, drawn last."""
         thought = npc.thought
-        if thought is None or npc.rung >= CALLBACK or not len(thought.alternatives):
+        if thought is None or npc.rung >= CALLBACK or thought.alternatives.shape[1] < 2:
             return
-        cost = thought.alternatives_objective
-        finite = cost[np.isfinite(cost)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
         strength = 0.9 if selected else 0.2 if any_selected else 0.42
-        for i in np.argsort(-np.nan_to_num(cost, nan=np.inf)):
-            share = (float(cost[i]) - low) / (high - low) if high > low and math.isfinite(cost[i]) else 1.0
+        for share, line in self._fan(npc.id, thought).lines:
             colour = mix(theme.FLOOR, theme.ramp(share), strength * (1.0 - 0.45 * share))
-            line = self.camera.points(np.vstack([npc.at, thought.alternatives[i]]))
             pygame.draw.lines(self._canvas, colour, False, line, 3 if selected else 2)
             if selected:
                 pygame.draw.circle(self._canvas, colour, line[-1], 5)
+
+    def _fan(self, npc: int, thought: Thought) -> _Fan:
+        """Return an NPC's alternatives as lines; worked out once per decision."""
+        fan = self._fans.get(npc)
+        if fan is None or fan.thought is not thought:
+            cost = thought.alternatives_objective
+            finite = cost[np.isfinite(cost)]
+            low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+            lines = []
+            for i in np.argsort(-np.nan_to_num(cost, nan=np.inf)):
+                share = (float(cost[i]) - low) / (high - low) if high > low and math.isfinite(cost[i]) else 1.0
+                lines.append((round(share, 2), self.camera.points(thought.alternatives[i])))
+            fan = self._fans[npc] = _Fan(thought, tuple(lines))
+        return fan
 
     def _ghost(self, npc: NpcView, selected: bool) -> None:
         """Draw where this NPC imagines the player: small discs at half-second steps, fading."""

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     brain.start()
     try:
         brain.wait_ready(READY_S)
-        show = Show(brain, endpoints, Cast(args.npcs, args.seed, scripted=True), patience_s=5.0)
+        show = Show(brain, endpoints, Cast(args.npcs, args.seed, scripted=True, judged=True), patience_s=5.0)
         try:
             film = _play(show, args)
             summary = _summary(show, args)

@@ -2,52 +2,95 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
+from numpy.typing import NDArray
 
 from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Trace, Zone, audit
-from npc_sdk.demo.match import Match, Step
+from npc_sdk.demo.match import Bodies, Match, Step
 
-FOLLOW_TICKS = 15  # the count on the screen is brought up to date twice a second
+FOLLOW_TICKS = 60  # the count on the screen is brought up to date this often
+_LEAD_IN_TICKS = 20  # looked at again, so that who was bound by what is known when the new ticks begin
+_HOLD_S = 0.0005  # for which the judge may keep the interpreter to itself while the game wants it
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some consecutive ticks of a match during which the same rules were known to the brain. Nothing in it changes."""
+
+    ids: NDArray[np.uint32]
+    steps: tuple[Step, ...]
+    after: Bodies
+    limits: Limits
 
 
 class Judge:
-    """Keeps the score of broken rules over all matches."""
+    """Keeps the score of broken rules over all matches. Looks at them on a thread of its own."""
 
-    def __init__(self) -> None:
-        """Start at nothing."""
+    def __init__(self, thorough: bool = True) -> None:
+        """Start at nothing; `thorough` keeps whole matches, to be judged as a whole when `total` is asked for."""
         self.broken = 0  # so far, by NPCs, as far as has been looked
-        self._finished: Counter[str] = Counter(dict.fromkeys(CATEGORIES, 0))
+        self._kept: list[Stretch] = []
+        self._thorough = thorough
+        self._looked = 0
+        self._waiting: SimpleQueue[tuple[list[Stretch], int] | None] = SimpleQueue()
+        sys.setswitchinterval(_HOLD_S)
+        self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
+        self._thread.start()
 
     def follow(self, match: Match) -> None:
         """Look at the last ticks, every so often."""
-        if len(match.log) % FOLLOW_TICKS == 0:
-            self.broken += _count(match, len(match.log) - FOLLOW_TICKS)["npc"]
+        if len(match.log) - self._looked >= FOLLOW_TICKS:
+            self._look(match)
 
     def take(self, match: Match) -> None:
-        """Judge a match that is over as a whole."""
-        self._finished += _count(match, 0)
-        match.log.clear()
+        """Close a match."""
+        self._look(match)
+        self._looked = 0
+        if self._thorough:
+            self._kept += stretches(match, 0)
 
     def total(self, match: Match) -> dict[str, int]:
-        """Return violations by whose doing they were: finished matches and the one still on."""
-        counts = self._finished + _count(match, 0)
+        """Return violations by whose doing they were: closed matches and the one still on. Takes its time."""
+        counts: Counter[str] = Counter()
+        for stretch in (*self._kept, *stretches(match, 0)):
+            report = judge(stretch)
+            counts.update({category: report.total(category) for category in CATEGORIES})
         return {category: counts[category] for category in CATEGORIES}
 
+    def close(self) -> None:
+        """Finish what was begun and end the thread."""
+        self._waiting.put(None)
+        self._thread.join()
 
-def _count(match: Match, first: int) -> Counter[str]:
-    """Judge the ticks from `first` on, in stretches during which the same rules were known to the brain."""
-    counts: Counter[str] = Counter()
-    last = len(match.log)
+    def _look(self, match: Match) -> None:
+        fresh, first = self._looked, max(0, self._looked - _LEAD_IN_TICKS)
+        self._looked = len(match.log)
+        self._waiting.put((stretches(match, first), fresh - first))
+
+    def _run(self) -> None:
+        while (asked := self._waiting.get()) is not None:
+            found, old = asked
+            for stretch in found:
+                self.broken += sum(v.category == "npc" and v.tick >= old for v in judge(stretch).examples)
+                old = max(0, old - len(stretch.steps))
+
+
+def stretches(match: Match, first: int) -> list[Stretch]:
+    """Cut a match, from tick `first` on, where the rules that the brain knew changed."""
+    out, last = [], len(match.log)
     while first < last:
         ruled = match.log[first].ruled
         end = next((i for i in range(first, last) if match.log[i].ruled != ruled), last)
-        report = judge(match, first, end, limits_of(match, ruled))
-        counts.update({category: report.total(category) for category in CATEGORIES})
+        after = match.log[end] if end < last else match.now()
+        out.append(Stretch(match.ids, tuple(match.log[first:end]), after, limits_of(match, ruled)))
         first = end
-    return counts
+    return out
 
 
 def limits_of(match: Match, ruled: bool) -> Limits:
@@ -77,14 +120,13 @@ def limits_of(match: Match, ruled: bool) -> Limits:
     )
 
 
-def judge(match: Match, first: int, end: int, limits: Limits) -> AuditReport:
-    """Audit the ticks `first` to `end` of a match."""
-    steps: Sequence[Step] = match.log[first:end]
-    after = match.log[end] if end < len(match.log) else match.now()
-    rows = [*steps, after]
+def judge(stretch: Stretch) -> AuditReport:
+    """Audit a stretch."""
+    steps = stretch.steps
+    rows = (*steps, stretch.after)
     return audit(
         Trace(
-            ids=match.ids,
+            ids=stretch.ids,
             position=np.stack([s.position for s in rows]),
             velocity=np.stack([s.velocity for s in rows]),
             command=np.stack([s.command[:, :2] for s in steps]).astype(np.float64),
@@ -94,5 +136,5 @@ def judge(match: Match, first: int, end: int, limits: Limits) -> AuditReport:
             hold_fire=np.array([s.hold_fire for s in steps]),
             hold_known=np.stack([s.hold_known for s in steps]),
         ),
-        limits,
+        stretch.limits,
     )

@@ -294,7 +294,10 @@ class Panel:
             surface.blit(theme.rounded(track.width, 8, 4, (32, 39, 51)), track)
             lit = round(shown * track.width)
             if lit >= 8:
-                surface.blit(theme.rounded(lit, 8, 4, theme.ramp(min(1.0, shown * 0.75))), track)
+                surface.blit(
+                    theme.rounded(lit, 8, 4, theme.FAINT if weight is None else theme.ramp(min(1.0, shown * 0.75))),
+                    track,
+                )
             theme.write(surface, f"{value:.3f}", (box.right, y), 13, theme.TEXT, align=1.0)
             y += _BAR_ROW
         pygame.draw.line(surface, theme.CARD_EDGE, (box.left, y + 2), (box.right, y + 2))

@@ -68,6 +68,7 @@ class Cast:
     npcs: int
     seed: int
     scripted: bool  # the player is played by a script
+    judged: bool = False  # whole matches are kept, to be judged at the end
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ class Show:
         self._clock = 0  # ticks since the show began, matches and pauses
         self._number = 0
         self.refusal = ""  # the brain's last no to a request
-        self._judge = Judge()
+        self._judge = Judge(thorough=cast.judged)
         self._log: deque[Entry] = deque(maxlen=20)
         brain.start()
         self._designer = Designer(endpoints.control, endpoints.telemetry)
@@ -141,14 +142,11 @@ class Show:
         self.selected = 0
 
     def _next(self) -> None:
-        self._finish()
+        self._judge.take(self.match)
         self._number += 1
         self._open(make_map(_MAPS, (self._cast.seed + self._number) % 1000))
         self._line.restart(self.match.schema)
         self._until = _MEET_TICKS
-
-    def _finish(self) -> None:
-        self._judge.take(self.match)
 
     def advance(self, action: Float[np.ndarray, "6"] | None) -> bool:
         """Do one tick; `action` is the human's, None while a script plays. False if no tick was played."""
@@ -336,7 +334,7 @@ class Show:
 
     def close(self) -> None:
         """End everything."""
-        self._finish()
+        self._judge.close()
         self._designer.close()
         self._line.close()
         self.brain.stop()

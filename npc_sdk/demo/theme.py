@@ -40,6 +40,7 @@ SQUADS: tuple[Colour, ...] = (
 RAMP: tuple[Colour, ...] = ((118, 240, 190), (206, 206, 120), (226, 128, 84), (128, 54, 88))
 
 
+@lru_cache(maxsize=8192)
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Blends from `a` (share 0) to `b` (share 1)."""
     s = min(1.0, max(0.0, share))
@@ -51,6 +52,7 @@ def squad_colour(squad: int) -> Colour:
     return SQUADS[squad % len(SQUADS)]
 
 
+@lru_cache(maxsize=1024)
 def ramp(share: float) -> Colour:
     """The colour of a candidate: 0 is the best of its NPC, 1 the worst."""
     place = min(1.0, max(0.0, share)) * (len(RAMP) - 1)

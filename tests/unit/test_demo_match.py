@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from npc_bridge.ladder import LadderResult
 from npc_sdk.demo.controls import PLAYER_SPEED, Hands, player_action
-from npc_sdk.demo.judge import Judge
+from npc_sdk.demo.judge import FOLLOW_TICKS, Judge
 from npc_sdk.demo.line import Moved
 from npc_sdk.demo.match import SPACING, Match
 from npc_sdk.demo.scene import CALLBACK, PLAN
@@ -48,52 +50,61 @@ def test_nobody_starts_in_or_near_the_forbidden_zone(index: int) -> None:
     assert [p.kind for p in match.schema.polygons].count("zone") == 1
 
 
-def test_a_quiet_match_breaks_no_rule() -> None:
-    match, judge = new_match(), Judge()
-    for _ in range(30):
+@pytest.fixture
+def judge() -> Iterator[Judge]:
+    judge = Judge()
+    yield judge
+    judge.close()
+
+
+def test_a_quiet_match_breaks_no_rule(judge: Judge) -> None:
+    match = new_match()
+    for _ in range(FOLLOW_TICKS):
         match.step(STILL, moved(match, stand(match)), ruled=True)
         judge.follow(match)
+    judge.close()  # it has looked at everything then
     assert judge.broken == 0
     assert judge.total(match) == {"npc": 0, "external": 0, "breach": 0, "inadmissible": 0}
 
 
-def into_the_zone(match: Match, rung: int, ruled: bool) -> Judge:
-    """Puts NPC 0 beside the zone, drives it in, and returns who judged that."""
-    judge = Judge()
+def into_the_zone(judge: Judge, match: Match, rung: int, ruled: bool) -> None:
+    """Puts NPC 0 beside the zone and drives it in."""
     zone = np.array(match.rules.zone)
     edge = (zone[0] + zone[1]) / 2
     inward = zone.mean(0) - edge
     inward /= np.hypot(*inward)
     match.arena.pos[0, match.first_npc] = edge - 0.6 * inward
     command = stand(match)
-    for tick in range(30):
-        command[0, :2] = inward * min(2.0, 0.5 * (tick + 1))
+    for tick in range(FOLLOW_TICKS):
+        command[0, :2] = inward * min(1.0, 0.5 * (tick + 1))
         match.step(STILL, moved(match, command.copy(), rung), ruled)
         judge.follow(match)
-    return judge
+    judge.close()  # it has looked at everything then
 
 
-def test_an_npc_that_walks_into_the_zone_is_counted_and_so_is_its_cause() -> None:
+def test_an_npc_that_walks_into_the_zone_is_counted(judge: Judge) -> None:
     match = new_match()
-    judge = into_the_zone(match, PLAN, ruled=True)
+    into_the_zone(judge, match, PLAN, ruled=True)
     assert judge.broken > 0
     assert judge.total(match)["npc"] > 0
+
+
+def test_what_the_games_own_script_does_is_the_games(judge: Judge) -> None:
     match = new_match()
-    judge = into_the_zone(match, CALLBACK, ruled=True)
+    into_the_zone(judge, match, CALLBACK, ruled=True)
     assert (judge.broken, judge.total(match)["npc"]) == (0, 0)
     assert judge.total(match)["external"] > 0
 
 
-def test_house_rules_bind_only_once_the_brain_knows_them() -> None:
+def test_house_rules_bind_only_once_the_brain_knows_them(judge: Judge) -> None:
     match = new_match()
-    judge = into_the_zone(match, PLAN, ruled=False)
+    into_the_zone(judge, match, PLAN, ruled=False)
     assert judge.total(match)["npc"] == 0
 
 
-def test_finished_matches_stay_in_the_count() -> None:
-    judge = Judge()
+def test_finished_matches_stay_in_the_count(judge: Judge) -> None:
     first = new_match()
-    into_the_zone(first, PLAN, ruled=True)
+    into_the_zone(judge, first, PLAN, ruled=True)
     counted = judge.total(first)["npc"]
     judge.take(first)
     assert counted > 0
