@@ -25,7 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--terms", nargs="+", metavar="TERM", help="only these (all)")
     parser.add_argument("--seeds", type=int, default=8, help="fights per level (8)")
-    parser.add_argument("--persona-seeds", type=int, default=10, help="fights per persona (10); 0 leaves them out")
+    parser.add_argument(
+        "--persona-seeds", type=int, default=10, help="fights per persona, at least 2 (10); 0 leaves them out"
+    )
     parser.add_argument("--seconds", type=float, default=12.0, help="game time per fight (12)")
     parser.add_argument("--npcs", type=int, default=4, help="NPCs per fight (4)")
     parser.add_argument("--candidates", type=int, default=32, help="the planner's candidates (32, as in play)")
@@ -48,14 +50,14 @@ def main(args: Namespace) -> int:
     config = sweep.SweepConfig(args.model, args.seeds, args.seconds, args.npcs, candidates=args.candidates)
     if args.quick:
         config = sweep.SweepConfig(args.model, 2, 4.0, 4, levels=(0.125, 1.0, 8.0), candidates=8)
-    fights = min(args.persona_seeds, 2) if args.quick else args.persona_seeds
+    fights = 2 if args.quick else args.persona_seeds
     terms = [DEFAULT_TERMS.terms[DEFAULT_TERMS.index(n)] for n in args.terms or DEFAULT_TERMS.names]
     device = device_of(args.device)
     loaded = load(args.model, device)
     with progress(sweep.pieces(terms), "steer", "batch") as bar:
         result = sweep.measure(
             config,
-            replace(config, seeds=fights) if fights else None,
+            replace(config, seeds=max(2, fights)) if fights else None,
             terms,
             PERSONAS,
             lambda: planner(loaded.forecast, device, PlannerConfig(candidates=config.candidates)),

@@ -20,6 +20,7 @@ from npc_sdk.experiments.stage import new_board
 from npc_sdk.geometry import point_in_polygon, ring_edges, segment_distance
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.runtime import Decider, Orders, Report, Runtime, RuntimeConfig, View
+from npc_sdk.runtime.tick import ramp
 from npc_sdk.shield import Tally
 
 Floats = NDArray[np.float64]
@@ -141,13 +142,13 @@ def _free_spots(arena_map: ArenaMap, rules: RuleSet, clearance: float, rng: np.r
 
 
 class Attackers:
-    """A decider whose NPCs partly ignore their planner: they run at a zone, a squad mate or away, and shoot."""
+    """A decider whose NPCs partly ignore their planner: for a second they run at a zone, a mate or away, and shoot."""
 
     def __init__(self, decider: Decider, rules: RuleSet, share: float, seed: int) -> None:
         self._decider = decider
         self._targets = np.array([zone.mean(0) for zone in rules.keep_out])
         self._share = share
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
 
     def forget(self, key: str) -> None:
         """Drops what the planner remembers about a game."""
@@ -156,26 +157,27 @@ class Attackers:
     def decide(self, view: View) -> Orders:
         """Replaces some NPCs' plans."""
         orders = self._decider.decide(view)
-        hit = self._rng.random(len(orders.rows)) < self._share
         moves, hands = orders.moves.copy(), orders.hands.copy()
-        for i in np.flatnonzero(hit):
-            row = int(orders.rows[i])
-            moves[i] = self._attack(view, row)
-            hands[row, 1:3] = 1.0
+        for i, row in enumerate(orders.rows.tolist()):
+            game = int(view.game[row])
+            second = int(view.apply_tick[game]) // RESTLESS_TICKS
+            rng = np.random.default_rng([self._seed, game, int(view.ids[row]), second])
+            if rng.random() < self._share:
+                moves[i] = self._attack(view, row, rng)
+                hands[row, 1:3] = 1.0
         return replace(orders, moves=moves, hands=hands)
 
-    def _attack(self, view: View, row: int) -> NDArray[np.float32]:
+    def _attack(self, view: View, row: int, rng: np.random.Generator) -> NDArray[np.float32]:
         here = view.position[row]
-        kind = self._rng.integers(3)
+        kind = rng.integers(3)
         if kind == 0:
             gap = self._targets - here
-            aim = gap[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))]
         elif kind == 1:
             others = (view.game == view.game[row]) & (np.arange(len(view.game)) != row)
             gap = view.position[others] - here
-            aim = gap[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))] if len(gap) else here
         else:
-            aim = here
+            gap = here[None]  # outward
+        aim = gap[np.argmin(np.hypot(gap[:, 0], gap[:, 1]))] if len(gap) else here
         size = max(float(np.hypot(*aim)), 1e-3)
         velocity: NDArray[np.float32] = (aim / size * NPC_KINEMATICS.max_speed).astype(np.float32)
         return velocity
@@ -192,16 +194,20 @@ class Unshielded(Runtime):
 
 
 def _bare(action: Action, report: Report) -> Action:
-    schema = report.game.schema
+    """The same action with the plans as they are, cut only by what a body can physically do."""
+    game, start = report.game, action.expected[:, 0].astype(np.float64)
+    ticks = range(action.apply_tick, action.apply_tick + action.steps.shape[1])
+    wanted = np.stack([game.plans.at(tick, game.ticks_per_step)[report.slots] for tick in ticks], 1)
+    agile = np.full(len(start), ArenaConfig().npc_body.max_acceleration / game.schema.tick_hz)
+    velocity = ramp(start[:, 2:], wanted, agile)  # n m 2
     steps = action.steps.copy()
     for axis, name in enumerate(("move_x", "move_y")):
-        column = [c.name for c in schema.channels].index(name)
-        steps[:, :, column] = report.proposals[:, :, axis]
-    start = action.expected[:, :1]  # n 1 4
-    velocity = np.concatenate([start[..., 2:], steps[:, :-1, :2]], 1)
-    travelled = np.cumsum(steps[:, :, :2], 1) / schema.tick_hz
-    position = np.concatenate([start[..., :2], start[..., :2] + travelled[:, :-1]], 1)
-    return replace(action, steps=steps, expected=np.concatenate([position, velocity], 2).astype(np.float32))
+        column = [c.name for c in game.schema.channels].index(name)
+        steps[:, :, column] = velocity[:, :, axis]
+    before = np.concatenate([start[:, None, 2:], velocity[:, :-1]], 1)
+    travelled = np.cumsum(velocity, 1) / game.schema.tick_hz
+    position = np.concatenate([start[:, None, :2], start[:, None, :2] + travelled[:, :-1]], 1)
+    return replace(action, steps=steps, expected=np.concatenate([position, before], 2).astype(np.float32))
 
 
 class Restless:

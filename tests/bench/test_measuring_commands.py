@@ -1,0 +1,99 @@
+"""Every measuring command runs in its smallest form, and prints exactly the keys that its reference page names."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from documented import documented_keys, printed_keys
+
+from npc_sdk import cli
+from npc_sdk.experiments import fight
+
+
+def figures(capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, object]:
+    """Runs a command and returns the object in its last line."""
+    cli.main([*command, "--json"])
+    return last_object(capsys)
+
+
+def last_object(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_record(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    found = figures(capsys, "record", "--out", str(tmp_path), "--episodes", "2", "--seconds", "1")
+    assert printed_keys(found) == documented_keys("record")
+    assert found["episodes"] == 2
+
+
+def test_steer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    found = figures(
+        capsys,
+        *("steer", "--quick", "--model", "constant-velocity", "--terms", "effort", "--out", str(tmp_path)),
+    )
+    assert printed_keys(found) == documented_keys("steer")
+    assert (tmp_path / "steer.png").stat().st_size > 0
+    assert (tmp_path / "cross_talk.png").stat().st_size > 0
+
+
+def test_evaluate_play(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    fight.add_arguments(parser)
+    fight.main(parser.parse_args(["--quick", "--seeds", "2", "--model", "constant-velocity", "--json"]))
+    found = last_object(capsys)
+    assert printed_keys(found) == documented_keys("evaluate play")
+    duels = found["duels"]
+    assert isinstance(duels, list)
+    assert [d["rival"] for d in duels] == ["random", "chase", "utility"]
+
+
+@pytest.mark.timeout(240)
+def test_check_shield_in_the_form_that_ci_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "check", "shield", "--steps", "3000", "--model", "constant-velocity")
+    assert printed_keys(found) == documented_keys("check shield")
+    assert found["violations"] == 0
+    assert found["tame_in_control"] == [], "the control must break every rule, else the check proves nothing"
+    assert found["passed"] is True
+
+
+@pytest.mark.timeout(240)
+def test_bench_live(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "live", "--quick", "--npcs", "4", "--model", "constant-velocity")
+    assert printed_keys(found) == documented_keys("bench live")
+    assert found["stale_executed"] == 0
+    assert found["weight_change_decisions"] == [1, 1]
+
+
+@pytest.mark.timeout(240)
+def test_bench_live_with_a_killed_brain(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "live", "--kill", "--quick", "--npcs", "4", "--model", "constant-velocity")
+    assert printed_keys(found) == documented_keys("bench live --kill")
+    assert found["stale_executed"] == 0
+    assert isinstance(found["fallback_ticks"], int)
+    assert 0 <= found["fallback_ticks"] <= 9
+
+
+@pytest.mark.timeout(240)
+def test_bench_errors_names_every_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "errors")
+    assert printed_keys(found) == documented_keys("bench errors")
+    cases = found["cases"]
+    assert isinstance(cases, list)
+    assert {c["case"]: c["type"] for c in cases} == {
+        "nothing_listening": "NotListening",
+        "other_protocol": "NotOurProtocol",
+        "wrong_version": "VersionFault",
+        "unregistered_schema": "SchemaFault",
+        "model_against_game": "SchemaMismatch",
+        "nan_in_field": "ValueFault",
+        "ten_megabytes": "TooLarge",
+        "ten_raw_megabytes": "Disconnected",
+        "invalid_persona": "PersonaError",
+        "other_games_checkpoint": "ModelFault",
+    }
+    assert all(c["alive"] and c["remedy"] for c in cases)
