@@ -11,7 +11,7 @@ from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
-from npc_sdk.constraints import Rule, RuleTables, compile_rules
+from npc_sdk.constraints import Rule, RuleTables, check_rules, compile_rules
 from npc_sdk.geometry import MapTables, build_map
 from npc_sdk.shield import Outstanding
 
@@ -112,6 +112,20 @@ class Game:
             velocity = step.commands[:, :2].astype(np.float64)
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
         return pose[:, :2], pose[:, 2:]
+
+    def admit(self, rules: tuple[Rule, ...]) -> None:
+        """Refuses rules that leave some NPC of this game no place to be; see `check_rules`."""
+        frame = self.frame
+        if frame is not None:
+            slots = self.movers()
+            check_rules(
+                rules,
+                ids=frame.ids[0, slots],
+                squads=frame.squad[0, slots],
+                homes=frame.home[0, slots],
+                kinematics=self.schema.kinematics,
+                bounds=self.schema.bounds,
+            )
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         """Compiles the rules for the NPCs `ids`, once per set of rules and NPCs."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
+from npc_sdk.constraints import Rule, check_polygons
 from npc_sdk.designer.board import BoardSnapshot
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.runtime.game import Game
@@ -79,6 +80,19 @@ class Runtime:
         """Drops a game."""
         if self._games.pop(key, None) is not None:
             self.decider.forget(key)
+
+    def admit(self, rules: tuple[Rule, ...]) -> None:
+        """Refuses rules that cannot hold together in some game that has shown its NPCs.
+
+        Rules for a persona are looked at by themselves only: who wears it changes.
+
+        Raises:
+            ConstraintError: names the conflicting rules.
+        """
+        check_polygons(rules)
+        named = tuple(r for r in rules if not (isinstance(r.who, str) and r.who.startswith("persona:")))
+        for game in self._games.values():
+            game.admit(named)
 
     def tick(
         self, due: Sequence[tuple[str, Snapshot]], late: Callable[[], bool] = _never

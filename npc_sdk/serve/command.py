@@ -58,7 +58,6 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     loaded = load(args.model, device_of(args.device), args.seed)
     library = PersonaLibrary(args.personas or Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
-    board = Board(library)
     decider = PlannerDecider(
         loaded.forecast,
         PlannerConfig(seed=args.seed, candidates=args.candidates),
@@ -66,6 +65,7 @@ def main(args: argparse.Namespace) -> int:
         explain=True,
     )
     runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=args.lead_ticks))
+    board = Board(library, admit=runtime.admit)
     offer = Offer(
         server=f"npc-sdk {npc_sdk.__version__}",
         lead_ticks=args.lead_ticks,

@@ -12,6 +12,7 @@ from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, Action, EntityBlock, Snapshot
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
+from npc_sdk.errors import ControlError
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
@@ -155,3 +156,18 @@ def test_certified_motion_never_meets_a_wall() -> None:
     line.board.apply({"op": "set_weight", "scope": "global", "term": "approach", "value": 50.0})
     line.run(60)
     assert line.ladder.counters.off_pose == 0
+
+
+def test_rules_that_leave_no_room_are_refused_by_name() -> None:
+    game = arena()
+    schema = arena_schema(game.maps[0], game.config)
+    brain = runtime(Board())
+    board = Board(admit=brain.admit)
+    brain.register("g", schema)
+    brain.tick([("g", snapshot(game, 0, Ladder(schema)))])
+    everywhere = [[-12.0, -12.0], [12.0, -12.0], [12.0, 12.0], [-12.0, 12.0]]
+    with pytest.raises(ControlError, match="nowhere"):
+        board.apply({"op": "add_rule", "rule": {"rule": "keep_out", "name": "nowhere", "polygon": everywhere}})
+    assert board.snapshot.rules == ()
+    board.apply({"op": "add_rule", "rule": {"rule": "leash", "name": "stay", "radius": 6.0}})
+    assert len(board.snapshot.rules) == 1
