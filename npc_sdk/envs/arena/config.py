@@ -63,7 +63,7 @@ class ArenaConfig:
     hold_fire: tuple[tuple[int, int], ...] = ()  # tick windows [first, last) in which the mode flag asks for silence
     npc_body: Body = Body(max_speed=6.0, max_acceleration=40.0)
     player_body: Body = Body(max_speed=5.0, max_acceleration=20.0)
-    npc_gun: Gun = Gun(damage=3.0, cooldown=0.5, magazine=12, reload=2.0, spread=0.07)
+    npc_gun: Gun = Gun(damage=5.0, cooldown=0.5, magazine=12, reload=2.0, spread=0.07)
     player_gun: Gun = Gun(damage=15.0, cooldown=0.3, magazine=20, reload=1.5, spread=0.04, reach=18.0)
     blast: Blast = field(default_factory=Blast)
     npc_sight: Sight = field(default_factory=Sight)
