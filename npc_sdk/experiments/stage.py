@@ -27,6 +27,7 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import Forecast
 
 SAMPLE_TICKS = 3  # between moments that are measured
+PERSONAS = Path(str(files("npc_sdk") / "personas"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,14 @@ def cast(split: str, seeds: Sequence[int], styles: Sequence[str] = ALL_STYLES) -
     )
 
 
+def persona_names() -> tuple[str, ...]:
+    """Returns the names of the shipped personas."""
+    return tuple(sorted(path.stem for path in PERSONAS.glob("*.toml")))
+
+
 def new_board(rules: Sequence[Table] = ()) -> Board:
     """Returns a board with the shipped personas and no scope set."""
-    library = PersonaLibrary(Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names, BARK_KEYS)
+    library = PersonaLibrary(PERSONAS, DEFAULT_TERMS.names, BARK_KEYS)
     board = Board(library)
     for rule in rules:
         board.apply({"op": "add_rule", "rule": rule})

@@ -16,7 +16,7 @@ from npc_sdk.designer.request import Table
 from npc_sdk.envs.arena import BOUNDS, DT, NPC_KINEMATICS, Arena, ArenaConfig, ArenaMap, make_map
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
 from npc_sdk.experiments.lockstep import LockStep, Trace
-from npc_sdk.experiments.stage import new_board
+from npc_sdk.experiments.stage import new_board, persona_names
 from npc_sdk.geometry import point_in_polygon, ring_edges, segment_distance
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.runtime import Decider, Orders, Report, Runtime, RuntimeConfig, View
@@ -274,8 +274,7 @@ def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: b
     place(arena, rules, rng)
     styles = [ALL_STYLES[w % len(ALL_STYLES)] for w in range(config.worlds)]
     players = ScriptedPlayers(styles, arena.seeds)
-    names = ("aggressive", "cautious", "flanker", "sentry")
-    restless = Restless(board, names, config.worlds, arena_rules.squads, index)
+    restless = Restless(board, persona_names(), config.worlds, arena_rules.squads, index)
     restless.turn()
     counter = Counter()
     brain = (Runtime if shielded else Unshielded)(
