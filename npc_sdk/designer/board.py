@@ -422,7 +422,7 @@ class Board:
         if self._library is None:
             return {}
         return {
-            name: {"description": p.description, "colour": p.colour, "weights": dict(p.weights)}
+            name: {"description": p.description, "colour": p.colour, "weights": dict(p.weights), "barks": dict(p.barks)}
             for name, p in self._library.personas.items()
         }
 
