@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_bridge.client import Client
-from npc_bridge.messages import RUNG_BRAKE, RUNG_NONE, Action
+from npc_bridge.messages import RUNG_BRAKE, RUNG_NONE, STATUS_PLANNED, Action
 from npc_sdk.bench.pace import Load, Pacer
 from npc_sdk.envs.arena import TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.envs.arena.players import ScriptedPlayers
@@ -30,6 +30,7 @@ class Frame:
     rung: NDArray[np.uint8]  # n
     living: NDArray[np.bool_]  # n
     chunk: NDArray[np.uint32]  # n, executed
+    decided: NDArray[np.int64]  # n, new decisions among the actions that arrived
     ages_ms: tuple[float, ...]  # of chunks that were executed for the first time
     age_ticks: tuple[int, ...]
     stale: int  # NPCs that executed a step they must not have
@@ -70,6 +71,7 @@ class Game:
         tick, bridge = self._tick, 0.0
         pose = np.concatenate([self.arena.pos[0], self.arena.vel[0]], -1)[1:].astype(np.float32)
         living = self.arena.alive[0, 1:]
+        decided = np.zeros(len(pose), np.int64)
         rung, chunk, step = np.full(len(pose), RUNG_NONE, np.uint8), np.zeros(len(pose), np.uint32), None
         if brain:
             before = time.perf_counter()
@@ -77,6 +79,7 @@ class Game:
             bridge += time.perf_counter() - before
             for action in actions:
                 self._actions[action.chunk] = action
+                decided += np.isin(self._ids, action.ids[(action.status & STATUS_PLANNED) > 0])
             result = self.client.step(tick, self._ids, pose, living)
             commands, rung, chunk, step = result.commands, result.rung, result.chunk, result.step
         else:
@@ -104,6 +107,7 @@ class Game:
             rung=rung,
             living=living.copy(),
             chunk=chunk,
+            decided=decided,
             ages_ms=ages_ms,
             age_ticks=age_ticks,
             stale=stale,

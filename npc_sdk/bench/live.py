@@ -22,6 +22,7 @@ from npc_sdk.experiments.stats import quantiles
 WARM_FRAMES = 8  # of a block, while caches and the other process settle
 START_FRAMES = 300  # within which a game must be led by a fresh brain
 PUSH_POLL_MS, FRAME_RATIO, AGE_MS = 1.0, 1.15, 66.0  # promised at most
+DECISIONS_HZ = 9.0  # of every NPC: ten a second, less what the clock of a busy machine drops
 FALLBACK_MS, BACK_MS = 300.0, 1000.0
 STALL_MS = 1.0  # what a clock may wobble between two windows
 
@@ -128,8 +129,10 @@ def _live_figures(ratios: PairedRatios, on: list[Frame], followed: list[Followed
     ages = quantiles(np.array([a for f in on for a in f.ages_ms]), 50, 95, 99)
     ticks = [a for f in on for a in f.age_ticks]
     living = np.concatenate([f.rung[f.living] for f in on])
+    rate = np.sum([f.decided for f in on], axis=0) * TICK_HZ / max(1, len(on))  # n
     next_one = all(f.decisions == 1 for f in followed)
     passed = bridge[2] <= PUSH_POLL_MS and ratios.on_off <= FRAME_RATIO and ages[1] <= AGE_MS and next_one
+    passed = passed and float(rate.min()) >= DECISIONS_HZ
     return {
         "passed": bool(passed),
         "push_poll_ms": dict(zip(("p50", "p95", "p99"), bridge, strict=True)),
@@ -140,6 +143,8 @@ def _live_figures(ratios: PairedRatios, on: list[Frame], followed: list[Followed
         "blocks": ratios.groups,
         "decision_age_ms": dict(zip(("p50", "p95", "p99"), ages, strict=True)),
         "decision_age_ticks_max": max(ticks, default=-1),
+        "decisions_hz": float(rate.mean()),
+        "decisions_hz_min": float(rate.min()),
         "planned_fraction": float((living == 0).mean()),
         "led_fraction": float((living < 2).mean()),
         "stale_executed": sum(f.stale for f in on),
@@ -158,6 +163,7 @@ def _live_lines(f: dict[str, Json]) -> list[str]:
         f"in the game's own CPU time {f['frame_cpu_ratio_on_off']:.3f}",
         f"push + poll: p50 {bridge['p50']:.3f} ms, p95 {bridge['p95']:.3f}, p99 {bridge['p99']:.3f}",
         f"age at first application: p50 {age['p50']:.1f} ms, p95 {age['p95']:.1f}, p99 {age['p99']:.1f}",
+        f"decisions per NPC and second: {f['decisions_hz']:.1f}, of the NPC with fewest {f['decisions_hz_min']:.1f}",
         f"NPC-ticks on a fresh plan {100 * float(str(f['planned_fraction'])):.1f} %, "
         f"on any plan {100 * float(str(f['led_fraction'])):.1f} %",
         f"a weight change is in decision {f['weight_change_decisions']} after it, ticks {f['weight_change_ticks']}",
