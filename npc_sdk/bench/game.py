@@ -72,20 +72,17 @@ class Game:
         pose = np.concatenate([self.arena.pos[0], self.arena.vel[0]], -1)[1:].astype(np.float32)
         living = self.arena.alive[0, 1:]
         decided = np.zeros(len(pose), np.int64)
+        actions: tuple[Action, ...] = ()
         rung, chunk, step = np.full(len(pose), RUNG_NONE, np.uint8), np.zeros(len(pose), np.uint32), None
         if brain:
             before = time.perf_counter()
             actions = self.client.poll()
             bridge += time.perf_counter() - before
-            for action in actions:
-                self._actions[action.chunk] = action
-                decided += np.isin(self._ids, action.ids[(action.status & STATUS_PLANNED) > 0])
             result = self.client.step(tick, self._ids, pose, living)
             commands, rung, chunk, step = result.commands, result.rung, result.chunk, result.step
         else:
             commands = self._stand_by(tick, self._ids, pose)
-        ages_ms, age_ticks = self._ages(tick, chunk)
-        stale = 0 if step is None else self._stale(tick, pose, rung, chunk, step)
+        applied = time.perf_counter()
         player = self._players.act(self.arena)
         self.arena.step(np.concatenate([player[:, None], commands[None]], 1))
         self._load.run()
@@ -97,12 +94,18 @@ class Game:
             bridge += time.perf_counter() - before
             self._pushed[self._tick] = before
             self._pushed.pop(self._tick - 300, None)
-        work = time.perf_counter() - start
+        work, cpu = time.perf_counter() - start, time.thread_time() - cpu
+        # What follows measures; it is no part of the frame.
+        for action in actions:
+            self._actions[action.chunk] = action
+            decided += np.isin(self._ids, action.ids[(action.status & STATUS_PLANNED) > 0])
+        stale = 0 if step is None else self._stale(tick, pose, rung, chunk, step)
+        ages_ms, age_ticks = self._ages(tick, applied, chunk)
         return Frame(
             tick=tick,
             start=start,
             work_ms=work * 1e3,
-            cpu_ms=(time.thread_time() - cpu) * 1e3,
+            cpu_ms=cpu * 1e3,
             bridge_ms=bridge * 1e3,
             rung=rung,
             living=living.copy(),
@@ -117,9 +120,10 @@ class Game:
         """Leaves the brain."""
         self.client.close()
 
-    def _ages(self, tick: int, chunk: NDArray[np.uint32]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    def _ages(self, tick: int, now: float, chunk: NDArray[np.uint32]) -> tuple[tuple[float, ...], tuple[int, ...]]:
         """How old the picture behind each chunk was when its first step ran."""
-        now, ms, ticks = time.perf_counter(), [], []
+        ms: list[float] = []
+        ticks: list[int] = []
         for number in {int(c) for c in chunk} - self._used - {0}:
             action = self._actions.get(number)
             if action is not None and action.source_tick in self._pushed:
