@@ -40,7 +40,8 @@ def train(
 ) -> Trained:
     """Learns a world model from recordings and writes it to `out`; goes on with a run that was interrupted there.
 
-    Exactly one of `budget_s` and `steps` must be given. With `steps`, an interrupted run ends with the same weights as one that was not.
+    Exactly one of `budget_s` and `steps` must be given. With `steps`, an interrupted run ends with the same weights as
+    one that was not.
 
     Raises:
         InputError: no recordings, or neither or both of `budget_s` and `steps`.
@@ -75,12 +76,12 @@ def train(
     return Trained(trainer.average.eval(), folder, trainer.step, trainer.spent_s)
 
 
-def _shown(bar: tqdm) -> Callable[[int, float, dict[str, float]], None]:  # type: ignore[type-arg]  # not generic at run time
+def _shown(bar: tqdm) -> Callable[[int, float, dict[str, float]], None]:
     def show(step: int, share: float, parts: dict[str, float]) -> None:
         bar.update(min(100.0, 100 * share) - bar.n)
         if step % 20 == 0:
             bar.set_postfix_str(
-                f"step {step} place {parts['place']:.2f} m, latent {parts['embedding']:.3f}", refresh=False
+                f"step {step}, 1 s ahead {parts['sight']:.2f} m, latent {parts['embedding']:.2f}", refresh=False
             )
 
     return show

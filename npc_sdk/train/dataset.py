@@ -159,8 +159,8 @@ def build_dataset(plays: Sequence[Play]) -> Dataset:
     steps = max(p.steps for p in plays)
     width = max(p.frames.ids.shape[1] for p in plays)
     groups: dict[tuple[int, int], list[int]] = {}
-    for i, play in enumerate(plays):
-        groups.setdefault((play.squads, play.frames.ids.shape[1]), []).append(i)
+    for i, one in enumerate(plays):
+        groups.setdefault((one.squads, one.frames.ids.shape[1]), []).append(i)
     rows: list[tuple[int, dict[str, NDArray[np.generic]]]] = []
     for members in groups.values():
         for start in range(0, len(members), _TOGETHER):
@@ -177,7 +177,7 @@ def build_dataset(plays: Sequence[Play]) -> Dataset:
     truths = [_truth(p, steps, width) for p in plays]
     truth = Truth(**{f.name: torch.from_numpy(np.stack([t[f.name] for t in truths]))[play] for f in fields(Truth)})
     return Dataset(
-        **columns,  # type: ignore[arg-type]  # names as in _tracked
+        **columns,
         truth=truth,
         length=torch.tensor([plays[i].steps for i in play.tolist()]),
         play=play,

@@ -101,7 +101,7 @@ def evaluate(
 
 @torch.inference_mode()
 def ask(model: WorldModel, dataset: Dataset, moments: Moments, stride: int, seed: int) -> Answers:
-    """Filters through a dataset and rolls on from its moments, also with the latent zeroed and swapped between fights."""
+    """Filters through a dataset and rolls on from its moments, also with the latent zeroed and swapped."""
     window = whole(dataset)
     generator = torch.Generator().manual_seed(seed)
     place: dict[str, list[Tensor]] = {name: [] for name in ("model", "z_zeroed", "z_shuffled")}
@@ -213,7 +213,7 @@ def _event_answers(
     npc = window.pose[here, t + 1 : t + 1 + h]  # b h e 4
     terrain = Terrain.of(scene.walls, scene.map_index[:, None].expand(b, h))
     facing = scene.heading[:, None].expand(b, h, -1, 2)
-    relation = relate(path[:, :h], heading[:, :h], npc, facing, terrain)
+    relation, _ = relate(path[:, :h], heading[:, :h], npc, facing, terrain)
     latent = torch.cat([memory.z, scene.features], -1)[:, None]
     hits = torch.sigmoid(model.pair(z[:, :h, None], latent, relation))  # b h e 2
     fires = torch.sigmoid(logits[:, :h, None, :1]).expand(-1, -1, npc.shape[2], -1)

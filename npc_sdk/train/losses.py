@@ -1,4 +1,4 @@
-"""What training asks of a world model, on one chunk of play: filter through it, roll on from it, compare with what came."""
+"""What training asks of a world model on one chunk of play: filter it, roll on from it, compare with what came."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from npc_sdk.world.rollout import Rolled
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import relate
 
+_EVERY = 4  # observations from one start of a rollout to the next
 _ASKED = 2  # NPCs per scene whose events are asked about
 
 
@@ -32,9 +33,10 @@ class LossWeights:
     believed: float = 0.3  # where the filter thinks an unseen player is
     spread: float = 0.05
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
-    collapse: float = 0.1  # the regularizer
+    collapse: float = 0.5  # the regularizer
     events: float = 0.3
-    never_seen: float = 0.1  # weight of scenes whose squad has never seen the player
+    unseen: float = 0.3  # weight of rollouts that start with the player out of sight
+    never_seen: float = 0.05  # the same, where the squad has never seen the player
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,12 @@ def chunk_loss(
     for t in range(steps):
         memory = model.filter(memory, window.scene(t))
         states.append(memory)
-    starts = (steps // 2 - 1, steps - 1)
+    starts = tuple(range(_EVERY - 1, steps, _EVERY))
     launched = join([states[t] for t in starts])
     scene = _stack([window.scene(t) for t in starts])
     rolled = model.roll(launched, scene, torch.cat([window.moves(t, horizon) for t in starts]))
     truth = _after(window, starts, horizon)
-    counts = _counts(window, scene, starts, horizon, weights.never_seen)
+    counts = _counts(window, scene, starts, horizon, weights)
     z = torch.stack([s.z[:, PLAYER_SLOT] for s in states], 1)  # b t d
     here = window.kind[:, :steps, PLAYER_SLOT] > 0
     parts = _pose_parts(rolled, truth, counts)
@@ -77,9 +79,16 @@ def chunk_loss(
     loss = sum((getattr(weights, name) * value for name, value in parts.items()), start=z.new_zeros(()))
     return Chunk(
         loss,
-        {name: value.detach() for name, value in parts.items()},
+        {name: value.detach() for name, value in parts.items()} | {"sight": _in_sight(rolled, truth, counts)},
         Memory(*[_detached(memory, n) for n in Memory.__slots__]),
     )
+
+
+def _in_sight(rolled: Rolled, truth: Truth, counts: Float[Tensor, "b h"]) -> Float[Tensor, ""]:
+    """The error one second ahead, or as far as is rolled, from players in sight: for the progress line only."""
+    late = min(counts.shape[1], 10) - 1
+    gap = (rolled.others[:, PLAYER_SLOT, late, :2] - truth.player[:, late, :2]).norm(dim=-1).detach()
+    return _mean(gap, counts[:, late] == 1)
 
 
 def _detached(memory: Memory, name: str) -> Tensor:
@@ -106,13 +115,14 @@ def _after(window: Window, starts: tuple[int, ...], horizon: int) -> Truth:
 
 
 def _counts(
-    window: Window, scene: Scene, starts: tuple[int, ...], horizon: int, never_seen: float
+    window: Window, scene: Scene, starts: tuple[int, ...], horizon: int, weights: LossWeights
 ) -> Float[Tensor, "b h"]:
-    """How much each target counts: nothing once the player is dead or the fight over, little before it was ever seen."""
+    """How much each target counts: nothing once the player is dead or the fight over, little while it is unseen."""
     alive = torch.cat([(window.truth.alive & window.valid)[:, t : t + 1 + horizon] for t in starts]).float()
     there = alive.cumprod(1)[:, 1:] * (scene.kind[:, PLAYER_SLOT] > 0)[:, None]
-    never = scene.age[:, PLAYER_SLOT] >= NEVER_S
-    return there * torch.where(never, never_seen, 1.0)[:, None]
+    age = scene.age[:, PLAYER_SLOT]
+    weight = torch.where(age >= NEVER_S, weights.never_seen, torch.where(age > 0, weights.unseen, 1.0))
+    return there * weight[:, None]
 
 
 def _pose_parts(rolled: Rolled, truth: Truth, counts: Float[Tensor, "b h"]) -> dict[str, Tensor]:
@@ -167,7 +177,7 @@ def _events(
     npc = after.transpose(1, 2)[rows, slots].transpose(1, 2)  # b h a 4
     terrain = Terrain.of(scene.walls, scene.map_index[:, None].expand(b, h))
     facing = scene.heading[rows, slots][:, None].expand(b, h, _ASKED, 2)
-    relation = relate(rolled.others[:, PLAYER_SLOT], rolled.heading, npc, facing, terrain)
+    relation, _ = relate(rolled.others[:, PLAYER_SLOT], rolled.heading, npc, facing, terrain)
     latent = torch.cat([launched.z[rows, slots], scene.features[rows, slots]], -1)[:, None]
     hits = model.pair(rolled.z[:, :, None], latent, relation)  # b h a 2
     asked = [getattr(truth, name).transpose(1, 2)[rows, slots].transpose(1, 2) for name in ("hit_taken", "hit_dealt")]
@@ -189,8 +199,8 @@ def _embedding(
 ) -> Float[Tensor, ""]:
     """Compares predicted latents with the filtered ones of the observations that came.
 
-    No gradient is stopped: the encoder, too, is drawn to what can be predicted, which filters noise out; heads and regularizer forbid the collapse
-    that a stopped gradient would otherwise have to prevent (LeJEPA does the same).
+    No gradient is stopped: the encoder, too, is drawn to what can be predicted, which filters noise out; heads and
+    regularizer forbid the collapse that a stopped gradient would otherwise have to prevent (LeJEPA does the same).
     """
     b, steps = z.shape[:2]
     start = starts[0]

@@ -34,7 +34,7 @@ class Ridge:
 
 
 def fit_ridge(inputs: Floats, targets: Floats, check: NDArray[np.bool_]) -> Ridge:
-    """Fits on the rows not in `check` by normal equations, with the strength that is best on those in `check`; refits on all."""
+    """Fits by normal equations, with the strength that is best on the rows in `check` when fitted on the rest."""
     best, chosen = np.inf, _STRENGTHS[0]
     for strength in _STRENGTHS:
         ridge = _solved(inputs[~check], targets[~check], strength)

@@ -37,7 +37,7 @@ def effective_rank(z: Float[Tensor, "n d"]) -> float:
 def linear_probe(
     z: Float[Tensor, "n d"], label: Int[Tensor, "n"], asked: Float[Tensor, "m d"], truth: Int[Tensor, "m"], kinds: int
 ) -> tuple[float, float]:
-    """Fits a logistic regression and returns its accuracy on `asked`, and what always guessing the commonest label gets."""
+    """Fits a logistic regression; returns its accuracy on `asked`, and that of guessing the commonest label."""
     mean, scale = z.mean(0), z.std(0) + 1e-4
     inputs, weight = (z - mean) / scale, torch.zeros(z.shape[1] + 1, kinds, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight], max_iter=60, line_search_fn="strong_wolfe")

@@ -21,7 +21,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 def save_model(
     model: WorldModel, folder: Path | str, interface_sha256: str, notes: dict[str, str] | None = None
 ) -> None:
-    """Writes the folder of a checkpoint. `interface_sha256` is the schema's, so that another game is refused at load."""
+    """Writes a checkpoint's folder; `interface_sha256` is the schema's, so that another game is refused at load."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -42,13 +42,15 @@ def load_model(
     """Reads a checkpoint folder.
 
     Raises:
-        ModelError: a file is missing or damaged, was made by another version, or, if `interface_sha256` is given, for another game.
+        ModelError: a file is missing or damaged, was made by another version, or, where `interface_sha256` is given,
+            for another game.
     """
     folder = Path(folder)
     document = read_document(folder)
     if interface_sha256 is not None and document["interface_sha256"] != interface_sha256:
         raise ModelError(
-            f"{folder}: expected a model for schema interface {interface_sha256[:12]}, got one for {str(document['interface_sha256'])[:12]}; "
+            f"{folder}: expected a model for schema interface {interface_sha256[:12]}, "
+            f"got one for {str(document['interface_sha256'])[:12]}; "
             "train one on recordings of this game"
         )
     model = WorldModel(_config(folder, document))
@@ -74,8 +76,8 @@ def read_document(folder: Path) -> dict[str, object]:
 def _config(folder: Path, document: dict[str, object]) -> ModelConfig:
     try:
         raw = dict(document["model"])  # type: ignore[call-overload]  # checked by the except below
-        update = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.pop("update").items()}
-        config = ModelConfig(**{**raw, "features": tuple(raw["features"]), "update": UpdateConfig(**update)})
+        update = UpdateConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.pop("update").items()})  # type: ignore[arg-type]  # JSON
+        config = ModelConfig(**{**raw, "features": tuple(raw["features"]), "update": update})
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG}: expected the fields of a model config, got: {error}") from error
     if config.features != FEATURES:

@@ -12,7 +12,7 @@ from npc_sdk.tensors import FEATURES, Scene
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
 from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, relate
+from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, relate, seen_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Filter(nn.Module):
         update, hidden = config.update, config.filter_hidden
         self.latent = update.latent
         self.seen = nn.Linear(len(config.features) + 8, hidden)
-        self.surprise = nn.Linear(8 + 2 + update.message + 2 * update.heads, hidden, bias=False)  # players only
+        self.surprise = nn.Linear(11 + update.message + 2 * update.heads, hidden, bias=False)  # players only
         self.carried = nn.Linear(update.latent, hidden, bias=False)
         self.out = nn.Linear(hidden, 2 * update.latent)
         self.search = nn.Linear(update.latent, 3)
@@ -49,7 +49,8 @@ class Filter(nn.Module):
         player = hidden[:, PLAYER_SLOT] + self.surprise(surprise)
         hidden = torch.relu(torch.cat([player[:, None], hidden[:, PLAYER_SLOT + 1 :]], 1))
         gate, candidate = self.out(hidden).chunk(2, -1)
-        return z + torch.sigmoid(gate) * (candidate - z)
+        blended: Tensor = z + torch.sigmoid(gate) * (candidate - z)
+        return blended
 
 
 class EventHead(nn.Module):
@@ -66,14 +67,15 @@ class EventHead(nn.Module):
         self, player: Float[Tensor, "*#r d"], npc: Float[Tensor, "*#r e"], relation: Float[Tensor, "*#r f"]
     ) -> Float[Tensor, "*#r 2"]:
         """Returns the logits of (hit_taken, hit_dealt); `npc` is latent and features joined."""
-        return self.out(torch.relu(self.player(player) + self.npc(npc) + self.relation(relation)))
+        logits: Tensor = self.out(torch.relu(self.player(player) + self.npc(npc) + self.relation(relation)))
+        return logits
 
 
 class WorldModel(nn.Module):
     """Joint-embedding world model over entity sets; implements `Forecast`.
 
-    Pose and velocity are explicit and integrated. `z` holds what is hidden. NPC poses follow their given moves exactly; the player's follow the update
-    rule; projectiles fly on. One rule serves filter, training and all three ways to imagine.
+    Pose and velocity are explicit and integrated. `z` holds what is hidden. NPC poses follow their given moves exactly;
+    the player's follow the update rule; projectiles fly on. One rule serves filter, training and all ways to imagine.
     """
 
     def __init__(self, config: ModelConfig | None = None) -> None:
@@ -124,7 +126,9 @@ class WorldModel(nn.Module):
         now, known = pick(scene.pose, index), pick(memory.known, index)[..., None]
         before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
         moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
-        predicted, _ = self.update(body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), terrain)
+        predicted: Body = self.update(
+            body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), terrain
+        )[0]
         return predicted
 
     def _near(self, z: Float[Tensor, "b e d"], scene: Scene, index: Int[Tensor, "b k"]) -> Near:
@@ -141,10 +145,13 @@ class WorldModel(nn.Module):
         heading = torch.where(seen | ~known, scene.heading[:, player], predicted.heading)
         z = torch.cat([predicted.z[:, None], memory.z[:, player + 1 :]], 1) * memory.known[..., None]
         near = self._near(z, scene, index)
-        relation = relate(pose, heading, pick(scene.pose, index), near.heading, terrain)
-        message, direction = self.update.attend(z[:, player], relation, near)
-        off = torch.cat([pose - predicted.pose, heading - predicted.heading], -1)
-        surprise = torch.cat([off, pose[:, 2:] * 0.2, seen.float(), known.float(), message, direction.flatten(-2)], -1)
+        relation, unit = relate(pose, heading, pick(scene.pose, index), near.heading, terrain)
+        message, direction = self.update.attend(z[:, player], relation, unit, near)
+        way = course(pose, heading).detach()
+        vectors = torch.stack([*(pose - predicted.pose).split(2, -1), heading - predicted.heading, heading], 1)
+        vectors = seen_from(torch.cat([vectors, direction], 1), way[:, None]).flatten(1)
+        speed = pose[:, 2:].norm(dim=-1, keepdim=True) * 0.2
+        surprise = torch.cat([vectors, message, speed, seen.float(), known.float()], -1)
         inputs = torch.cat([scene.features, _placed(scene, pose, heading)], -1)
         z = self.cell(z, inputs, surprise) * scene.mask[..., None]
         return self._settle(scene, z, pose, heading, predicted, seen)

@@ -20,7 +20,7 @@ class _Sketched(torch.autograd.Function):
     """The Epps-Pulley distance to a standard normal along given directions, divided by the sample count.
 
     Uniform knots t = k h let cos and sin of every knot follow from those of the first by the angle recurrence
-    cos((k+1)a) = cos(ka) cos(a) - sin(ka) sin(a), and the gradient is gathered in the same pass (reference/performance.md section 7).
+    cos((k+1)a) = cos(ka) cos(a) - sin(ka) sin(a), and the gradient is gathered in the same pass.
     """
 
     @staticmethod
@@ -45,13 +45,15 @@ class _Sketched(torch.autograd.Function):
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *outer: Tensor) -> Tensor:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]  # set by save_for_backward
-        return gradient * outer[0]
+        scaled: Tensor = gradient * outer[0]
+        return scaled
 
 
 def sigreg(z: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, ""]:
     """Measures how far `z` is from a standard normal along random directions (SIGReg, arXiv 2511.08544)."""
     directions = torch.randn(z.shape[1], _SLICES, generator=generator, device=generator.device).to(z)
-    return _Sketched.apply(z @ (directions / directions.norm(dim=0)))
+    distance: Tensor = _Sketched.apply(z @ (directions / directions.norm(dim=0)))  # type: ignore[no-untyped-call]  # torch
+    return distance
 
 
 def vicreg(z: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, ""]:

@@ -1,4 +1,4 @@
-"""Three ways to imagine from one rule: everybody per candidate, one shared forecast, or the deciding NPC and the player."""
+"""Three ways to imagine from one rule: everybody per candidate, one shared forecast, or deciding NPC and player."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def factored(update: Update, pair: PairHead, memory: Memory, scene: Scene, decis
 def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision: Decision) -> Imagined:
     """Rolls the deciding NPC and the player per candidate; the rest follow their committed plans.
 
-    The committed plan of each deciding NPC rides along as one more candidate, so the shared forecast of the player costs no pass of its own.
-    Scenes in which nobody decides keep the player's last velocity in `others`.
+    The committed plan of each deciding NPC rides along as one more candidate, so the shared forecast of the player
+    costs no pass of its own. Scenes in which nobody decides keep the player's last velocity in `others`.
     """
     n, s, h, _ = decision.moves.shape
     at, slot = decision.scene_index, decision.slot
@@ -165,7 +165,7 @@ def _imagined(
     own = integrate(scene.pose[at, slot][:, None].expand(n, s, 4), decision.moves)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None, None].expand(n, s, h))
     facing = scene.heading[at, slot][:, None, None, None].expand(n, s, h, 1, 2)
-    relation = relate(player[..., :4], player[..., 4:], own[..., None, :], facing, terrain)
+    relation, _ = relate(player[..., :4], player[..., 4:], own[..., None, :], facing, terrain)
     npc = torch.cat([memory.z[at, slot], scene.features[at, slot]], -1)[:, None, None]
     hits = pair(z, npc, relation[..., 0, :])
     events = torch.sigmoid(torch.cat([hits, fires[..., None]], -1))

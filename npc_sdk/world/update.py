@@ -1,7 +1,8 @@
 """The one update rule: how a body whose intent is hidden moves on, given the others and what they do.
 
-Pose is explicit and integrated; what the rule learns are the change of velocity and heading and the drift of the latent. Only ReLU and matrix
-products run per step and candidate (reference/performance.md section 0: one Mish costs more than the product that feeds it).
+Pose is explicit and integrated; the rule learns the change of velocity and heading, and the drift of the latent. It
+sees and answers in directions of the body itself, so what it learns facing north holds facing east. Only ReLU and
+matrix products run per step and candidate: on a CPU one Mish costs more than the product that feeds it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from torch import Tensor, nn
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain, ring
 
-RELATION = 11  # numbers that describe one body as another sees it
-UNIT = slice(2, 4)
+RELATION = 15  # numbers that describe one body as another sees it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,34 @@ def relate(
     other: Float[Tensor, "*#r k 4"],
     facing: Float[Tensor, "*#r k 2"],
     terrain: Terrain,
-) -> Float[Tensor, "*#r k f"]:
-    """Describes each other body as seen from this one; columns UNIT are the direction towards it."""
-    here = pose[..., None, :]
-    gap, speed = (other - here).split(2, -1)
+) -> tuple[Float[Tensor, "*#r k f"], Float[Tensor, "*#r k 2"]]:
+    """Describes each other body as seen from this one, so that turning the world changes nothing.
+
+    Returns the description and, in the world's frame, the unit vector towards each other body.
+    """
+    here, ahead = pose[..., None, :], heading[..., None, :]
+    gap = other[..., :2] - here[..., :2]
     distance = gap.norm(dim=-1, keepdim=True).clamp_(min=1e-2)
     unit = gap / distance
-    in_view = (unit * heading[..., None, :]).sum(-1, keepdim=True)
-    faced = (unit * facing).sum(-1, keepdim=True)
+    way = course(pose, heading)[..., None, :]
+    wide = torch.zeros_like(unit)
+    along = [
+        seen_from(v, unit) for v in (here[..., 2:] * 0.2 + wide, other[..., 2:] * 0.2, ahead + wide, facing + wide)
+    ]
     clear = terrain.clearance(here[..., :2], gap)[..., None]
-    return torch.cat([gap / 6, unit, speed * 0.2, distance / 6, 1 / (1 + distance), in_view, -faced, clear], -1)
+    columns = [seen_from(gap, way) / 6, seen_from(unit, way), *along, distance / 6, 1 / (1 + distance), clear]
+    return torch.cat(columns, -1), unit
+
+
+def course(pose: Float[Tensor, "*#r 4"], heading: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r 2"]:
+    """The direction a body moves in, or where it hardly moves, the one it faces."""
+    return _unit(pose[..., 2:] + 0.3 * heading)
+
+
+def seen_from(vector: Float[Tensor, "*#r 2"], frame: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r 2"]:
+    """Gives the parts of `vector` along the unit vector `frame` and to its left."""
+    x, y = frame[..., :1], frame[..., 1:]
+    return torch.cat([(vector * frame).sum(-1, keepdim=True), x * vector[..., 1:] - y * vector[..., :1]], -1)
 
 
 class Attend(nn.Module):
@@ -87,18 +105,23 @@ class Attend(nn.Module):
         self.score = nn.Linear(config.message, config.heads)
 
     def forward(
-        self, z: Float[Tensor, "*#r d"], relation: Float[Tensor, "*#r k f"], near: Near
+        self,
+        z: Float[Tensor, "*#r d"],
+        relation: Float[Tensor, "*#r k f"],
+        unit: Float[Tensor, "*#r k 2"],
+        near: Near,
     ) -> tuple[Float[Tensor, "*#r m"], Float[Tensor, "*#r a 2"]]:
         """Returns the mixed messages and, per head, the mean direction of those listened to."""
         hidden = torch.relu_(self.relation(relation) + (near.key + self.own(z)[..., None, :]))  # r k m
         share = self.score(hidden).masked_fill(~near.valid[..., None], -1e4).softmax(-2)  # r k a
-        direction = share.transpose(-1, -2) @ relation[..., UNIT]  # r a 2
         split = hidden.reshape(*hidden.shape[:-1], self.heads, -1)  # r k a m/a
-        return (split * share[..., None]).sum(-3).flatten(-2), direction
+        return (split * share[..., None]).sum(-3).flatten(-2), share.transpose(-1, -2) @ unit
 
 
 class Update(nn.Module):
     """Moves bodies one step on."""
+
+    ring: Tensor
 
     def __init__(self, config: UpdateConfig, features: int) -> None:
         super().__init__()
@@ -106,10 +129,10 @@ class Update(nn.Module):
         self.attend = Attend(config, features)
         self.basis = config.heads + 3
         points = len(config.probe_radii) * config.probes
-        inputs = config.latent + config.message + 2 * config.heads + points + 12
+        inputs = config.latent + config.message + 2 * config.heads + points + 9
         self.first = nn.Linear(inputs, config.hidden)
         self.second = nn.Linear(config.hidden, config.hidden)
-        self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 4, 2, 1, 2)
+        self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 2 * self.basis, 1, 2)
         self.last = nn.Linear(config.hidden, sum(self.parts))
         self.leak = nn.Parameter(torch.full((config.latent,), -2.0))
         self.register_buffer("ring", ring(config.probe_radii, config.probes, torch.device("cpu")), persistent=False)
@@ -133,39 +156,43 @@ class Update(nn.Module):
     ) -> tuple[Body, Float[Tensor, "*#r 2"]]:
         """Moves `body` on by DT while `others` move. Returns it with the logits of (player fires, is alive).
 
-        Gradients run back in time through the latent and the integration only, not through what the body sees: cheaper, and no worse.
+        Gradients run back in time through the latent and the integration only, not through what the body sees.
         """
         config = self.config
-        relation = relate(body.pose, body.heading, others, near.heading, terrain)
-        message, direction = self.attend(body.z, relation, near)
-        around = self._surroundings(body, terrain)
-        hidden = torch.relu_(self.first(torch.cat([body.z, message, direction.flatten(-2), around], -1)))
+        relation, unit = relate(body.pose, body.heading, others, near.heading, terrain)
+        message, direction = self.attend(body.z, relation, unit, near)
+        way = course(body.pose, body.heading).detach()
+        around = self._surroundings(body, way, terrain)
+        listened = seen_from(direction, way[..., None, :]).flatten(-2)
+        hidden = torch.relu_(self.first(torch.cat([body.z, message, listened, around], -1)))
         hidden = torch.relu_(self.second(hidden))
-        drift, pull, turn, free, push, growth, logits = self.last(hidden).split(self.parts, -1)
+        drift, pull, turn, push, growth, logits = self.last(hidden).split(self.parts, -1)
 
         velocity, heading = body.pose[..., 2:], body.heading.detach()
         own = torch.stack([velocity.detach() * 0.2, heading, body.slope.detach()], -2)
         basis = torch.cat([direction, own], -2)
-        change = _bounded((_steer(basis, pull) + free[..., :2]) * 4, config.max_turn_speed)
+        change = _bounded(_steer(basis, pull) * 4, config.max_turn_speed)
         moved = _bounded(velocity + change, config.max_speed)
-        place = body.pose[..., :2] + (velocity + moved) * (DT / 2) + push * 0.1
+        place = body.pose[..., :2] + (velocity + moved) * (DT / 2) + _steer(basis, push) * 0.1
         clearance, slope = terrain.slope(place)
         inside = (config.radius - clearance).clamp_(0, 0.5)
-        heading = _unit(body.heading + _steer(basis, turn) + free[..., 2:])
+        heading = _unit(body.heading + _steer(basis, turn))
         variance = (body.variance + torch.nn.functional.softplus(growth[..., 0]) * 0.1).clamp(max=144.0)
         z = torch.lerp(body.z, drift, torch.sigmoid(self.leak))
         pose = torch.cat([place + slope * inside[..., None], moved], -1)
         return Body(pose, heading, z, variance, clearance + inside, slope), logits
 
     @torch.no_grad()
-    def _surroundings(self, body: Body, terrain: Terrain) -> Float[Tensor, "*#r f"]:
-        """Describes the body's own motion and the walls around it."""
+    def _surroundings(self, body: Body, way: Float[Tensor, "*#r 2"], terrain: Terrain) -> Float[Tensor, "*#r f"]:
+        """Describes the body's own motion and the walls around it, ahead first."""
         place, velocity = body.pose.split(2, -1)
-        around = terrain.nearest(place[..., None, :] + self.ring).clamp_(-1, 3) / 3
+        ahead = torch.stack([way, torch.stack([-way[..., 1], way[..., 0]], -1)], -2)  # r 2 2
+        around = terrain.nearest(place[..., None, :] + self.ring @ ahead).clamp_(-1, 3) / 3
         speed = velocity.norm(dim=-1, keepdim=True) * 0.2
-        along = (body.slope * velocity).sum(-1, keepdim=True) * 0.2
         plain = torch.stack([body.clearance.clamp(max=3) / 3, body.variance.sqrt() * 0.2], -1)
-        return torch.cat([around, velocity * 0.2, speed, body.heading, place / 12, body.slope, plain, along], -1)
+        return torch.cat(
+            [around, speed, seen_from(body.heading, way), seen_from(body.slope, way), place / 12, plain], -1
+        )
 
 
 def _steer(basis: Float[Tensor, "*#r v 2"], weights: Float[Tensor, "*#r w"]) -> Float[Tensor, "*#r 2"]:
@@ -179,8 +206,10 @@ def _steer(basis: Float[Tensor, "*#r v 2"], weights: Float[Tensor, "*#r w"]) -> 
 def _bounded(vector: Float[Tensor, "*#r 2"], limit: float) -> Float[Tensor, "*#r 2"]:
     """Shortens vectors longer than `limit`."""
     length = vector.norm(dim=-1, keepdim=True).detach()
-    return vector * (limit / length.clamp_(min=limit))
+    bounded: Tensor = vector * (limit / length.clamp_(min=limit))
+    return bounded
 
 
 def _unit(vector: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r 2"]:
-    return vector / vector.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    unit: Tensor = vector / vector.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    return unit

@@ -29,12 +29,14 @@ from npc_sdk.world.regularizers import REGULARIZERS, sigreg
 from npc_sdk.world.terrain import Terrain
 from tests.unit.world_scenes import a_decision, a_scene
 
+COLUMNS = ("kind", "pose", "heading", "features", "mask", "seen", "age")
 MODES: tuple[Mode, ...] = ("duet", "factored", "interactive")
 
 
 def a_model(seed: int = 0, neighbours: int = 8) -> WorldModel:
     torch.manual_seed(seed)
-    return WorldModel(ModelConfig(update=UpdateConfig(latent=16, message=16, hidden=24, neighbours=neighbours), filter_hidden=24)).eval()
+    update = UpdateConfig(latent=16, message=16, hidden=24, neighbours=neighbours)
+    return WorldModel(ModelConfig(update=update, filter_hidden=24)).eval()
 
 
 def forecasts() -> list[Forecast]:
@@ -79,7 +81,7 @@ def test_the_deciding_npc_is_integrated_exactly(index: int) -> None:
 
 
 def test_duet_and_interactive_agree_where_both_attend_to_everybody() -> None:
-    """With room for all neighbours the two are one computation: only the deciding NPC's plan differs between candidates."""
+    """With room for all neighbours the two are one computation: only the deciding NPC's plan differs."""
     model, scene = a_model(neighbours=8), a_scene()
     decision = a_decision(scene)
     memory = filtered(model, scene)
@@ -109,10 +111,32 @@ def test_in_a_duet_the_player_answers_to_the_plan_and_in_a_factored_forecast_it_
     assert (shared[:, 1:] - shared[:, :1]).abs().max() == 0
 
 
+def test_turning_the_world_turns_the_forecast_with_it() -> None:
+    """The rule speaks in the body's own directions; only the place on the map is seen from outside, so it is cut here."""
+    model, scene = a_model(), a_scene()
+    with torch.no_grad():
+        model.update.first.weight[:, -4:-2] = 0.0  # place
+        model.cell.seen.weight.zero_()
+    quarter = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # row vectors
+
+    def turned(part: torch.Tensor) -> torch.Tensor:
+        return (part.reshape(-1, 2) @ quarter).reshape(part.shape)
+
+    values = scene.walls.values.transpose(1, 2).flip(2)
+    other = replace(
+        scene, pose=turned(scene.pose), heading=turned(scene.heading), walls=replace(scene.walls, values=values)
+    )
+    moves = a_decision(scene, h=5).committed
+    with torch.inference_mode():
+        plain = model.roll(filtered(model, scene), scene, moves).others[:, 0]
+        there = model.roll(filtered(model, other), other, turned(moves)).others[:, 0]
+    torch.testing.assert_close(turned(plain), there, atol=2e-3, rtol=1e-3)
+
+
 def test_the_order_of_npc_slots_does_not_matter() -> None:
     model, scene = a_model(), a_scene()
     order = torch.tensor([0, 4, 2, 6, 1, 3, 5, 7, 8])
-    mixed = replace(scene, **{name: getattr(scene, name)[:, order] for name in ("kind", "pose", "heading", "features", "mask", "seen", "age")})
+    mixed = replace(scene, **{name: getattr(scene, name)[:, order] for name in COLUMNS})
     moves = a_decision(scene).committed
     with torch.inference_mode():
         plain = model.roll(filtered(model, scene), scene, moves)
@@ -156,7 +180,7 @@ def test_empty_slots_change_nothing() -> None:
     def longer(part: torch.Tensor) -> torch.Tensor:
         return torch.cat([part, part.new_zeros(b, 3, *part.shape[2:])], 1)
 
-    padded = replace(scene, **{name: longer(getattr(scene, name)) for name in ("kind", "pose", "heading", "features", "mask", "seen", "age")})
+    padded = replace(scene, **{name: longer(getattr(scene, name)) for name in COLUMNS})
     moves = a_decision(scene).committed
     with torch.inference_mode():
         plain = model.roll(filtered(model, scene), scene, moves)
@@ -216,7 +240,8 @@ def test_terrain_reads_what_the_grid_holds() -> None:
     assert place.grad is not None
     torch.testing.assert_close(slope, place.grad, atol=1e-4, rtol=1e-4)
     nodes = ((xy + 4) / 0.25).round().long()
-    assert torch.equal(Terrain.of(walls, index).nearest(xy[:, None])[:, 0], walls.values[index, nodes[:, 1], nodes[:, 0]])
+    read = Terrain.of(walls, index).nearest(xy[:, None])[:, 0]
+    assert torch.equal(read, walls.values[index, nodes[:, 1], nodes[:, 0]])
 
 
 def test_sigreg_by_recurrence_is_the_textbook_form_with_its_gradient() -> None:

@@ -43,7 +43,7 @@ def a_decision(scene: Scene, s: int = 4, h: int = 8, seed: int = 0) -> Decision:
 
 
 def a_play(seed: int, steps: int = 60, npcs: int = 4, style: str = "") -> Play:
-    """A player that circles the middle, one way or the other by its style, while NPCs stand and watch."""
+    """A player circles the middle, one way or the other by its style; NPCs in the west lose it behind the box."""
     rng = np.random.default_rng(seed)
     e = 1 + npcs + 2
     turn = 1.0 if style == "left" else -1.0
@@ -52,14 +52,12 @@ def a_play(seed: int, steps: int = 60, npcs: int = 4, style: str = "") -> Play:
     pose[:, 0, 0], pose[:, 0, 1] = 6 * np.cos(angle), 6 * np.sin(angle)
     pose[:-1, 0, 2:] = np.diff(pose[:, 0, :2], axis=0) / 0.1
     pose[-1, 0, 2:] = pose[-2, 0, 2:]
-    pose[:, 1 : 1 + npcs, :2] = rng.uniform(-10, 10, (npcs, 2))
+    pose[:, 1 : 1 + npcs, :2] = rng.uniform((-10, -0.8), (-8, 0.8), (npcs, 2))
     kind = np.zeros((steps, e), np.int8)
     kind[:, 0], kind[:, 1 : 1 + npcs] = PLAYER, NPC
     ids = np.where(kind == PLAYER, 1, np.where(kind == NPC, 100 + np.arange(e), 0)).astype(np.uint32)
     heading = np.zeros((steps, e), np.float32)
     heading[:, 0] = np.arctan2(pose[:, 0, 3], pose[:, 0, 2])
-    gap = pose[:, :1, :2] - pose[:, 1 : 1 + npcs, :2]
-    heading[:, 1 : 1 + npcs] = np.arctan2(gap[..., 1], gap[..., 0])
     zeros = np.zeros((steps, e), np.float32)
     shots = zeros.copy()
     shots[:, 0] = np.arange(steps) // 5
@@ -67,5 +65,19 @@ def a_play(seed: int, steps: int = 60, npcs: int = 4, style: str = "") -> Play:
     health[:, 1] -= shots[:, 0]
     squad = np.where(kind == NPC, 0, -1).astype(np.int64)
     off = np.zeros((steps, e), np.bool_)
-    frames = Frame(ids, kind, pose, heading, health, zeros, zeros, shots, zeros, squad, off, np.zeros((steps, e, 2), np.float32), kind > 0)
+    frames = Frame(
+        ids,
+        kind,
+        pose,
+        heading,
+        health,
+        zeros,
+        zeros,
+        shots,
+        zeros,
+        squad,
+        off,
+        np.zeros((steps, e, 2), np.float32),
+        kind > 0,
+    )
     return Play(frames, (BOX,), (-12.0, -12.0, 12.0, 12.0), 1, style)
