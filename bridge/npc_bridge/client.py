@@ -446,7 +446,7 @@ class ControlClient:
             if isinstance(message, Ack) and message.request == self._request:
                 self.revision = message.revision or self.revision
                 if message.code:
-                    raise ControlRefused(ErrorCode(message.code), f"{verb}: {message.text}")
+                    raise ControlRefused(ErrorCode(message.code), f"{verb}: {message.text}", message.result)
                 return message
 
     def close(self) -> None:

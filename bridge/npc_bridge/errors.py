@@ -18,6 +18,7 @@ BridgeError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -108,8 +109,9 @@ class ControlTimeout(ControlError):
 
 
 class ControlRefused(ControlError):
-    """The brain answered a request with an error."""
+    """The brain answered a request with an error; `result` is what it said besides, such as the names it knows."""
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    def __init__(self, code: ErrorCode, text: str, result: Mapping[str, object] | None = None) -> None:
         super().__init__(text)
         self.code = code
+        self.result: Mapping[str, object] = result or {}

@@ -153,7 +153,9 @@ class Designer:
         try:
             return self._control.request(verb, arguments)
         except ControlRefused as error:
-            raise ControlError(str(error)) from error
+            valid = error.result.get("valid")
+            names = [str(name) for name in valid] if isinstance(valid, list) else []
+            raise ControlError(str(error), current=error.result.get("current"), valid=names) from error
 
     def _telemetry(self) -> TelemetryReader:
         if self._reader is None:

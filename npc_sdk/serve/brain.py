@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 IDLE_MS = 50  # how long the planner sleeps when no game asks
 REFRESH_S = 0.25  # between looks at the persona files
-DEADLINE_MS = 20.0  # of planning, per tick
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ class Brain:
     runtime: Runtime
     board: Board
     model_sha256: str
-    deadline_ms: float = DEADLINE_MS
+    deadline_ms: float  # of planning, per tick
     counters: Counters = field(default_factory=Counters)
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _refreshed: float = 0.0

@@ -3,107 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
-
-import torch
-
-import npc_sdk
-from npc_bridge.errors import ErrorCode, Refused
-from npc_bridge.schema import Schema
-from npc_bridge.server import BridgeServer, Endpoints
-from npc_bridge.session import Offer
-from npc_sdk.designer.barks import BARK_TEXTS
-from npc_sdk.designer.board import Board
-from npc_sdk.designer.persona import PersonaLibrary
-from npc_sdk.objectives.terms import DEFAULT_TERMS
-from npc_sdk.planner.problem import PlannerConfig
-from npc_sdk.runtime import Runtime, RuntimeConfig
-from npc_sdk.runtime.decide import PlannerDecider
-from npc_sdk.serve.brain import DEADLINE_MS, Brain
-from npc_sdk.serve.models import ARENA, PLAIN, Loaded, device_of, load
 
 DATA, CONTROL, TELEMETRY = "tcp://127.0.0.1:5757", "tcp://127.0.0.1:5758", "tcp://127.0.0.1:5759"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--model", default=ARENA, help=f"{ARENA}, {', '.join(PLAIN)} or a checkpoint folder")
+    parser.add_argument(
+        "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
+    )
     parser.add_argument("--data", default=DATA, help="where games connect; port 0 takes any free one")
     parser.add_argument("--control", default=CONTROL, help="where designers connect")
     parser.add_argument("--telemetry", default=TELEMETRY, help="where plans and figures are published")
     parser.add_argument("--personas", type=Path, help="folder of persona files; the shipped ones by default")
-    parser.add_argument("--lead-ticks", type=int, default=RuntimeConfig().lead_ticks, help="ticks from state to answer")
-    parser.add_argument("--deadline-ms", type=float, default=DEADLINE_MS, help="of planning, per tick")
-    parser.add_argument("--candidates", type=int, default=PlannerConfig().candidates, help="plans tried per NPC")
+    parser.add_argument("--lead-ticks", type=int, default=2, help="ticks from state to answer (2)")
+    parser.add_argument("--deadline-ms", type=float, default=20.0, help="of planning, per tick (20)")
+    parser.add_argument("--candidates", type=int, default=32, help="plans tried per NPC (32)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1, help="of torch; more than one starves a game beside it")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--attached", action="store_true", help="end when standard input closes"
-    )
+    parser.add_argument("--attached", action="store_true", help="end when standard input closes")
     parser.add_argument("--verbose", action="store_true", help="log to stderr")
 
 
 def main(args: argparse.Namespace) -> int:
     """Serves until interrupted; prints one JSON line once it listens."""
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
-    torch.set_num_threads(args.threads)
-    loaded = load(args.model, device_of(args.device), args.seed)
-    library = PersonaLibrary(args.personas or Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
-    decider = PlannerDecider(
-        loaded.forecast,
-        PlannerConfig(seed=args.seed, candidates=args.candidates),
-        device_of(args.device),
-        explain=True,
-    )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=args.lead_ticks))
-    board = Board(library, admit=runtime.admit)
-    offer = Offer(
-        server=f"npc-sdk {npc_sdk.__version__}",
-        lead_ticks=args.lead_ticks,
-        barks=BARK_TEXTS[1:],
-        model={"name": loaded.name, "sha256": loaded.sha256},
-    )
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    if args.attached:
-        threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
-    endpoints = Endpoints(args.data, args.control, args.telemetry)
-    with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
-        at = server.endpoints
-        ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
-        print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
-        Brain(server, runtime, board, loaded.sha256, args.deadline_ms).run(stop.is_set)
-    return 0
+    from npc_sdk.serve.start import serve  # torch loads here, not with the help text
 
-
-def _until_closed(stop: threading.Event) -> None:
-    """Waits for the end of standard input: a game that dies takes its brain along."""
-    while sys.stdin.readline():
-        pass
-    stop.set()
-
-
-def _admission(loaded: Loaded) -> Callable[[Schema], tuple[str, ...]]:
-    """Says which games the model fits."""
-
-    def admit(schema: Schema) -> tuple[str, ...]:
-        if loaded.interface_sha256 and schema.interface_sha256 != loaded.interface_sha256:
-            raise Refused(
-                ErrorCode.MODEL,
-                f"model '{loaded.name}': expected a game with schema interface {loaded.interface_sha256[:12]}, "
-                f"got {schema.interface_sha256[:12]} of game '{schema.game}'; train a model on recordings of it, "
-                "or serve with --model constant-velocity",
-            )
-        return ()
-
-    return admit
+    return serve(args)

@@ -1,0 +1,88 @@
+"""Puts a brain together and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+import npc_sdk
+from npc_bridge.errors import ErrorCode, Refused
+from npc_bridge.schema import Schema
+from npc_bridge.server import BridgeServer, Endpoints
+from npc_bridge.session import Offer
+from npc_sdk.designer.barks import BARK_TEXTS
+from npc_sdk.designer.board import Board
+from npc_sdk.designer.persona import PersonaLibrary
+from npc_sdk.objectives.terms import DEFAULT_TERMS
+from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Runtime, RuntimeConfig
+from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.serve.brain import Brain
+from npc_sdk.serve.models import Loaded, device_of, load
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serves until interrupted; prints one JSON line once it listens."""
+    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
+    torch.set_num_threads(args.threads)
+    loaded = load(args.model, device_of(args.device), args.seed)
+    library = PersonaLibrary(args.personas or Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
+    decider = PlannerDecider(
+        loaded.forecast,
+        PlannerConfig(seed=args.seed, candidates=args.candidates),
+        device_of(args.device),
+        explain=True,
+    )
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=args.lead_ticks))
+    board = Board(library, admit=runtime.admit)
+    offer = Offer(
+        server=f"npc-sdk {npc_sdk.__version__}",
+        lead_ticks=args.lead_ticks,
+        barks=BARK_TEXTS[1:],
+        model={"name": loaded.name, "sha256": loaded.sha256},
+    )
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    if args.attached:
+        threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
+    endpoints = Endpoints(args.data, args.control, args.telemetry)
+    with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
+        at = server.endpoints
+        ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
+        print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
+        Brain(server, runtime, board, loaded.sha256, args.deadline_ms).run(stop.is_set)
+    return 0
+
+
+def _until_closed(stop: threading.Event) -> None:
+    """Waits for the end of standard input: a game that dies takes its brain along."""
+    while sys.stdin.readline():
+        pass
+    stop.set()
+
+
+def _admission(loaded: Loaded) -> Callable[[Schema], tuple[str, ...]]:
+    """Says which games the model fits."""
+
+    def admit(schema: Schema) -> tuple[str, ...]:
+        if loaded.interface_sha256 and schema.interface_sha256 != loaded.interface_sha256:
+            raise Refused(
+                ErrorCode.MODEL,
+                f"model '{loaded.name}': expected a game with schema interface {loaded.interface_sha256[:12]}, "
+                f"got {schema.interface_sha256[:12]} of game '{schema.game}'; train a model on recordings of it, "
+                "or serve with --model constant-velocity",
+            )
+        return ()
+
+    return admit
