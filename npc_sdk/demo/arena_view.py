@@ -25,6 +25,7 @@ BODY = 0.36  # m
 BLAST = Blast().radius
 CONE = 5.0  # m of the view cone that is drawn
 HALF_ANGLE = math.pi / 3
+NO_IDEA = 11.5  # m; a squad that is less sure than this knows nothing that could be drawn
 SHOT_S = 0.14
 BLAST_S = 0.45
 BARK_S = 1.8
@@ -105,7 +106,7 @@ class ArenaView:
         living = [n for n in scene.npcs if n.alive]
         for npc in living:
             self._alternatives(npc, npc.id == scene.selected, scene.selected != 0)
-        for npc in living:
+        for npc in _spokesmen(living, scene.selected):
             self._ghost(npc, npc.id == scene.selected)
         for npc in scene.npcs:
             if not npc.alive:
@@ -206,12 +207,13 @@ class ArenaView:
 
     def _belief(self, belief: BeliefView, time: float) -> None:
         """Draw where a squad believes an unseen player: a ring that grows with its doubt."""
-        if belief.seen:
+        if belief.seen or belief.sigma >= NO_IDEA:
             return
-        colour = squad_colour(belief.squad)
+        doubt = belief.sigma / NO_IDEA
+        colour = mix(squad_colour(belief.squad), theme.FLOOR, 0.7 * doubt)
         x, y = self.camera.point(belief.at)
-        radius = self.camera.length(min(max(belief.sigma, 0.4), 14.0))
-        self._shine((x, y), radius, (*colour, 12))
+        radius = self.camera.length(max(belief.sigma, 0.4))
+        self._shine((x, y), radius, (*colour, round(26 * (1.0 - doubt))))
         turn = time * 0.35
         parts = max(12, round(radius / 9))
         for k in range(parts):
@@ -255,7 +257,7 @@ class ArenaView:
         if thought is None or npc.rung >= CALLBACK or not len(thought.ghost):
             return
         dots = self.camera.points(thought.ghost[4::5])
-        alpha = 95 if selected else 34
+        alpha = 95 if selected else 60
         for k, (x, y) in enumerate(dots):
             fade = 1.0 - k / (len(dots) + 1)
             radius = round(self.camera.length(BODY) * (1.0 - 0.08 * k))
@@ -422,6 +424,15 @@ class ArenaView:
         bubble.set_alpha(round(255 * fade * ease))
         left = min(max(2.0, at[0] - width / 2), self.image.get_width() - width - 2.0)
         self.image.blit(bubble, (left, max(2.0, at[1] - 32 - 6 * ease)))
+
+
+def _spokesmen(living: list[NpcView], selected: int) -> list[NpcView]:
+    """The NPCs whose idea of the player is shown: one a squad, the selected one and leaders first."""
+    chosen: dict[int, NpcView] = {}
+    for npc in sorted(living, key=lambda n: (n.id != selected, not n.leader)):
+        if npc.thought is not None:
+            chosen.setdefault(npc.squad, npc)
+    return list(chosen.values())
 
 
 def _ahead(npc: NpcView) -> NDArray[np.floating]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections import Counter
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Trace, Zone, audit
 from npc_sdk.demo.match import Bodies, Match, Step
 
+log = logging.getLogger(__name__)
+
+_TOLD = 10  # violations that are logged one by one
 FOLLOW_TICKS = 60  # the count on the screen is brought up to date this often
 _LEAD_IN_TICKS = 20  # looked at again, so that who was bound by what is known when the new ticks begin
 _HOLD_S = 0.0005  # for which the judge may keep the interpreter to itself while the game wants it
@@ -61,6 +65,9 @@ class Judge:
         for stretch in (*self._kept, *stretches(match, 0)):
             report = judge(stretch)
             counts.update({category: report.total(category) for category in CATEGORIES})
+            for violation in report.examples[:_TOLD]:
+                if violation.category == "npc":
+                    log.warning("rule broken by an NPC: %s", violation)
         return {category: counts[category] for category in CATEGORIES}
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.stream import FIRST_NPC, NPC_KINEMATICS
 
 DECISION_TICKS = 3
+_GRACE_TICKS = 10  # of a match, in which NPCs stand still: the brain's first answer is on its way
 
 
 class OwnScript:
@@ -40,6 +41,8 @@ class OwnScript:
             self._wanted = self._npcs.act(self._table)[0]
             self._decided = True
         commands = self._wanted[ids.astype(np.int64) - FIRST_NPC].copy()
+        if tick < _GRACE_TICKS:
+            commands[:, :2] = 0.0
         body = NPC_KINEMATICS
         commands[:, :2] = limited(commands[:, :2], pose[:, 2:], body.max_speed, body.max_acceleration * DT)
         return commands
