@@ -106,7 +106,8 @@ class ArenaView:
         living = [n for n in scene.npcs if n.alive]
         for npc in living:
             self._alternatives(npc, npc.id == scene.selected, scene.selected != 0)
-        for npc in _spokesmen(living, scene.selected):
+        lost = {b.squad for b in scene.beliefs if not b.seen and b.sigma >= NO_IDEA}
+        for npc in _spokesmen([n for n in living if n.squad not in lost], scene.selected):
             self._ghost(npc, npc.id == scene.selected)
         for npc in scene.npcs:
             if not npc.alive:

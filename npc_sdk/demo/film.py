@@ -59,17 +59,30 @@ class Film:
         """Write the GIF; every second frame is left out until it is small enough."""
         frames, step = self._gif, self._every
         while True:
-            # One palette for all frames: flat areas stay the same from frame to frame, and so cost nothing.
-            strip = Image.new("RGB", (frames[0].width, frames[0].height * 3))
-            for i, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
-                strip.paste(frame, (0, i * frame.height))
-            palette = strip.quantize(128)
+            palette = _palette(frames)
             flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
             millis = round(1000 * step / self._hz)
             flat[0].save(path, save_all=True, append_images=flat[1:], duration=millis, loop=0, optimize=False)
             if path.stat().st_size <= GIF_BYTES or len(frames) < 4:
                 return
             frames, step = frames[::2], step * 2
+
+
+def _palette(frames: list[Image.Image]) -> Image.Image:
+    """Choose one palette for all frames: flat areas then stay the same from frame to frame, and cost nothing.
+
+    Half of it is what is there most, the other half the theme's own colours in steps down to the floor: the small
+    bright shapes would lose theirs otherwise.
+    """
+    strip = Image.new("RGB", (frames[0].width, frames[0].height * 3))
+    for i, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
+        strip.paste(frame, (0, i * frame.height))
+    common = (strip.quantize(128).getpalette() or [])[: 3 * 128]
+    accents = (*theme.SQUADS[:4], theme.PLAYER, theme.GOOD, theme.BAD, theme.RAMP[2], theme.RAMP[3], theme.TEXT)
+    steps = [theme.mix(accent, theme.FLOOR, share / 8) for accent in accents for share in range(8)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(common + [value for colour in steps for value in colour])
+    return palette
 
 
 def _scaled(screen: pygame.Surface, width: int) -> Image.Image:

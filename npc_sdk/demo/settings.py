@@ -95,7 +95,8 @@ def reaches(squads: Mapping[int, Sequence[int]], selected: int) -> tuple[Reach, 
     """Return whom one can act on: everybody, each squad, and the selected NPC."""
     everybody = tuple(npc for members in squads.values() for npc in members)
     out = [Reach("all", "global", everybody)]
-    out += [Reach(f"squad {chr(65 + s)}", f"squad:{s}", tuple(members)) for s, members in sorted(squads.items())]
+    word = "squad " if len(squads) < 3 else ""  # the labels share one row
+    out += [Reach(f"{word}{chr(65 + s)}", f"squad:{s}", tuple(members)) for s, members in sorted(squads.items())]
     if selected:
         out.append(Reach(f"npc {selected}", f"npc:{selected}", (selected,)))
     return tuple(out)
