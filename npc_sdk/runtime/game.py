@@ -65,6 +65,7 @@ class Game:
         self._rules: tuple[tuple[object, ...], RuleTables] | None = None
         self.frame: Frame | None = None
         self.hold_fire = False
+        self.passed = 1  # ticks between the last two snapshots
         self.table: BeliefTable | None = None
 
     def observe(self, snapshot: Snapshot) -> BeliefTable:
@@ -74,9 +75,9 @@ class Game:
         if self._tracker is None:
             squads = int(max(1, self.frame.squad.max() + 1))
             self._tracker = Tracker(self.map.opaque_edges[None], squads, self._sight)
-        passed = 1 if self._tick is None else max(1, snapshot.tick - self._tick)
+        self.passed = 1 if self._tick is None else max(1, snapshot.tick - self._tick)
         self._tick = snapshot.tick
-        self.table = self._tracker.update(self.frame, passed * self.dt)
+        self.table = self._tracker.update(self.frame, self.passed * self.dt)
         return self.table
 
     def _mode(self, snapshot: Snapshot, role: str) -> bool:
@@ -112,6 +113,20 @@ class Game:
             velocity = step.commands[:, :2].astype(np.float64)
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
         return pose[:, :2], pose[:, 2:]
+
+    def due(self, slots: NDArray[np.intp], apply_tick: int, stagger: bool) -> NDArray[np.bool_]:
+        """Says which NPCs decide now: who has no plan, then those with the oldest plans.
+
+        With `stagger`, as many as keep every plan younger than one model step at the pace at which snapshots come;
+        without, all whose plan is that old.
+        """
+        age = np.where(self.plans.start[slots] < 0, np.iinfo(np.int64).max, apply_tick - self.plans.start[slots])
+        if not stagger:
+            return np.asarray(age >= self.ticks_per_step)
+        quota = -(-len(slots) * self.passed // self.ticks_per_step)
+        due = age == np.iinfo(np.int64).max
+        due[np.argsort(-age, kind="stable")[:quota]] = True
+        return np.asarray(due & (age > 0))
 
     def admit(self, rules: tuple[Rule, ...]) -> None:
         """Refuses rules that leave some NPC of this game no place to be; see `check_rules`."""

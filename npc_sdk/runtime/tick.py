@@ -134,7 +134,6 @@ class Runtime:
             npcs = [NpcKey(int(i), int(s), game.faction) for i, s in zip(ids, squads, strict=True)]
             scenes = len(table.squad)
             ahead = game.plans.ahead(apply_tick, game.ticks_per_step)
-            stagger = slots if config.stagger else np.zeros_like(slots)
             planned = game.plans.start[slots] >= 0
             columns.append(
                 {
@@ -144,7 +143,7 @@ class Runtime:
                     "ids": ids,
                     "position": position,
                     "velocity": velocity,
-                    "due": ((apply_tick + stagger) % game.ticks_per_step == 0) | ~planned,
+                    "due": game.due(slots, apply_tick, config.stagger),
                     "planned": planned,
                     "weights": board.resolve(npcs),
                     "committed": np.repeat(np.pad(ahead, [(0, width - len(ahead)), (0, 0), (0, 0)])[None], scenes, 0),

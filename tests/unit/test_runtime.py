@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from npc_bridge.ladder import Ladder
-from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, Action, EntityBlock, Snapshot
+from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.errors import ControlError
@@ -140,6 +140,22 @@ def test_answers_fit_the_game_when_they_apply(lead: int) -> None:
     line.run(40)
     assert (np.stack(line.rungs[lead:]) == RUNG_PLAN).all()
     assert line.ladder.counters.off_pose == 0
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_every_npc_decides_in_turn_however_slow_the_brain(every: int) -> None:
+    """Plans age by at most one model step, or by the gap between snapshots where that is longer."""
+    brain, game = runtime(Board(), stagger=True), arena()
+    schema = arena_schema(game.maps[0], game.config)
+    ladder = Ladder(schema)
+    brain.register("g", schema)
+    counts, ages = [], []
+    for tick in range(0, 24, every):
+        ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
+        counts.append(int((action.status & STATUS_PLANNED > 0).sum()))
+        ages.append(int((tick - report.game.plans.start[report.slots]).max()))
+    assert max(ages) < max(3, every)
+    assert max(counts[1:]) <= -(-8 * min(every, 3) // 3)
 
 
 def test_lost_answers_are_bridged_by_the_certified_rest() -> None:
