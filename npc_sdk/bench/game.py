@@ -50,8 +50,8 @@ class Game:
         self._pacer = Pacer(TICK_HZ)
         self._ids = (FIRST_NPC + np.arange(npcs)).astype(np.uint32)
         self._pushed: dict[int, float] = {}
-        self._actions: dict[int, Action] = {}
-        self._used: set[int] = set()
+        self._actions: dict[tuple[int, int], Action] = {}  # by session and chunk
+        self._used: set[tuple[int, int]] = set()
         self._tick = 0
 
     @property
@@ -97,7 +97,7 @@ class Game:
         work, cpu = time.perf_counter() - start, time.thread_time() - cpu
         # What follows measures; it is no part of the frame.
         for action in actions:
-            self._actions[action.chunk] = action
+            self._actions[action.session, action.chunk] = action
             decided += np.isin(self._ids, action.ids[(action.status & STATUS_PLANNED) > 0])
         stale = 0 if step is None else self._stale(tick, pose, rung, chunk, step)
         ages_ms, age_ticks = self._ages(tick, applied, chunk)
@@ -124,7 +124,7 @@ class Game:
         """How old the picture behind each chunk was when its first step ran."""
         ms: list[float] = []
         ticks: list[int] = []
-        for number in {int(c) for c in chunk} - self._used - {0}:
+        for number in {(self.client.ladder.session, int(c)) for c in chunk if c} - self._used:
             action = self._actions.get(number)
             if action is not None and action.source_tick in self._pushed:
                 ms.append((now - self._pushed[action.source_tick]) * 1e3)
@@ -145,14 +145,14 @@ class Game:
         """Counts NPCs that ran a step of a past, foreign or mismatched chunk; judged anew, not by the ladder."""
         wrong = 0
         for row in np.flatnonzero(rung < 2):  # plan or tail
-            action = self._actions.get(int(chunk[row]))
+            action = self._actions.get((self.client.ladder.session, int(chunk[row])))
             if action is None:
                 wrong += 1
                 continue
             k, mine = int(step[row]), int(np.flatnonzero(action.ids == self._ids[row])[0])
             off = np.hypot(*(pose[row, :2] - action.expected[mine, k, :2]))
             fresh = action.apply_tick + k == tick <= action.valid_until_tick
-            wrong += not (fresh and action.session == self.client.session and off <= action.tolerance[mine] + 1e-6)
+            wrong += not (fresh and off <= action.tolerance[mine] + 1e-6)
         return wrong
 
     def _stand_by(self, tick: int, ids: NDArray[np.uint32], pose: NDArray[np.floating]) -> NDArray[np.float32]:
