@@ -38,7 +38,7 @@ class Filter(nn.Module):
         self.out = nn.Linear(hidden, 2 * update.latent)
         self.search = nn.Linear(update.latent, 3)
         with torch.no_grad():
-            self.out.bias[: update.latent] = -1.5
+            self.out.bias[: update.latent] = torch.linspace(-0.5, -4.5, update.latent)  # remembers for 0.3 s to 9 s
             self.out.weight[update.latent :].mul_(4)  # latents of about unit size from the start
             self.search.weight.mul_(0.1)
 

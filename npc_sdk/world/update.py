@@ -134,7 +134,7 @@ class Update(nn.Module):
         self.second = nn.Linear(config.hidden, config.hidden)
         self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 2 * self.basis, 1, 2)
         self.last = nn.Linear(config.hidden, sum(self.parts))
-        self.leak = nn.Parameter(torch.full((config.latent,), -2.0))
+        self.leak = nn.Parameter(torch.linspace(-2.0, -7.0, config.latent))  # remembers for 1 s to minutes
         self.register_buffer("ring", ring(config.probe_radii, config.probes, torch.device("cpu")), persistent=False)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
