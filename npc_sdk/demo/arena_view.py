@@ -258,13 +258,11 @@ class ArenaView:
         if thought is None or npc.rung >= CALLBACK or not len(thought.ghost):
             return
         dots = self.camera.points(thought.ghost[4::5])
-        alpha = 95 if selected else 60
-        for k, (x, y) in enumerate(dots):
-            fade = 1.0 - k / (len(dots) + 1)
-            radius = round(self.camera.length(BODY) * (1.0 - 0.08 * k))
-            colour = (*theme.PLAYER, round(alpha * fade))
-            pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), radius, colour)
-            pygame.gfxdraw.aacircle(self._canvas, round(x), round(y), radius, (*theme.PLAYER, round(2 * alpha * fade)))
+        radius = self.camera.length(BODY)
+        for k, (x, y) in reversed(list(enumerate(dots))):
+            fade = (0.85 if selected else 0.5) * (1.0 - 0.8 * k / len(dots))
+            pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius), (*theme.PLAYER, 14))
+            pygame.draw.circle(self._canvas, mix(theme.FLOOR, theme.PLAYER, fade), (x, y), radius, 3)
         if selected and len(dots) > 1:
             pygame.draw.lines(self._canvas, mix(theme.FLOOR, theme.PLAYER, 0.6), False, dots, 2)
 

@@ -280,7 +280,7 @@ class Show:
             return True
         npc = self._npc_at(at) if _ARENA.collidepoint(at) else 0
         if npc and not reset:
-            self.select(npc)
+            self.select(0 if npc == self.selected else npc)
         return bool(npc)
 
     def drag(self, at: tuple[int, int]) -> None:

@@ -22,7 +22,7 @@ _MOST_TICKS = 3  # caught up per frame after a hitch
 HELP = (
     ("W A S D", "move"),
     ("mouse", "aim; left button fires, right button or G throws a grenade"),
-    ("Tab, click", "select an NPC and see why it does what it does; click beside it to let go"),
+    ("Tab, click", "select an NPC and see why it does what it does; a second click lets go"),
     ("sliders", "weights, live; right click puts one back"),
     ("K", "kill the brain: the NPCs go on with the game's own script"),
     ("R", "start the brain again"),
