@@ -1,4 +1,4 @@
-"""`npc-sdk evaluate model`: a world model beside simpler forecasts, on maps and styles that were in no training play."""
+"""`npc-sdk evaluate`: a world model beside simpler forecasts, on maps and styles outside its training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HORIZONS = ("0.1", "0.5", "1.0", "3.0")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declares the command line of `npc-sdk evaluate model`."""
+    """Declares the command line of `npc-sdk evaluate`."""
     parser.add_argument("--model", default="arena", help="arena or a checkpoint folder")
     parser.add_argument("--without", type=Path, metavar="FOLDER", help="a checkpoint trained with --regularizer none")
     parser.add_argument("--test", nargs="+", type=Path, metavar="PATH", help="recordings of held-out play, all styles")
@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    """Runs `npc-sdk evaluate model`."""
+    """Runs `npc-sdk evaluate`."""
     if args.what == "play":
         return fight.main(args)
     import torch
@@ -46,7 +46,7 @@ def main(args: Namespace) -> int:
     torch.set_num_threads(1)
     loaded = load(args.model, torch.device("cpu"))
     if not isinstance(loaded.forecast, WorldModel):
-        raise InputError(f"evaluate model: expected a learned model, got {args.model!r}; it is compared with plain ones anyway")
+        raise InputError(f"evaluate: expected a learned model, got {args.model!r}; it is compared with plain ones anyway")
     with TemporaryDirectory() as scratch:
         test = _dataset(args, args.test, Path(scratch) / "test", "test", args.episodes, args.seed + 1)
         train = _dataset(args, args.train, Path(scratch) / "train", "train", 2 * args.episodes, args.seed)
