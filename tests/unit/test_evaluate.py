@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from world_scenes import a_play
 
 from npc_sdk.train import Dataset, build_dataset, evaluate
 from npc_sdk.train.evaluate import ROWS
@@ -14,7 +15,6 @@ from npc_sdk.train.moments import NAMES
 from npc_sdk.train.ridge import fit_ridge
 from npc_sdk.train.scores import auroc, brier, effective_rank, linear_probe
 from npc_sdk.world import ModelConfig, UpdateConfig, WorldModel
-from tests.unit.world_scenes import a_play
 
 STYLES = ("left", "right")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from world_scenes import BOX, a_play
 
 from npc_bridge.messages import EntityBlock, Snapshot, encode
 from npc_bridge.recording import ChannelId, Direction, Recorder
@@ -16,7 +17,6 @@ from npc_sdk.errors import InputError, ModelError
 from npc_sdk.train import Dataset, TrainConfig, Trainer, build_dataset, read_recordings, train
 from npc_sdk.train.moments import HORIZONS, find_moments, follow, whole
 from npc_sdk.world import ConstantVelocity, ModelConfig, UpdateConfig, WorldModel
-from tests.unit.world_scenes import BOX, a_play
 
 SMALL = ModelConfig(update=UpdateConfig(latent=16, message=16, hidden=32), filter_hidden=32)
 QUICK = TrainConfig(model=SMALL, streams=8, chunk=8, horizons=(4,), shares=(1.0,))

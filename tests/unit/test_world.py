@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from world_scenes import a_decision, a_scene
 
 from npc_sdk.errors import ModelError
 from npc_sdk.tensors import Grids, Scene
@@ -27,7 +28,6 @@ from npc_sdk.world import (
 )
 from npc_sdk.world.regularizers import REGULARIZERS, sigreg
 from npc_sdk.world.terrain import Terrain
-from tests.unit.world_scenes import a_decision, a_scene
 
 COLUMNS = ("kind", "pose", "heading", "features", "mask", "seen", "age")
 MODES: tuple[Mode, ...] = ("duet", "factored", "interactive")
@@ -112,7 +112,7 @@ def test_in_a_duet_the_player_answers_to_the_plan_and_in_a_factored_forecast_it_
 
 
 def test_turning_the_world_turns_the_forecast_with_it() -> None:
-    """The rule speaks in the body's own directions; only the place on the map is seen from outside, so it is cut here."""
+    """The rule speaks in the body's own directions; only the place on the map is seen from outside, and is cut here."""
     model, scene = a_model(), a_scene()
     with torch.no_grad():
         model.update.first.weight[:, -4:-2] = 0.0  # place
