@@ -7,6 +7,7 @@ import sys
 import time
 
 import numpy as np
+
 from npc_bridge.client import Client
 from npc_bridge.messages import EntityBlock
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
@@ -50,7 +51,7 @@ def play(endpoint: str, ticks: int) -> None:
             client.push(tick + 1, blocks)
             if tick % 30 == 0:
                 near = np.hypot(*(npcs - player)[:, :2].T).min()
-                print(f"{tick / 30:3.0f} s  rungs {step.rung.tolist()}  nearest NPC {near:4.1f} m  {client.fault or ''}")
+                print(f"{tick / 30:3.0f} s  rungs {step.rung.tolist()}  nearest NPC {near:4.1f} m", client.fault or "")
             time.sleep(1 / 30)
 
 

@@ -223,7 +223,7 @@ def sees(
     sight: Sight,
     edges: NDArray[np.floating],
 ) -> Bools:
-    """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, and no opaque edge (w k 4) between."""
+    """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, with no edge (w k 4) between."""
     gap = target - viewer
     distance = np.hypot(gap[..., 0], gap[..., 1])
     turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))

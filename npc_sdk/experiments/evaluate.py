@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def main(args: Namespace) -> int:
     torch.set_num_threads(1)
     loaded = load(args.model, torch.device("cpu"))
     if not isinstance(loaded.forecast, WorldModel):
-        raise InputError(f"evaluate: expected a learned model, got {args.model!r}; it is compared with plain ones anyway")
+        raise InputError(f"evaluate: expected a learned model, got {args.model!r}")
     with TemporaryDirectory() as scratch:
         test = _dataset(args, args.test, Path(scratch) / "test", "test", args.episodes, args.seed + 1)
         train = _dataset(args, args.train, Path(scratch) / "train", "train", 2 * args.episodes, args.seed)
@@ -57,9 +58,7 @@ def main(args: Namespace) -> int:
     return 0
 
 
-def _dataset(
-    args: Namespace, given: list[Path] | None, folder: Path, split: str, episodes: int, seed: int
-) -> Dataset:
+def _dataset(args: Namespace, given: list[Path] | None, folder: Path, split: str, episodes: int, seed: int) -> Dataset:
     """Reads recordings, or plays fresh fights on the maps of a split: all styles on held-out maps, else the known."""
     from npc_sdk.envs.arena.players import ALL_STYLES, STYLES
     from npc_sdk.experiments.record import RecordConfig, record
@@ -73,7 +72,7 @@ def _dataset(
     return build_dataset(read_recordings(given).plays)
 
 
-def _lines(report: dict[str, object]) -> list[str]:
+def _lines(report: Mapping[str, object]) -> list[str]:
     lines = []
     for key in ("player_error_m", "player_error_seen_now_m", "player_error_unseen_style_m"):
         rows = report[key]
