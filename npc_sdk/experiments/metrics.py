@@ -19,6 +19,8 @@ from npc_sdk.geometry import CELL, UNREACHABLE, MapTables, RoadAtlas, line_of_si
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+VERSION = 2  # of the definitions below; figures of another version are not comparable
+
 CROWDED_M = 3.0  # squad mates nearer than this crowd each other
 BLAST_M = 3.7  # radius of a grenade's blast with the width of a wary body
 RANGE_M = 7.0  # the distance the engage term asks for
@@ -82,11 +84,11 @@ class Measures:
 
     def per_world(self, name: str) -> Float[np.ndarray, " w"]:
         """Returns the mean over NPCs and moments of each world; NaN where nothing counts."""
-        return _mean(self.series(name), axis=(0, 2))
+        return mean(self.series(name), axis=(0, 2))
 
     def per_npc(self, name: str) -> Float[np.ndarray, "w n"]:
         """Returns the mean over moments of each NPC."""
-        return _mean(self.series(name), axis=0)
+        return mean(self.series(name), axis=0)
 
     # Geometry that several metrics share.
 
@@ -102,6 +104,17 @@ class Measures:
             clear = self._clear(p.pos, np.broadcast_to(p.player[:, :, None], p.pos.shape))
             self._kept["sight"] = clear.astype(np.float64)
         return self._kept["sight"] > 0.5
+
+    def engaged(self) -> Bool[np.ndarray, "t w n"]:
+        """Whether somebody of the NPC's squad sees the player."""
+        if "engaged" not in self._kept:
+            p, gap = self.play, self.to_player()
+            turn = np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - p.heading))
+            near = np.linalg.norm(gap, axis=-1) <= NPC_EYES.reach
+            sees = self.sight() & (turn <= NPC_EYES.half_angle) & near & p.alive
+            same = p.squad[:, :, None] == p.squad[:, None]  # w n mate
+            self._kept["engaged"] = (sees[:, :, None] & same).any(-1).astype(np.float64)
+        return self._kept["engaged"] > 0.5
 
     def bearing(self) -> Float[np.ndarray, "t w n"]:
         """The angle between where the player faces and each NPC, 0 in front, pi behind."""
@@ -134,7 +147,9 @@ class Measures:
 
 
 def _range_error(m: Measures) -> Floats:
-    return m.living(np.abs(np.linalg.norm(m.to_player(), axis=-1) - RANGE_M))
+    """How far the distance is from the wanted one, while the squad sees the player: nobody keeps a range to a guess."""
+    error = np.abs(np.linalg.norm(m.to_player(), axis=-1) - RANGE_M)
+    return m.living(np.where(m.engaged(), error, np.nan))
 
 
 def _player_path(m: Measures) -> Floats:
@@ -152,7 +167,8 @@ def _los(m: Measures) -> Floats:
 
 
 def _flank(m: Measures) -> Floats:
-    return m.living(m.bearing())
+    """The angle off the player's front, while the squad sees the player."""
+    return m.living(np.where(m.engaged(), m.bearing(), np.nan))
 
 
 def _cover_distance(m: Measures) -> Floats:
@@ -212,11 +228,12 @@ def _crowded(m: Measures) -> Floats:
 
 
 def _bearing_gap(m: Measures) -> Floats:
+    """The angle, seen from the player, to the nearest squad mate, while the squad sees the player."""
     gap = -m.to_player()
     side = np.arctan2(gap[..., 1], gap[..., 0])  # t w n, seen from the player
     mates = _mates(m)
     angle = np.where(mates, np.abs(_wrap(side[..., :, None] - side[..., None, :])), ALONE_RAD)
-    return m.living(np.where(mates.any(-1), angle.min(-1), np.nan))
+    return m.living(np.where(mates.any(-1) & m.engaged(), angle.min(-1), np.nan))
 
 
 def _danger(m: Measures) -> Floats:
@@ -228,13 +245,7 @@ def _danger(m: Measures) -> Floats:
 
 def _unseen(m: Measures) -> Floats:
     """1 while nobody of the NPC's squad sees the player."""
-    p = m.play
-    gap = m.to_player()
-    turn = np.abs(_wrap(np.arctan2(gap[..., 1], gap[..., 0]) - p.heading))
-    sees = m.sight() & (turn <= NPC_EYES.half_angle) & (np.linalg.norm(gap, axis=-1) <= NPC_EYES.reach) & p.alive
-    same = p.squad[:, :, None] == p.squad[:, None]  # w n mate
-    seen = (sees[:, :, None] & same).any(-1)
-    return m.living(1.0 - seen)
+    return m.living(1.0 - m.engaged())
 
 
 METRICS: dict[str, Callable[[Measures], Floats]] = {
@@ -263,8 +274,9 @@ def _wrap(angle: Floats) -> Floats:
     return wrapped
 
 
-def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+def mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """Returns the mean of what is not NaN; NaN where nothing is left."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, as documented
-        mean: Floats = np.nanmean(values, axis=axis)
-    return mean
+        found: Floats = np.nanmean(values, axis=axis)
+    return found

@@ -110,13 +110,15 @@ def _figures(result: Result, sha256: str) -> dict[str, object]:
 def _draw(out: Path, result: Result) -> None:
     """Writes the curves and the cross-talk matrix."""
     from npc_sdk.experiments.charts import Line, lines_png, matrix_png
+    from npc_sdk.experiments.metrics import mean
     from npc_sdk.experiments.sweep import NAMES
 
     charts = []
     for v, curve in zip(result.verdicts, result.curves, strict=True):
         values = curve.metrics[:, :, NAMES.index(v.metric)]  # levels seeds
-        mean = np.nanmean(values, axis=1)
-        error = np.nanstd(values - np.nanmean(values, axis=0), axis=1) / np.sqrt(values.shape[1])
+        middle = mean(values, axis=1)
+        paired = values - mean(values, axis=0)  # what is left when the fight's own luck is taken out
+        error = np.sqrt(mean(paired**2, axis=1) / values.shape[1])
         note = (
             f"should {'rise' if v.direction == 'rises' else 'fall'}, rho {v.spearman:+.2f}, moved {100 * v.moved:.0f} %"
         )
@@ -125,9 +127,9 @@ def _draw(out: Path, result: Result) -> None:
                 f"{v.term}: {v.metric}",
                 f"{note} ({v.grade})",
                 result.config.levels,
-                mean.tolist(),
-                (mean - error).tolist(),
-                (mean + error).tolist(),
+                middle.tolist(),
+                (middle - error).tolist(),
+                (middle + error).tolist(),
             )
         )
     lines_png(out / "steer.png", charts)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import ArenaConfig
-from npc_sdk.experiments.metrics import METRICS, Measures
+from npc_sdk.experiments.metrics import METRICS, VERSION, Measures, mean
 from npc_sdk.experiments.scripted import ScriptedDecider
 from npc_sdk.experiments.stage import Cast, cast, new_board, play
 from npc_sdk.experiments.stats import nearest_centroid, spearman
@@ -52,6 +52,7 @@ class SweepConfig:
     def fingerprint(self, model_sha256: str) -> str:
         """Names everything a cached result depends on."""
         values = asdict(self) | {"model_sha256": model_sha256, "terms": [str(t) for t in DEFAULT_TERMS.terms]}
+        values["metrics"] = VERSION
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -64,8 +65,7 @@ class Curve:
 
     def means(self) -> Floats:
         """Means over seeds: levels metrics."""
-        means: Floats = np.nanmean(self.metrics, axis=1)
-        return means
+        return mean(self.metrics, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def set_weight(board: Board, world: int, term: str, value: float) -> None:
 
 def ranges(terms: Sequence[Term], curves: Sequence[Curve], random: Floats, best: Sequence[Floats]) -> dict[str, float]:
     """Returns the random-to-best range of every metric that a term declares; of the others, what was seen at all."""
-    seen = np.concatenate([c.means() for c in curves] + [np.nanmean(b, axis=0)[None] for b in best])
-    floor = np.nanmean(random, axis=0)
+    seen = np.concatenate([c.means() for c in curves] + [mean(b, axis=0)[None] for b in best])
+    floor = mean(random, axis=0)
     width = {name: float(np.ptp(np.append(seen[:, k], floor[k]))) for k, name in enumerate(NAMES)}
     for term, curve, alone_ in zip(terms, curves, best, strict=True):
         width[term.metric] = _span(term, curve, random, alone_)
@@ -157,7 +157,7 @@ def ranges(terms: Sequence[Term], curves: Sequence[Curve], random: Floats, best:
 def _span(term: Term, curve: Curve, random: Floats, alone_: Floats) -> float:
     """From random play to the best mean; from the worst level where that is worse than random, which is stricter."""
     column = NAMES.index(term.metric)
-    start = np.append(curve.means()[:, column], np.nanmean(random[:, column]))
+    start = np.append(curve.means()[:, column], mean(random, axis=0)[column])
     worst = float(start.min() if term.direction == "rises" else start.max())
     return abs(_best(term, curve, alone_) - worst)
 
@@ -165,7 +165,7 @@ def _span(term: Term, curve: Curve, random: Floats, alone_: Floats) -> float:
 def _best(term: Term, curve: Curve, alone_: Floats) -> float:
     """The best mean the term's metric reached, on its own or at any level."""
     column = NAMES.index(term.metric)
-    reached = np.append(curve.means()[:, column], np.nanmean(alone_[:, column]))
+    reached = np.append(curve.means()[:, column], mean(alone_, axis=0)[column])
     return float(reached.max() if term.direction == "rises" else reached.min())
 
 
@@ -182,7 +182,7 @@ def verdict(term: Term, curve: Curve, random: Floats, best: Floats, scales: Mapp
     column, sign = NAMES.index(term.metric), 1.0 if term.direction == "rises" else -1.0
     means = curve.means()
     own = means[:, column]
-    floor, ceiling = float(np.nanmean(random[:, column])), _best(term, curve, best)
+    floor, ceiling = float(mean(random, axis=0)[column]), _best(term, curve, best)
     span = _span(term, curve, random, best)
     moved = sign * float(own[-1] - own[0]) / span if span > 1e-9 else 0.0
     rho = sign * spearman(np.arange(len(own)), own)

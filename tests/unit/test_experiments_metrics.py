@@ -18,8 +18,10 @@ def room() -> MapTables:
     return build_map((WALL,), BOUNDS, 0.35)
 
 
-def play(npcs: list[tuple[float, float]], player: tuple[float, float] = (-5.0, 0.0), facing: float = 0.0) -> Play:
-    """One moment of one world; all NPCs in one squad, the first leads, looking west."""
+def play(
+    npcs: list[tuple[float, float]], player: tuple[float, float] = (-5.0, 0.0), facing: float = 0.0, look: float = np.pi
+) -> Play:
+    """One moment of one world; all NPCs in one squad, the first leads, looking west by default."""
     n = len(npcs)
     return Play(
         dt=0.1,
@@ -28,7 +30,7 @@ def play(npcs: list[tuple[float, float]], player: tuple[float, float] = (-5.0, 0
         player_alive=np.ones((1, 1), np.bool_),
         pos=np.array(npcs, np.float64)[None, None],
         vel=np.zeros((1, 1, n, 2)),
-        heading=np.full((1, 1, n), np.pi),
+        heading=np.full((1, 1, n), look),
         alive=np.ones((1, 1, n), np.bool_),
         squad=np.zeros((1, n), np.int64),
         leader=np.arange(n)[None] == 0,
@@ -91,8 +93,16 @@ def test_the_dead_do_not_count() -> None:
 
 
 def test_bearing_gap_is_the_angle_seen_from_the_player() -> None:
-    gap = Measures(play([(-5.0, 4.0), (-9.0, 0.0)]), [room()]).per_npc("bearing_gap_rad")[0]
+    gap = Measures(play([(-5.0, 4.0), (-9.0, 0.0)], look=0.0), [room()]).per_npc("bearing_gap_rad")[0]
     assert gap == pytest.approx([np.pi / 2, np.pi / 2])
+
+
+def test_range_and_flank_count_only_while_the_squad_sees_the_player() -> None:
+    looking = Measures(play([(-5.0, 4.0), (-9.0, 0.0)], look=0.0), [room()])
+    assert looking.per_npc("range_error_m")[0] == pytest.approx([3.0, 3.0])
+    away = Measures(play([(-5.0, 4.0), (-9.0, 0.0)], look=np.pi), [room()])
+    for name in ("range_error_m", "flank_angle_rad", "bearing_gap_rad"):
+        assert np.isnan(away.per_npc(name)).all()
 
 
 def test_unseen_is_a_matter_of_the_whole_squad() -> None:
