@@ -25,6 +25,7 @@ BODY = 0.36  # m
 BLAST = Blast().radius
 CONE = 5.0  # m of the view cone that is drawn
 HALF_ANGLE = math.pi / 3
+RAYS = 81  # of a view cone: fewer would let it lap over the edges of walls
 NO_IDEA = 11.5  # m; a squad that is less sure than this knows nothing that could be drawn
 SHOT_S = 0.14
 BLAST_S = 0.45
@@ -188,7 +189,7 @@ class ArenaView:
             viewers.append((scene.player.at, scene.player.heading, theme.PLAYER, 14))
         if not viewers:
             return
-        fan = np.linspace(-HALF_ANGLE, HALF_ANGLE, 25)
+        fan = np.linspace(-HALF_ANGLE, HALF_ANGLE, RAYS)
         origin = np.array([v[0] for v in viewers])[:, None]  # n 1 2
         angle = np.array([v[1] for v in viewers])[:, None] + fan  # n r
         reach = ray_distances(np.broadcast_to(origin, (*angle.shape, 2)), angle, self._edges, CONE * 1.6)
