@@ -102,6 +102,11 @@ class Brain:
         return 0 if self._process is None else self._process.pid
 
     @property
+    def ended(self) -> bool:
+        """Whether it ended without having been killed from here."""
+        return self._process is not None and not self.alive and not self._killed
+
+    @property
     def last_words(self) -> str:
         """The last line it wrote to its error stream."""
         return self._said[-1] if self._said else ""

@@ -184,6 +184,9 @@ class Panel:
             surface.blit(theme.rounded(box.width, box.height, 10, theme.CARD, theme.CARD_EDGE), box)
         self._draw_weights(surface, view)
         self._draw_personas(surface, view)
+        hold = self._hold_box(view)
+        label = "fire is held: release" if view.hold_fire else "hold fire"
+        button(surface, hold, label, theme.BAD, view.hold_fire, hold.collidepoint(self._hover))
         self._draw_why(surface, view)
         self._draw_log(surface, view.log)
 
@@ -244,9 +247,6 @@ class Panel:
             button(surface, box, persona.name, persona.colour, persona.name == view.persona, warm)
         for i, line in enumerate(theme.wrap(described, 12, self._left.width - 24)[:2]):
             theme.write(surface, line, (self._left.left + 12, boxes[-1].bottom + 8 + 15 * i), 12, theme.MUTED)
-        hold = self._hold_box(view)
-        label = "fire is held: release" if view.hold_fire else "hold fire"
-        button(surface, hold, label, theme.BAD, view.hold_fire, hold.collidepoint(self._hover))
 
     def _draw_why(self, surface: pygame.Surface, view: PanelView) -> None:
         box, why = self._right.inflate(-24, -24), view.why

@@ -443,7 +443,9 @@ class Show:
 
     def _status(self) -> Status:
         tally = self.tally
-        fault = self._line.fault
+        fault = f"{self._line.fault} {self._line.remedy}".strip()
+        if self.brain.ended and self.brain.last_words:
+            fault = self.brain.last_words  # it knows better why nothing listens
         return Status(
             frame_ms=tuple(self.frame_ms),
             decisions_s=tally.decisions_s(TICK_HZ),
@@ -451,7 +453,7 @@ class Show:
             broken=self._judge.broken,
             rungs=tally.now,
             model=f"{self.brain.model} {self.brain.model_sha256[:12]}".strip(),
-            fault=f"{fault} {self._line.remedy}".strip() if fault else "",
+            fault=fault,
             brain=f"brain {self.brain.describe()}",
             planned_fraction=tally.planned_fraction,
             unseen_fraction=tally.unseen_fraction,

@@ -47,6 +47,7 @@ def test_a_killed_brain_is_dead_and_comes_back_as_another_process() -> None:
     if hasattr(signal, "SIGKILL"):
         assert process.returncode == -signal.SIGKILL
     assert brain.describe() == f"killed, pid was {first}"
+    assert not brain.ended
     brain.kill()
     brain.start()
     brain.start()
@@ -61,6 +62,7 @@ def test_a_brain_that_cannot_start_says_why() -> None:
     brain.start()
     with pytest.raises(BrainError, match="ended with status 1: no such model"):
         brain.wait_ready(PATIENCE_S)
+    assert brain.ended
     brain.stop()
 
 
