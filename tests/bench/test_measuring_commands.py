@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
 from documented import documented_keys, printed_keys
 
 from npc_sdk import cli
-from npc_sdk.experiments import fight
 
 
 def figures(capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, object]:
     """Runs a command and returns the object in its last line."""
     cli.main([*command, "--json"])
-    return last_object(capsys)
-
-
-def last_object(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert isinstance(found, dict)
     return found
@@ -42,10 +36,7 @@ def test_steer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_evaluate_play(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = ArgumentParser()
-    fight.add_arguments(parser)
-    fight.main(parser.parse_args(["--quick", "--seeds", "2", "--model", "constant-velocity", "--json"]))
-    found = last_object(capsys)
+    found = figures(capsys, "evaluate", "play", "--quick", "--seeds", "2", "--model", "constant-velocity")
     assert printed_keys(found) == documented_keys("evaluate play")
     duels = found["duels"]
     assert isinstance(duels, list)
