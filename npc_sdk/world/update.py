@@ -186,8 +186,9 @@ class Update(nn.Module):
     def _surroundings(self, body: Body, way: Float[Tensor, "*#r 2"], terrain: Terrain) -> Float[Tensor, "*#r f"]:
         """Describes the body's own motion and the walls around it, ahead first."""
         place, velocity = body.pose.split(2, -1)
-        ahead = torch.stack([way, torch.stack([-way[..., 1], way[..., 0]], -1)], -2)  # r 2 2
-        around = terrain.nearest(place[..., None, :] + self.ring @ ahead).clamp_(-1, 3) / 3
+        ahead, left = way[..., None, :], torch.stack([-way[..., 1], way[..., 0]], -1)[..., None, :]
+        ring = place[..., None, :] + self.ring[:, :1] * ahead + self.ring[:, 1:] * left
+        around = terrain.nearest(ring).clamp_(-1, 3) / 3
         speed = velocity.norm(dim=-1, keepdim=True) * 0.2
         plain = torch.stack([body.clearance.clamp(max=3) / 3, body.variance.sqrt() * 0.2], -1)
         return torch.cat(
