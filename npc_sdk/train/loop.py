@@ -33,11 +33,11 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
-    streams: int = 128  # fights followed side by side
-    chunk: int = 12  # observations filtered per step
+    streams: int = 64  # fights followed side by side
+    chunk: int = 8  # observations filtered per step
     horizons: tuple[int, ...] = (4, 8, 14, 30)  # model steps rolled, growing
-    shares: tuple[float, ...] = (0.1, 0.15, 0.3, 0.45)  # of the training, per horizon
-    learning_rate: float = 2e-3
+    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # of the training, per horizon
+    learning_rate: float = 4e-3
     averaging: float = 0.99  # decay of the weight average that is kept as the result
     clip: float = 1.0
     seed: int = 0
