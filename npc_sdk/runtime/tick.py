@@ -95,13 +95,23 @@ class Runtime:
             game.admit(named)
 
     def tick(
-        self, due: Sequence[tuple[str, Snapshot]], late: Callable[[], bool] = _never
+        self,
+        due: Sequence[tuple[str, Snapshot]],
+        late: Callable[[], bool] = _never,
+        lead_ticks: int | None = None,
     ) -> list[tuple[str, Action, Report]]:
-        """Answers one snapshot each of some registered games."""
+        """Answers one snapshot each of some registered games.
+
+        Args:
+            due: games and their newest snapshots.
+            late: True once the time for planning is used up.
+            lead_ticks: from the snapshots to the tick at which these answers apply; the configured one by default.
+        """
         if not due:
             return []
         board = self._board()
-        view, spans = self._look(due, board, late)
+        lead = self.config.lead_ticks if lead_ticks is None else lead_ticks
+        view, spans = self._look(due, board, late, lead)
         orders = self.decider.decide(view)
         self._adopt(view, orders)
         answers = []
@@ -112,7 +122,7 @@ class Runtime:
         return answers
 
     def _look(
-        self, due: Sequence[tuple[str, Snapshot]], board: BoardSnapshot, late: Callable[[], bool]
+        self, due: Sequence[tuple[str, Snapshot]], board: BoardSnapshot, late: Callable[[], bool], lead: int
     ) -> tuple[View, list[tuple[int, int]]]:
         """Observes, rolls our NPCs forward to the apply tick, and gathers all games into one batch."""
         config = self.config
@@ -123,8 +133,8 @@ class Runtime:
         for index, (game, (_, snapshot)) in enumerate(zip(games, due, strict=True)):
             table = game.observe(snapshot)
             slots = game.movers()
-            apply_tick = snapshot.tick + config.lead_ticks
-            position, velocity = game.ahead(snapshot, slots, config.lead_ticks)
+            apply_tick = snapshot.tick + lead
+            position, velocity = game.ahead(snapshot, slots, lead)
             pose = table.pose.copy()
             pose[:, slots] = np.concatenate([position, velocity], 1).astype(np.float32)
             tables.append(replace(table, pose=pose))
@@ -168,7 +178,7 @@ class Runtime:
             planned=whole["planned"],
             weights=whole["weights"],
             rules=tuple(rules),
-            apply_tick=np.array([s.tick + config.lead_ticks for _, s in due]),
+            apply_tick=np.array([s.tick + lead for _, s in due]),
             board=board,
             late=late,
         )
@@ -187,7 +197,7 @@ class Runtime:
         """Turns one game's plans into a chunk that the shield vouches for."""
         config, game = self.config, view.games[index]
         slots, ids = view.slot[rows], view.ids[rows]
-        start = snapshot.tick + config.lead_ticks
+        start = int(view.apply_tick[index])
         tables, frame = view.rules[index], game.frame
         assert frame is not None
         _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
@@ -196,7 +206,7 @@ class Runtime:
             np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(config.chunk_steps)], 1),
             acceleration * game.dt,
         )
-        seen = frame.pose[0, slots].astype(np.float64) if config.lead_ticks else None
+        seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
         game.outstanding.forget(snapshot.tick)
         triggers = self._triggers(orders.hands[rows])
         certified = certify(

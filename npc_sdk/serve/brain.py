@@ -21,6 +21,7 @@ from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArri
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
 from npc_sdk.runtime import Report, Runtime
+from npc_sdk.serve.pace import Pace
 from npc_sdk.serve.telemetry import TOPIC, Watch
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Brain:
     board: Board
     model_sha256: str
     deadline_ms: float  # of planning, per tick
+    pace: Pace
     counters: Counters = field(default_factory=Counters)
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _refreshed: float = 0.0
@@ -111,7 +113,9 @@ class Brain:
             return cut[0]
 
         self._tick = max(event.snapshot.tick for event in newest.values())
-        answers = self.runtime.tick(due, late)
+        tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due) if due else 1.0
+        lead = self.pace.ticks(tick_hz)
+        answers = self.runtime.tick(due, late, lead)
         planned = time.perf_counter()
         self.counters.ticks += 1
         self.counters.late += cut[0]
@@ -130,11 +134,14 @@ class Brain:
             action = replace(action, bark=bark)
         now_us = time.monotonic_ns() // 1000  # the clock that stamped the snapshot
         self.server.send(session, replace(action, received_us=event.received_us, planned_us=now_us))
+        total_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
+        self.pace.note(total_ms)
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
         facts: dict[str, Value] = {
             "model_sha256": self.model_sha256,
-            "latency_ms": {"plan": plan_ms, "total": (now_us - event.received_us) / 1e3},
+            "latency_ms": {"plan": plan_ms, "total": total_ms},
+            "lead_ticks": action.apply_tick - action.source_tick,
             "counters": dict(asdict(self.counters)),
         }
         message = seat.watch.message(seat.name, report, action, self.board.snapshot, facts)

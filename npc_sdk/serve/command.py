@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", default=CONTROL, help="where designers connect")
     parser.add_argument("--telemetry", default=TELEMETRY, help="where plans and figures are published")
     parser.add_argument("--personas", type=Path, help="folder of persona files; the shipped ones by default")
-    parser.add_argument("--lead-ticks", type=int, default=2, help="ticks from state to answer (2)")
+    parser.add_argument("--lead-ticks", type=int, default=0, help="ticks from state to answer; 0 adapts (0)")
     parser.add_argument("--deadline-ms", type=float, default=20.0, help="of planning, per tick (20)")
     parser.add_argument("--candidates", type=int, default=32, help="plans tried per NPC (32)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))

@@ -29,6 +29,7 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.brain import Brain
 from npc_sdk.serve.models import Loaded, device_of, load
+from npc_sdk.serve.pace import Pace
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -43,11 +44,11 @@ def serve(args: argparse.Namespace) -> int:
         device_of(args.device),
         explain=True,
     )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=args.lead_ticks))
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
     board = Board(library, admit=runtime.admit)
     offer = Offer(
         server=f"npc-sdk {npc_sdk.__version__}",
-        lead_ticks=args.lead_ticks,
+        lead_ticks=args.lead_ticks or 1,
         barks=BARK_TEXTS[1:],
         model={"name": loaded.name, "sha256": loaded.sha256},
     )
@@ -61,7 +62,7 @@ def serve(args: argparse.Namespace) -> int:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
-        Brain(server, runtime, board, loaded.sha256, args.deadline_ms).run(stop.is_set)
+        Brain(server, runtime, board, loaded.sha256, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
     return 0
 
 
