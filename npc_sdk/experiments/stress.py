@@ -187,10 +187,13 @@ class Unshielded(Runtime):
     """The control: the same brain, whose plans go out as they are."""
 
     def tick(
-        self, due: Sequence[tuple[str, Snapshot]], late: Callable[[], bool] = lambda: False
+        self,
+        due: Sequence[tuple[str, Snapshot]],
+        late: Callable[[], bool] = lambda: False,
+        lead_ticks: int | None = None,
     ) -> list[tuple[str, Action, Report]]:
         """Answers with the proposals instead of the certified steps."""
-        return [(key, _bare(action, report), report) for key, action, report in super().tick(due, late)]
+        return [(key, _bare(action, report), report) for key, action, report in super().tick(due, late, lead_ticks)]
 
 
 def _bare(action: Action, report: Report) -> Action:
