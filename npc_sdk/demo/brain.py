@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from npc_sdk.errors import SdkError
 
+USUAL_PORTS = (5757, 5758, 5759)  # as `npc-sdk serve` has them
 STOP_S = 3.0  # the brain may take this long to end by itself
 _LINES = 20  # of its complaints that are kept
 
@@ -33,12 +34,20 @@ class Endpoints:
     telemetry: str
 
 
-def free_endpoints() -> Endpoints:
-    """Pick three free loopback ports."""
+def usual_endpoints() -> Endpoints:
+    """Pick the ports that scripts and examples look at, or any free ones while another brain has those."""
+    try:
+        return free_endpoints(USUAL_PORTS)
+    except OSError:
+        return free_endpoints()
+
+
+def free_endpoints(ports: Sequence[int] = (0, 0, 0)) -> Endpoints:
+    """Pick three free loopback ports; raises OSError where one that was asked for is taken."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
+        sockets = [stack.enter_context(socket.socket()) for _ in ports]
+        for one, port in zip(sockets, ports, strict=True):
+            one.bind(("127.0.0.1", port))
         data, control, telemetry = (f"tcp://127.0.0.1:{one.getsockname()[1]}" for one in sockets)
     return Endpoints(data, control, telemetry)
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from npc_sdk.demo.brain import Brain, free_endpoints, serve_command
+from npc_sdk.demo.brain import Brain, serve_command, usual_endpoints
 from npc_sdk.demo.film import Film
 from npc_sdk.demo.show import Cast, Show
 from npc_sdk.demo.tally import percentile
@@ -22,7 +22,8 @@ def run(args: argparse.Namespace) -> int:
     if args.player == "human":
         print("without a window the player is played by a script", file=sys.stderr)
     args.out.mkdir(parents=True, exist_ok=True)
-    endpoints = free_endpoints()
+    endpoints = usual_endpoints()
+    print(f"designers: control {endpoints.control}, telemetry {endpoints.telemetry}", file=sys.stderr)
     brain = Brain(serve_command(endpoints, args.model, args.seed, args.device))
     brain.start()
     try:

@@ -50,6 +50,7 @@ _INSPECT_TICKS = 30
 _PENDING_TICKS = 24  # how long a slider shows what was turned before it shows what the brain says again
 _BETWEEN_TICKS = 60  # after a match
 _MEET_TICKS = 60  # at most, for the brain to take up another match
+_BINDING_TICKS = 20  # a chunk, the lead and a stop: from then on a rule that was just confirmed binds
 _MAPS = "test"
 
 
@@ -136,6 +137,7 @@ class Show:
         self._barks: dict[int, _Bark] = {}
         self._session = 0
         self._ruled: set[str] = set()  # rules the brain has confirmed
+        self._confirmed = self._clock  # when it confirmed the last of them
         self.stage = Stage.MEETING
         self._since = self._clock
         self._settings.set_rules(self.match.rules.requests())
@@ -173,7 +175,7 @@ class Show:
         self._script.look()
         player = self._player.act(match.arena)[0] if action is None or self._cast.scripted else action
         moved = self._line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
-        match.step(np.asarray(player, np.float64), moved, self.led)
+        match.step(np.asarray(player, np.float64), moved, self.bound)
         for bark in self._barks.values():
             bark.age += DT
         for npc, text in moved.barks.items():
@@ -194,6 +196,11 @@ class Show:
     def led(self) -> bool:
         """Whether the brain has this match and knows its rules."""
         return self._line.live and self._ruled >= set(self._settings.rules)
+
+    @property
+    def bound(self) -> bool:
+        """Whether the rules bind by now: what was promised before they were known has run out (assumption K3)."""
+        return self.led and self._clock - self._confirmed > _BINDING_TICKS
 
     def _keep_in_touch(self) -> None:
         """Bring a new session to the designer's settings, take in answers, and ask what the panel wants to know."""
@@ -220,6 +227,8 @@ class Show:
         if request["op"] == "add_rule" and not isinstance(answer, str):
             rule = request["rule"]
             if isinstance(rule, Mapping):
+                if str(rule["name"]) not in self._ruled:
+                    self._confirmed = self._clock
                 self._ruled.add(str(rule["name"]))
         elif request["op"] == "inspect" and not isinstance(answer, str):
             self._inspected(answer)

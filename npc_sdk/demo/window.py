@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ import pygame
 from jaxtyping import Float
 
 from npc_sdk.demo import theme
-from npc_sdk.demo.brain import Brain, free_endpoints, serve_command
+from npc_sdk.demo.brain import Brain, serve_command, usual_endpoints
 from npc_sdk.demo.controls import Hands, player_action
 from npc_sdk.demo.show import SIZE, Cast, Show
 from npc_sdk.envs.arena import DT
@@ -38,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     pygame.font.init()
     window = pygame.display.set_mode(SIZE, pygame.RESIZABLE | pygame.SCALED)
     pygame.display.set_caption("npc-sdk demo")
-    endpoints = free_endpoints()
+    endpoints = usual_endpoints()
+    print(f"designers: control {endpoints.control}, telemetry {endpoints.telemetry}", file=sys.stderr)
     brain = Brain(serve_command(endpoints, args.model, args.seed, args.device))
     cast = Cast(args.npcs, args.seed, scripted=args.player == "script")
     show = Show(brain, endpoints, cast, patience_s=_PATIENCE_S)
