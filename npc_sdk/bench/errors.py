@@ -129,7 +129,7 @@ def main(args: Namespace) -> int:
 def _anywhere(model: str) -> list[str]:
     at = "tcp://127.0.0.1:0"
     options = ["--model", model, "--data", at, "--control", at, "--telemetry", at]
-    return [*options, "--candidates", "16", "--lead-ticks", "2"]
+    return [*options, "--candidates", "16", "--lead-ticks", "0"]
 
 
 def _shown(client: Client) -> tuple[str, str, str, float]:

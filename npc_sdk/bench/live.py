@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--blocks", type=int, default=20, help="groups of blocks: brain on, off, off again (20)")
     parser.add_argument("--block-seconds", type=float, default=1.5)
     parser.add_argument("--changes", type=int, default=8, help="weight changes that are followed to a decision (8)")
-    parser.add_argument("--lead-ticks", type=int, default=1, help="from the streamed state to the answer's first tick")
+    parser.add_argument("--lead-ticks", type=int, default=0, help="from the streamed state to the answer; 0 adapts (0)")
     parser.add_argument("--candidates", type=int, default=32, help="of the planner (32, as in play)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kill", action="store_true", help="kill the brain mid-fight instead, and start it again")
