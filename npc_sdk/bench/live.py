@@ -73,9 +73,10 @@ def live(args: Namespace, load: Load) -> tuple[dict[str, Json], list[str]]:
                     cpu[-1][name] = [f.cpu_ms for f in frames]
                     on += frames if name == "on" else []
                     bar.update()
-            followed = [
-                _follow(game, str(at["control"]), str(at["telemetry"]), k) for k in range(changes) if not bar.update()
-            ]
+            followed = []
+            for k in range(changes):
+                followed.append(_follow(game, str(at["control"]), str(at["telemetry"]), k))
+                bar.update()
         fault = game.client.fault
         game.close()
     figures = _live_figures(paired_ratios(blocks), on, followed)
