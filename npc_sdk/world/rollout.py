@@ -11,6 +11,7 @@ from torch import Tensor
 
 from npc_sdk.tensors import Grids, Scene
 from npc_sdk.world.forecast import PLAYER_SLOT, Decision, Imagined, Memory, everybody, integrate
+from npc_sdk.world.quick import step_of
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, Near, Update, relate
 
@@ -134,9 +135,10 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
 
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
+    move_on = step_of(update, body, near, acting[0], terrain)
     bodies, logits = [], []
     for step in range(h):
-        body, logit = update(body, near, acting[step], terrain)
+        body, logit = move_on(body, acting[step])
         bodies.append(body)
         logits.append(logit)
     path = torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2)  # n s+1 h 6
