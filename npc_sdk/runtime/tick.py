@@ -27,6 +27,7 @@ class RuntimeConfig:
 
     lead_ticks: int = 2  # from the snapshot to the tick at which its answer applies; 0 in lock-step
     chunk_steps: int = 6  # certified ticks per answer: 200 ms at 30 Hz, within the ladder's 250 ms
+    ahead_ticks: int = 9  # from a snapshot to the end of its answer: a dead brain leads for 300 ms at most
     horizon: int = 20  # model steps of 0.1 s per plan
     stagger: bool = True  # spread the NPCs' decisions over the ticks between two decisions
     shield: ShieldConfig = field(default_factory=ShieldConfig)
@@ -198,17 +199,18 @@ class Runtime:
         config, game = self.config, view.games[index]
         slots, ids = view.slot[rows], view.ids[rows]
         start = int(view.apply_tick[index])
+        length = max(1, min(config.chunk_steps, config.ahead_ticks - (start - snapshot.tick)))
         tables, frame = view.rules[index], game.frame
         assert frame is not None
         _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
         proposals = ramp(
             view.velocity[rows].astype(np.float64),
-            np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(config.chunk_steps)], 1),
+            np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(length)], 1),
             acceleration * game.dt,
         )
         seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
         game.outstanding.forget(snapshot.tick)
-        triggers = self._triggers(orders.hands[rows])
+        triggers = _triggers(orders.hands[rows], length)
         certified = certify(
             Movers(
                 ids,
@@ -232,7 +234,7 @@ class Runtime:
             schema_id=snapshot.schema_id,
             source_tick=snapshot.tick,
             apply_tick=start,
-            valid_until_tick=start + config.chunk_steps - 1,
+            valid_until_tick=start + length - 1,
             chunk=game.chunk,
             sequence=snapshot.sequence,
             received_us=0,
@@ -269,11 +271,12 @@ class Runtime:
         )
         return action, report
 
-    def _triggers(self, hands: Floats) -> NDArray[np.bool_]:
-        """Says at which steps to fire and throw: n m 2. One decision asks for one throw, in the first step."""
-        triggers = np.repeat(hands[:, None, 1:3] > 0.5, self.config.chunk_steps, 1)
-        triggers[:, 1:, 1] = False
-        return triggers
+
+def _triggers(hands: Floats, length: int) -> NDArray[np.bool_]:
+    """Says at which steps to fire and throw: n m 2. One decision asks for one throw, in the first step."""
+    triggers = np.repeat(hands[:, None, 1:3] > 0.5, length, 1)
+    triggers[:, 1:, 1] = False
+    return triggers
 
 
 def _commands(schema: Schema, certified: Certified, hands: Floats) -> Floats:

@@ -8,7 +8,7 @@ from collections import deque
 WINDOW = 45  # answers that are looked back on: 1.5 s at 30 per second
 SHARE = 0.95  # of them that should have been in time
 TRANSPORT_MS = 4.0  # from the socket to the game's next look at it
-MOST_TICKS = 5  # a chunk of six steps must still have one left when it arrives
+MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
 
 
 class Pace:

@@ -8,7 +8,7 @@ from npc_sdk.serve.pace import MOST_TICKS, WINDOW, Pace
 
 
 @pytest.mark.parametrize(
-    ("latency_ms", "ticks"), [(5.0, 1), (28.0, 1), (31.0, 2), (60.0, 2), (70.0, 3), (500.0, MOST_TICKS)]
+    ("latency_ms", "ticks"), [(5.0, 1), (28.0, 1), (31.0, 2), (60.0, 2), (70.0, 3), (110.0, 4), (500.0, MOST_TICKS)]
 )
 def test_the_lead_covers_the_latency_and_no_more(latency_ms: float, ticks: int) -> None:
     pace = Pace()
