@@ -74,13 +74,13 @@ class PlannerDecider:
         return self._orders(view, rows, result)
 
     def _tables(self, view: View) -> tuple[Grids, FieldBook]:
-        maps = tuple(game.map for game in view.games)
+        maps = tuple(game.ways for game in view.games)
         if (
             self._maps is None
             or len(maps) != len(self._maps[0])
             or any(a is not b for a, b in zip(maps, self._maps[0], strict=True))
         ):
-            walls = tensors.grids([m.sdf for m in maps], self.device)
+            walls = tensors.grids([game.map.sdf for game in view.games], self.device)
             self._maps = (maps, walls, FieldBook(maps, self.device))
         return self._maps[1], self._maps[2]
 

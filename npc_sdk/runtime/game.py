@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Snapshot
-from npc_bridge.schema import Schema
+from npc_bridge.schema import Polygon, Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
-from npc_sdk.constraints import Rule, RuleTables, check_rules, compile_rules
-from npc_sdk.geometry import MapTables, build_map
+from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
+from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.shield import Outstanding
 
 Floats = NDArray[np.float32]
@@ -53,6 +53,7 @@ class Game:
         self.dt = 1.0 / schema.tick_hz
         self.ticks_per_step = max(1, round(schema.tick_hz * 0.1))
         self.map: MapTables = build_map(schema.polygons, schema.bounds, schema.kinematics.radius)
+        self.ways = self.map  # the map on which ways are found, forbidden zones in it
         self.slots = Slots(schema)
         self.horizon = horizon
         self.ladder = Ladder(schema)  # mirrors the client's last hop, to know what it will execute
@@ -159,4 +160,17 @@ class Game:
                 dt=self.dt,
             )
             self._rules = (key, tables)
+            self.ways = self._ways_around(tables)
         return self._rules[1]
+
+    def _ways_around(self, tables: RuleTables) -> MapTables:
+        """Returns the map on which ways are found: zones that nobody may enter are walls that can be seen through."""
+        forbidden = (tables.shape_kind == KIND["keep_out"]) & tables.shape_mask.all(0)
+        shapes = []
+        for shape in np.flatnonzero(forbidden):
+            corners = tuple((float(x), float(y)) for x, y in tables.edges[tables.edge_shape == shape, :2])
+            corners = corners if signed_area(corners) > 0 else corners[::-1]
+            shapes.append(Polygon(tables.shape_name[shape], "wall", corners, opaque=False))
+        if not shapes:
+            return self.map
+        return build_map((*self.schema.polygons, *shapes), self.schema.bounds, self.schema.kinematics.radius)

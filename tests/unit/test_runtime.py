@@ -174,6 +174,23 @@ def test_certified_motion_never_meets_a_wall() -> None:
     assert line.ladder.counters.off_pose == 0
 
 
+def test_ways_lead_around_forbidden_zones() -> None:
+    game = arena()
+    schema = arena_schema(game.maps[0], game.config)
+    board = Board()
+    brain = runtime(board)
+    known = brain.register("g", schema)
+    ladder = Ladder(schema)
+    brain.tick([("g", snapshot(game, 0, ladder))])
+    assert known.ways is known.map
+    x, y = (float(v) for v in game.pos[0, 1] + 2.0)
+    square = [[x - 1, y - 1], [x + 1, y - 1], [x + 1, y + 1], [x - 1, y + 1]]
+    board.apply({"op": "add_rule", "rule": {"rule": "keep_out", "name": "zone", "polygon": square}})
+    brain.tick([("g", snapshot(game, 3, ladder))])
+    assert known.ways.walkable.sum() < known.map.walkable.sum()
+    assert len(known.ways.opaque_edges) == len(known.map.opaque_edges), "one can see through a zone"
+
+
 def test_rules_that_leave_no_room_are_refused_by_name() -> None:
     game = arena()
     schema = arena_schema(game.maps[0], game.config)
