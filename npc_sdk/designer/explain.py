@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_SAME_PLAN = 0.02  # of J: plans whose weighted parts differ by less are one plan to a designer
+
+
 @dataclass(frozen=True, slots=True)
 class ShieldChange:
     """What the shield made of the chosen plan: the `rules` that were active, and the largest `shift` of a step in m."""
@@ -98,7 +101,7 @@ class Explanation:
     Attributes:
         npc: entity id.
         family: of the chosen plan.
-        runner_up: family of the best admissible plan of another family (of any family, if there is only one), or "".
+        runner_up: family of the best admissible plan of another family that differs noticeably, or "".
         objective: J of the chosen plan.
         lead: J of the runner-up minus J, None without a runner-up.
         parts: one a term, in the order of the terms; their values add up to `objective`.
@@ -183,11 +186,14 @@ def _rivals(choice: Choice, objective: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _runner_up(choice: Choice, objective: NDArray[np.float64], rivals: NDArray[np.intp]) -> int | None:
-    """Return the best rival of another family, else the best rival, else None."""
+    """Return the best rival that is another plan: of another family, and not the same one under another name."""
     if not len(rivals):
         return None
     family = choice.families[choice.chosen]
-    others = [int(v) for v in rivals if choice.families[v] != family]
+    apart = np.abs(choice.features[rivals] - choice.features[choice.chosen]) @ choice.weights
+    differs = apart > _SAME_PLAN * abs(float(objective[choice.chosen]))
+    distinct = [int(v) for v, d in zip(rivals, differs, strict=True) if d and choice.families[v] != family]
+    others = distinct or [int(v) for v in rivals if choice.families[v] != family]
     return min(others or [int(v) for v in rivals], key=lambda v: float(objective[v]))
 
 

@@ -148,3 +148,20 @@ def test_parts_add_up_and_flips_are_where_the_choice_flips(case: tuple[list[floa
             moved = weights.copy()
             moved[m] += 100.0
             assert (features @ moved).min() >= (features @ moved)[chosen] - 1e-6
+
+
+def test_the_same_plan_under_another_name_is_no_runner_up() -> None:
+    """A kept plan that the sampler found again says nothing; the next really different plan does."""
+    choice = Choice(
+        npc=1,
+        terms=("engage", "exposure"),
+        weights=np.array([1.0, 1.0]),
+        features=np.array([[1.0, 1.0], [1.001, 1.0], [0.2, 2.5]]),
+        objective=np.array([2.0, 2.001, 2.7]),
+        feasible=np.ones(3, np.bool_),
+        families=("keep", "elite", "flank_left"),
+        chosen=0,
+    )
+    told = explain(choice)
+    assert told.runner_up == "flank_left"
+    assert told.lead == pytest.approx(0.7)
