@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 _SAME_PLAN = 0.02  # of J: plans whose weighted parts differ by less are one plan to a designer
 
 
