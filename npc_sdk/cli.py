@@ -43,7 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("npc_sdk.demo.command", "play against squads of NPCs; starts game and brain as two processes"),
     "serve": Entry("npc_sdk.serve.command", "run the brain and wait for games"),
     "record": Entry("npc_sdk.experiments.record", "play the arena headless and write recordings to learn from"),
-    "train": Entry("npc_sdk.train.command", "learn a world model from recordings"),
+    "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
     "bench": Entry("npc_sdk.bench.command", "measure: live, errors"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield"),

@@ -105,7 +105,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("npc_sdk.train.command._shown", lambda bar: stop)
+        patch.setattr("npc_sdk.train.run._shown", lambda bar: stop)
         with pytest.raises(KeyboardInterrupt):
             train([tmp_path / "play"], tmp_path / "halved", QUICK, steps=6, quiet=True)
     assert not (tmp_path / "halved" / "run.safetensors.new").exists()

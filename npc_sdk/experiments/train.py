@@ -1,0 +1,43 @@
+"""`npc-sdk train`: learns a world model from recordings."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the command line of `npc-sdk train`."""
+    parser.add_argument("recordings", nargs="+", type=Path, help="recording files, or folders of them")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the checkpoint; an interrupted run there goes on"
+    )
+    parser.add_argument("--minutes", type=float, help="how long to train (6.5, unless --steps is given)")
+    parser.add_argument("--steps", type=int, help="train this many steps instead: the same result on every run")
+    parser.add_argument(
+        "--regularizer", choices=("sigreg", "vicreg", "none"), default="sigreg", help="against collapse of the latent"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
+
+
+def main(args: Namespace) -> int:
+    """Runs `npc-sdk train`."""
+    import torch
+
+    from npc_sdk.train import TrainConfig, train
+
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    budget = None if args.steps is not None else 60 * (args.minutes if args.minutes is not None else 6.5)
+    config = TrainConfig(regularizer=args.regularizer, seed=args.seed)
+    try:
+        done = train(args.recordings, args.out, config, budget_s=budget, steps=args.steps, device=device)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from {args.out}")
+        return 130
+    print(f"{done.steps} steps in {done.spent_s:.0f} s; checkpoint in {done.folder}")
+    if args.json:
+        print(json.dumps({"steps": done.steps, "spent_s": round(done.spent_s, 1), "checkpoint": str(done.folder)}))
+    return 0
