@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import EntityBlock
 from npc_bridge.schema import Schema
 from npc_sdk.geometry import line_of_sight
+from npc_sdk.geometry.vectors import wrap
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -216,6 +217,17 @@ class Tracker:
         return out
 
 
+def in_view(
+    viewer: NDArray[np.floating], heading: NDArray[np.floating], target: NDArray[np.floating], sight: Sight
+) -> Bools:
+    """Tells whether targets are inside the viewers' cone and reach, or very near; walls are not looked at."""
+    gap = target - viewer
+    distance = np.sqrt(gap[..., 0] ** 2 + gap[..., 1] ** 2)
+    turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
+    inside: Bools = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
+    return inside
+
+
 def sees(
     viewer: NDArray[np.floating],
     heading: NDArray[np.floating],
@@ -224,29 +236,14 @@ def sees(
     edges: NDArray[np.floating],
 ) -> Bools:
     """Says whether targets (w ... 2) are in the viewers' cone and reach, or near, with no edge (w k 4) between."""
-    gap = target - viewer
-    distance = np.hypot(gap[..., 0], gap[..., 1])
-    turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
-    inside = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
+    inside = in_view(viewer, heading, target, sight)
     viewer, target = np.broadcast_arrays(viewer, target)
     clear: Bools = line_of_sight(viewer, target, edges)
     seen: Bools = inside & clear
     return seen
 
 
-def wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Wraps radians into [-pi, pi)."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi
-
-
-_ROLES = {
-    "heading": "heading",
-    "health": "health",
-    "ammo": "ammo",
-    "cooldown": "cooldown",
-    "shots": "shots",
-    "fuse": "fuse",
-}
+_ROLES = ("heading", "health", "ammo", "cooldown", "shots", "fuse")
 
 
 class Slots:

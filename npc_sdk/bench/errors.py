@@ -11,7 +11,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from npc_bridge.faults import Fault
 from npc_bridge.messages import EntityBlock, ErrorReport, Hello, Snapshot, Welcome, decode, encode
 from npc_bridge.schema import Schema, adapt
 from npc_sdk.bench.process import BrainProcess
-from npc_sdk.designer.persona import PersonaLibrary
+from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.envs.arena import Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.errors import PersonaError, SdkError
 from npc_sdk.experiments.report import add_json, emit, machine, progress, table
@@ -102,7 +101,7 @@ def main(args: Namespace) -> int:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
         personas = Path(folder) / "personas"
-        shutil.copytree(str(files("npc_sdk") / "personas"), personas)
+        shutil.copytree(SHIPPED, personas)
         with BrainProcess(*_anywhere(args.model), "--personas", str(personas)) as brain:
             witness = Witness(str(brain.wait()["data"]))
             if not witness.answered():

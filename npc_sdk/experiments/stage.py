@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import Action
 from npc_sdk.designer.barks import BARK_KEYS
 from npc_sdk.designer.board import Board
-from npc_sdk.designer.persona import PersonaLibrary
+from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.designer.request import Table
 from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
@@ -27,7 +25,6 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import Forecast
 
 SAMPLE_TICKS = 3  # between moments that are measured
-PERSONAS = Path(str(files("npc_sdk") / "personas"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,12 @@ def cast(split: str, seeds: Sequence[int], styles: Sequence[str] = ALL_STYLES) -
 
 def persona_names() -> tuple[str, ...]:
     """Returns the names of the shipped personas."""
-    return tuple(sorted(path.stem for path in PERSONAS.glob("*.toml")))
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
 def new_board(rules: Sequence[Table] = ()) -> Board:
     """Returns a board with the shipped personas and no scope set."""
-    library = PersonaLibrary(PERSONAS, DEFAULT_TERMS.names, BARK_KEYS)
+    library = PersonaLibrary(SHIPPED, DEFAULT_TERMS.names, BARK_KEYS)
     board = Board(library)
     for rule in rules:
         board.apply({"op": "add_rule", "rule": rule})

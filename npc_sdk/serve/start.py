@@ -10,8 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 
 import torch
 
@@ -22,7 +20,7 @@ from npc_bridge.server import BridgeServer, Endpoints
 from npc_bridge.session import Offer
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
-from npc_sdk.designer.persona import PersonaLibrary
+from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
@@ -37,7 +35,7 @@ def serve(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
     torch.set_num_threads(args.threads)
     loaded = load(args.model, device_of(args.device), args.seed)
-    library = PersonaLibrary(args.personas or Path(str(files("npc_sdk") / "personas")), DEFAULT_TERMS.names)
+    library = PersonaLibrary(args.personas or SHIPPED, DEFAULT_TERMS.names)
     decider = PlannerDecider(
         loaded.forecast,
         PlannerConfig(seed=args.seed, candidates=args.candidates),

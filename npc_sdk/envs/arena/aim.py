@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from npc_sdk.envs.arena.config import MAX_REACH
 from npc_sdk.envs.arena.maps import RADIUS
-from npc_sdk.envs.arena.vectors import wrap
+from npc_sdk.geometry.vectors import wrap
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]

@@ -15,9 +15,9 @@ from npc_sdk.envs.arena.aim import aim_and_fire
 from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.stream import FIRST_NPC, NPC_KINEMATICS
-from npc_sdk.envs.arena.vectors import across, unit, wrap
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.geometry import MapTables, RoadAtlas, grid_index
+from npc_sdk.geometry.vectors import across, unit, wrap
 
 KINDS = ("random", "chase", "utility", "explore")
 SPEED = NPC_KINEMATICS.max_speed

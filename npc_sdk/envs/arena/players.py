@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from npc_sdk.envs.arena.config import DT, MAX_REACH
 from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
-from npc_sdk.envs.arena.vectors import across, unit, wrap
 from npc_sdk.envs.arena.world import Arena
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.geometry import closest_on_edges, line_of_sight
+from npc_sdk.geometry.vectors import across, unit, wrap
 
 STYLES = ("charger", "kiter", "circler", "camper")
 HELD_OUT_STYLES = ("stalker",)  # in no training data

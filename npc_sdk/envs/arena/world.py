@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from npc_sdk.belief import Sight
+from npc_sdk.belief import in_view
 from npc_sdk.envs.arena.config import CHANNELS, DT, MAX_REACH, ArenaConfig, Gun
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap
-from npc_sdk.envs.arena.vectors import wrap
 from npc_sdk.geometry import RoadAtlas, closest_on_edges, line_of_sight, pad_edges
+from npc_sdk.geometry.vectors import wrap
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -343,15 +343,6 @@ class Arena:
         self.health = np.where(self.alive, np.maximum(health, 0.0 if c.mortal else 1.0), self.health)
         self.alive = self.alive & (self.health > 0)
         self.vel[~self.alive] = 0.0
-
-
-def in_view(viewer: Floats, heading: Floats, target: Floats, sight: Sight) -> Bools:
-    """Tells whether targets are inside the viewers' cone and reach, or very near; walls are not looked at."""
-    gap = target - viewer
-    distance = np.sqrt(gap[..., 0] ** 2 + gap[..., 1] ** 2)
-    turn = np.abs(wrap(np.arctan2(gap[..., 1], gap[..., 0]) - heading))
-    inside: Bools = ((turn <= sight.half_angle) & (distance <= sight.reach)) | (distance <= sight.near)
-    return inside
 
 
 def _run_down(clock: Floats) -> Floats:
