@@ -12,6 +12,8 @@ from torch import Tensor
 
 from npc_sdk.belief import NPC, PLAYER, PROJECTILE, BeliefTable
 from npc_sdk.geometry import SdfGrid
+from npc_sdk.geometry.places import FARTHEST, PlaceTables
+from npc_sdk.geometry.roads import CELL
 
 FEATURES = (
     "player",
@@ -55,6 +57,54 @@ class Grids:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """The places of many maps, each map laid out in `g` ways: entry map * g + turn of an index."""
+
+    spots: Float[Tensor, "m p 2"]  # m
+    there: Bool[Tensor, "m p"]  # False where padded
+    way: Float[Tensor, "m c p"]  # m of way from each grid node to each place
+    origin: Float[Tensor, "m 2"]
+    columns: int
+    turns: Float[Tensor, "g 2 2"]  # what turns a map as stored into the way it is laid out
+
+    def sample(
+        self, index: Int[Tensor, " b"], xy: Float[Tensor, "b 2"]
+    ) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p 2"]]:
+        """Returns the way from each point to every place of its map (m), and the slope of that, which points away."""
+        cells = self.way.shape[1]
+        stored, turn = index // len(self.turns), self.turns[index % len(self.turns)]
+        local = (xy[:, None] @ turn)[:, 0]
+        last = torch.tensor([self.columns - 1.001, cells // self.columns - 1.001], device=xy.device)
+        at = torch.minimum(((local - self.origin[stored]) / CELL).clamp_min(0), last)
+        node = at.floor()
+        corners = torch.tensor([0, 1, self.columns, self.columns + 1], device=xy.device)
+        first = (node[:, 1] * self.columns + node[:, 0]).long() + stored * cells
+        a, b, c, d = self.way.reshape(-1, self.way.shape[2])[first[:, None] + corners].unbind(1)  # b p
+        x, y = (at - node).unsqueeze(1).unbind(-1)  # b 1
+        east, north = torch.lerp(b - a, d - c, y), torch.lerp(c - a, d - b, x)
+        slope = torch.stack([east, north], -1) @ turn.transpose(1, 2) / CELL
+        return a + x * (b - a) + y * north, slope
+
+    def blend(self, index: Int[Tensor, " b"], share: Float[Tensor, "b q p"]) -> Float[Tensor, "b q c"]:
+        """Mixes each map's ways by `share`; the result lies as the map is laid out."""
+        stored, turn = index // len(self.turns), index % len(self.turns)
+        # One product per scene: taking the maps of all scenes into one batch copies far more than it multiplies.
+        mixed = torch.stack([part @ self.way[m].T for part, m in zip(share, stored.tolist(), strict=True)])  # b q c
+        if len(self.turns) == 1:
+            return mixed
+        return mixed.gather(2, self._permutation()[turn][:, None].expand_as(mixed))
+
+    def _permutation(self) -> Int[Tensor, "g c"]:
+        """Where each node of a turned grid lies in the stored one; grids that are turned are squares."""
+        half = (self.columns - 1) / 2
+        line = torch.arange(self.columns, device=self.way.device) - half
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        local = torch.stack([x, y], -1).reshape(-1, 2) @ self.turns  # g c 2
+        node = (local + half).round().long()
+        return node[..., 1] * self.columns + node[..., 0]
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What `b` squads believe, as tensors. Poses in m and m/s; padded slots have kind 0 and mask False."""
 
@@ -67,6 +117,7 @@ class Scene:
     age: Float[Tensor, " ..."]  # s
     walls: Grids  # signed distance to the nearest wall, m, positive where free
     map_index: Int[Tensor, " b"]
+    places: Places
 
 
 def grids(sdfs: list[SdfGrid], device: torch.device) -> Grids:
@@ -87,7 +138,28 @@ def grids(sdfs: list[SdfGrid], device: torch.device) -> Grids:
     )
 
 
-def scene(table: BeliefTable, walls: Grids, map_of_world: NDArray[np.int64], device: torch.device) -> Scene:
+def places(tables: list[PlaceTables], device: torch.device, turns: Tensor | None = None) -> Places:
+    """Puts the maps' places on the device, padded to one size."""
+    rows, columns = (max(t.way.shape[axis] for t in tables) for axis in (0, 1))
+    count = max(len(t.spots) for t in tables)
+    spots, there = np.full((len(tables), count, 2), 1e3, np.float32), np.zeros((len(tables), count), np.bool_)
+    way = np.full((len(tables), rows, columns, count), FARTHEST, np.float32)
+    for k, t in enumerate(tables):
+        r, c, p = t.way.shape
+        spots[k, :p], there[k, :p], way[k, :r, :c, :p] = t.spots, True, t.way
+    return Places(
+        spots=torch.from_numpy(spots).to(device),
+        there=torch.from_numpy(there).to(device),
+        way=torch.from_numpy(way).reshape(len(tables), rows * columns, count).to(device),
+        origin=torch.tensor(np.array([t.origin for t in tables]), dtype=torch.float32, device=device),
+        columns=columns,
+        turns=(torch.eye(2)[None] if turns is None else turns).to(device),
+    )
+
+
+def scene(
+    table: BeliefTable, walls: Grids, places: Places, map_of_world: NDArray[np.int64], device: torch.device
+) -> Scene:
     """Makes the tensors of a belief table; `map_of_world[w]` says which grid each world uses."""
 
     def on(array: NDArray[np.generic]) -> Tensor:
@@ -103,6 +175,7 @@ def scene(table: BeliefTable, walls: Grids, map_of_world: NDArray[np.int64], dev
         age=on(table.age),
         walls=walls,
         map_index=on(map_of_world[table.world]),
+        places=places,
     )
 
 

@@ -12,6 +12,7 @@ from npc_sdk import tensors
 from npc_sdk.constraints import RuleTables, shape_clearance
 from npc_sdk.designer.explain import Choice
 from npc_sdk.geometry import MapTables, grid_points
+from npc_sdk.geometry.places import build_places
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.planner.fields import FieldBook, Goals
 from npc_sdk.planner.motion import Body
@@ -19,8 +20,8 @@ from npc_sdk.planner.plan import Plan, plan, shift
 from npc_sdk.planner.problem import Bounds, PlannerConfig, Problem
 from npc_sdk.runtime.hands import hands
 from npc_sdk.runtime.view import Evidence, Orders, View
-from npc_sdk.tensors import Grids, Scene
-from npc_sdk.world.forecast import PLAYER_SLOT, Forecast, Memory
+from npc_sdk.tensors import Grids, Places, Scene
+from npc_sdk.world.forecast import PLAYER_SLOT, Forecast, Memory, widened
 from npc_sdk.world.forecast import join as join_memory
 
 CELL = 0.25  # m, of the grids of where an NPC may be
@@ -50,7 +51,7 @@ class PlannerDecider:
         self.device = device
         self._explain = explain
         self._kept: dict[str, _Kept] = {}
-        self._maps: tuple[tuple[MapTables, ...], Grids, FieldBook] | None = None
+        self._maps: tuple[tuple[MapTables, ...], Grids, Places, FieldBook] | None = None
         self._free: dict[int, tuple[RuleTables, NDArray[np.float32], NDArray[np.int64]]] = {}
 
     def forget(self, key: str) -> None:
@@ -60,8 +61,8 @@ class PlannerDecider:
     @torch.inference_mode()
     def decide(self, view: View) -> Orders:
         """Answers for the NPCs that are due."""
-        walls, book = self._tables(view)
-        scene = tensors.scene(view.table, walls, np.arange(len(view.games)), self.device)
+        walls, places, book = self._tables(view)
+        scene = tensors.scene(view.table, walls, places, np.arange(len(view.games)), self.device)
         memory = self._filter(view, scene)
         rows = np.flatnonzero(view.due)
         if len(rows) == 0:
@@ -73,7 +74,7 @@ class PlannerDecider:
             self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
         return self._orders(view, rows, result)
 
-    def _tables(self, view: View) -> tuple[Grids, FieldBook]:
+    def _tables(self, view: View) -> tuple[Grids, Places, FieldBook]:
         maps = tuple(game.ways for game in view.games)
         if (
             self._maps is None
@@ -81,8 +82,9 @@ class PlannerDecider:
             or any(a is not b for a, b in zip(maps, self._maps[0], strict=True))
         ):
             walls = tensors.grids([game.map.sdf for game in view.games], self.device)
-            self._maps = (maps, walls, FieldBook(maps, self.device))
-        return self._maps[1], self._maps[2]
+            places = tensors.places([build_places(game.map.sdf, game.map.radius) for game in view.games], self.device)
+            self._maps = (maps, walls, places, FieldBook(maps, self.device))
+        return self._maps[1:]
 
     def _filter(self, view: View, scene: Scene) -> Memory:
         """Takes the scene in for every game whose last filter step is a model step ago."""
@@ -231,6 +233,7 @@ def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:
         heading=pick(after.heading, before.heading),
         variance=pick(after.variance, before.variance),
         known=pick(after.known, before.known),
+        trace=pick(after.trace, widened(before.trace, after.trace.shape[1])),
     )
 
 

@@ -14,11 +14,13 @@ from torch import Tensor
 from npc_bridge.schema import Polygon
 from npc_sdk.belief import NPC, PLAYER, BeliefTable, Frame, Tracker
 from npc_sdk.geometry import SdfGrid, build_sdf, pad_edges, polygon_edges
-from npc_sdk.tensors import Grids, Scene, grids
+from npc_sdk.geometry.places import build_places
+from npc_sdk.tensors import Grids, Places, Scene, grids, places
 from npc_sdk.tensors import features as feature_columns
 from npc_sdk.world import DT, PLAYER_SLOT
 
 _TOGETHER = 64  # plays whose beliefs are tracked in one batch
+_RADIUS = 0.35  # m, of the bodies for which ways are found
 TURNS = 8  # the symmetries of a square
 
 
@@ -72,6 +74,7 @@ class Window:
     valid: Bool[Tensor, "b t"]  # the fight was still going on
     walls: Grids
     map_index: Int[Tensor, b]
+    places: Places
 
     def scene(self, t: int) -> Scene:
         """The scenes at step `t`."""
@@ -86,6 +89,7 @@ class Window:
             self.age[:, t],
             self.walls,
             self.map_index,
+            self.places,
         )
 
     def moves(self, t: int, h: int) -> Float[Tensor, "b e h 2"]:
@@ -110,6 +114,7 @@ class Dataset:
     length: Int[Tensor, r]
     play: Int[Tensor, r]
     walls: Grids
+    places: Places
     labels: tuple[str, ...]  # per play
 
     def window(
@@ -137,6 +142,7 @@ class Dataset:
             valid=valid,
             walls=self.walls,
             map_index=self.play[rows] * TURNS + (0 if turns is None else turns),
+            places=self.places,
         )
 
     def to(self, device: torch.device) -> Dataset:
@@ -145,7 +151,7 @@ class Dataset:
         def moved(value: object) -> object:
             if isinstance(value, Tensor):
                 return value.to(device)
-            if isinstance(value, Truth | Grids):
+            if isinstance(value, Truth | Grids | Places):
                 return type(value)(**{f.name: moved(getattr(value, f.name)) for f in fields(value)})  # type: ignore[arg-type]  # as read
             return value
 
@@ -176,13 +182,17 @@ def build_dataset(plays: Sequence[Play]) -> Dataset:
     columns = {name: torch.from_numpy(np.stack([row[name] for _, row in rows])) for name in rows[0][1]}
     truths = [_truth(p, steps, width) for p in plays]
     truth = Truth(**{f.name: torch.from_numpy(np.stack([t[f.name] for t in truths]))[play] for f in fields(Truth)})
+    sdfs = [build_sdf([p.vertices for p in play.polygons if p.kind == "wall"], play.bounds) for play in plays]
     return Dataset(
         **columns,
         truth=truth,
         length=torch.tensor([plays[i].steps for i in play.tolist()]),
         play=play,
-        walls=_all_turns(
-            [build_sdf([p.vertices for p in play.polygons if p.kind == "wall"], play.bounds) for play in plays]
+        walls=_all_turns(sdfs),
+        places=places(
+            [build_places(sdf, _RADIUS) for sdf in sdfs],
+            torch.device("cpu"),
+            _symmetries(torch.device("cpu"), torch.float32),
         ),
         labels=tuple(p.label for p in plays),
     )

@@ -193,7 +193,7 @@ def _patience(train: Dataset, moments: Moments) -> float:
 
 def _rows(scene: Scene, rows: Tensor) -> Scene:
     names = ("kind", "pose", "heading", "features", "mask", "seen", "age", "map_index")
-    return Scene(**{n: getattr(scene, n)[rows] for n in names}, walls=scene.walls)
+    return Scene(**{n: getattr(scene, n)[rows] for n in names}, walls=scene.walls, places=scene.places)
 
 
 def _event_answers(

@@ -20,6 +20,7 @@ from npc_sdk.errors import ModelError
 from npc_sdk.train.dataset import TURNS, Dataset
 from npc_sdk.train.losses import LossWeights, chunk_loss
 from npc_sdk.world import Memory, ModelConfig, WorldModel
+from npc_sdk.world.destinations import AHEAD
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Trainer:
         """Does one optimizer step on the next chunk of every stream."""
         config, streams = self.config, self._streams
         horizon = self._horizon(share)
-        window = self.dataset.window(streams.row, streams.at, config.chunk + horizon, streams.turn)
+        window = self.dataset.window(streams.row, streams.at, config.chunk + max(horizon, *AHEAD), streams.turn)
         chunk = chunk_loss(
             self.model,
             window,

@@ -13,6 +13,7 @@ from npc_sdk.belief import NEVER_S
 from npc_sdk.tensors import Scene
 from npc_sdk.train.dataset import Truth, Window
 from npc_sdk.world import DT, PLAYER_SLOT, Memory, WorldModel
+from npc_sdk.world.destinations import AHEAD, destination_loss
 from npc_sdk.world.forecast import join
 from npc_sdk.world.regularizers import REGULARIZERS
 from npc_sdk.world.rollout import Rolled
@@ -35,6 +36,7 @@ class LossWeights:
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
     collapse: float = 0.5  # the regularizer
     events: float = 0.3
+    destination: float = 0.3  # where the player will be, as a choice among the map's places
     unseen: float = 0.3  # weight of rollouts that start with the player out of sight
     never_seen: float = 0.05  # the same, where the squad has never seen the player
 
@@ -73,6 +75,7 @@ def chunk_loss(
     here = window.kind[:, :steps, PLAYER_SLOT] > 0
     parts = _pose_parts(rolled, truth, counts)
     parts |= _belief_parts(window, states)
+    parts["destination"] = _destination(window, states, weights)
     parts["events"] = _events(model, window, starts, launched, scene, rolled, truth, counts, generator)
     parts["embedding"] = _embedding(rolled, z, here & window.valid[:, :steps], starts)
     parts["collapse"] = REGULARIZERS[regularizer](z[here], generator)
@@ -103,6 +106,7 @@ def _stack(scenes: list[Scene]) -> Scene:
         **{n: torch.cat([getattr(s, n) for s in scenes]) for n in names},
         walls=first.walls,
         map_index=torch.cat([s.map_index for s in scenes]),
+        places=first.places,
     )
 
 
@@ -155,6 +159,19 @@ def _belief_parts(window: Window, states: list[Memory]) -> dict[str, Tensor]:
     surprise = variance.clamp(min=1e-4).log() + gap.detach().clamp(max=100) / (2 * variance.clamp(min=1e-4))
     total = counts.sum().clamp(min=1)
     return {"believed": (counts * ((gap + 1e-4).sqrt() + 0.2 * surprise)).sum() / total}
+
+
+def _destination(window: Window, states: list[Memory], weights: LossWeights) -> Float[Tensor, ""]:
+    """Asks, at every step, at which place the player was after each of AHEAD steps."""
+    steps = len(states)
+    at = torch.arange(steps)[:, None] + torch.tensor(AHEAD)  # t q
+    died = (~(window.truth.alive & window.valid)).long().cumsum(1)
+    lives = (died[:, at] == died[:, :steps, None]) & window.valid[:, :steps, None]
+    age = window.age[:, :steps, PLAYER_SLOT]
+    weight = torch.where(age >= NEVER_S, weights.never_seen, torch.where(age > 0, weights.unseen, 1.0))
+    counts = lives * (window.kind[:, :steps, PLAYER_SLOT] > 0)[..., None] * weight[..., None]
+    trace = torch.stack([s.trace for s in states], 1)
+    return destination_loss(trace, window.places, window.map_index, window.truth.player[:, at, :2], counts)
 
 
 def _events(

@@ -30,7 +30,7 @@ class ConstantVelocity:
         zeros = torch.zeros(b, e, 4, device=self.device)
         known = torch.zeros(b, e, dtype=torch.bool, device=self.device)
         heading = torch.zeros(b, e, 2, device=self.device)
-        return Memory(zeros[..., :0], zeros, heading, zeros[..., 0], known)
+        return Memory(zeros[..., :0], zeros, heading, zeros[..., 0], known, zeros[:, :0])
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
         drifting = (~scene.seen & memory.known & (scene.age < self.patience + 1e-6))[..., None]
@@ -41,7 +41,7 @@ class ConstantVelocity:
         pose = torch.where(first[..., None], scene.pose, unseen)
         heading = torch.where(first[..., None], scene.heading, memory.heading)
         sigma = (_SIGMA_SEEN + _SIGMA_GROWTH * scene.age).clamp(max=12.0)
-        return Memory(memory.z, pose, heading, sigma**2, scene.mask)
+        return Memory(memory.z, pose, heading, sigma**2, scene.mask, memory.trace)
 
     def imagine(self, memory: Memory, scene: Scene, decision: Decision, mode: Mode) -> Imagined:
         return _unmoved_by_plans(memory, scene, decision, memory.pose[:, PLAYER_SLOT, 2:])
@@ -52,7 +52,7 @@ class Frozen(ConstantVelocity):
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
         sigma = (_SIGMA_SEEN + _SIGMA_GROWTH * scene.age).clamp(max=12.0)
-        return Memory(memory.z, scene.pose, scene.heading, sigma**2, scene.mask)
+        return Memory(memory.z, scene.pose, scene.heading, sigma**2, scene.mask, memory.trace)
 
     def imagine(self, memory: Memory, scene: Scene, decision: Decision, mode: Mode) -> Imagined:
         return _unmoved_by_plans(memory, scene, decision, torch.zeros_like(memory.pose[:, PLAYER_SLOT, 2:]))

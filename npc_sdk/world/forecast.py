@@ -28,6 +28,7 @@ class Memory:
     heading: Float[Tensor, "b e 2"]  # cos, sin
     variance: Float[Tensor, "b e"]  # m^2 per axis, of the believed position
     known: Bool[Tensor, "b e"]  # the slot was filled at the last observation
+    trace: Float[Tensor, "b p c"]  # per place of the map, what speaks for the player going there; p may be 0
 
     def rows(self, index: Int[Tensor, k]) -> Memory:
         """Takes the scenes `index`, in that order."""
@@ -39,14 +40,19 @@ class Memory:
 
 
 def join(memories: Sequence[Memory]) -> Memory:
-    """Stacks the memories of several games, padding them to the widest with empty slots."""
-    width = max(m.z.shape[1] for m in memories)
+    """Stacks the memories of several games, padding them to the widest with empty slots and places."""
 
-    def padded(part: Tensor) -> Tensor:
-        rest = part.new_zeros(part.shape[0], width - part.shape[1], *part.shape[2:])
-        return torch.cat([part, rest], 1) if rest.shape[1] else part
+    def stacked(parts: list[Tensor]) -> Tensor:
+        width = max(p.shape[1] for p in parts)
+        return torch.cat([widened(p, width) for p in parts])
 
-    return Memory(**{f.name: torch.cat([padded(getattr(m, f.name)) for m in memories]) for f in fields(Memory)})
+    return Memory(**{f.name: stacked([getattr(m, f.name) for m in memories]) for f in fields(Memory)})
+
+
+def widened(part: Float[Tensor, "b w ..."], width: int) -> Float[Tensor, "b v ..."]:
+    """Fills the second axis with zeros up to `width`, or cuts it there."""
+    rest = part.new_zeros(part.shape[0], max(0, width - part.shape[1]), *part.shape[2:])
+    return torch.cat([part[:, :width], rest], 1)
 
 
 @dataclass(frozen=True, slots=True)

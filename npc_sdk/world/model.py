@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from npc_sdk.tensors import FEATURES, Scene
+from npc_sdk.world.destinations import AIM, TRACE, Destinations, Looked, aim_at
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
 from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
 from npc_sdk.world.terrain import Terrain
@@ -23,6 +24,7 @@ class ModelConfig:
     update: UpdateConfig = field(default_factory=UpdateConfig)
     filter_hidden: int = 96
     event_hidden: int = 32
+    destination_hidden: int = 32
 
 
 class Filter(nn.Module):
@@ -32,8 +34,8 @@ class Filter(nn.Module):
         super().__init__()
         update, hidden = config.update, config.filter_hidden
         self.latent = update.latent
-        self.seen = nn.Linear(len(config.features) + 8, hidden)
-        self.surprise = nn.Linear(11 + update.message + 2 * update.heads, hidden, bias=False)  # players only
+        self.seen = nn.Linear(len(config.features) + 8 + RELATION, hidden)
+        self.surprise = nn.Linear(11 + AIM + update.message + 2 * update.heads, hidden, bias=False)  # players only
         self.carried = nn.Linear(update.latent, hidden, bias=False)
         self.out = nn.Linear(hidden, 2 * update.latent)
         self.search = nn.Linear(update.latent, 3)
@@ -84,6 +86,7 @@ class WorldModel(nn.Module):
         self.update = Update(self.config.update, len(self.config.features))
         self.cell = Filter(self.config)
         self.pair = EventHead(self.config)
+        self.destinations = Destinations(self.config.update.latent, self.config.destination_hidden)
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +97,8 @@ class WorldModel(nn.Module):
         like = self.update.leak
         pose = like.new_zeros(b, e, 4)
         known = torch.zeros(b, e, dtype=torch.bool, device=like.device)
-        return Memory(like.new_zeros(b, e, self.config.update.latent), pose, pose[..., :2], pose[..., 0], known)
+        z, trace = like.new_zeros(b, e, self.config.update.latent), like.new_zeros(b, 0, TRACE)
+        return Memory(z, pose, pose[..., :2], pose[..., 0], known, trace)
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
         terrain = Terrain.of(scene.walls, scene.map_index)
@@ -126,8 +130,9 @@ class WorldModel(nn.Module):
         now, known = pick(scene.pose, index), pick(memory.known, index)[..., None]
         before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
         moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
+        aim = aim_at(memory.trace, scene.places, scene.map_index, place[:, :2])
         predicted: Body = self.update(
-            body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), terrain
+            body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), aim, terrain
         )[0]
         return predicted
 
@@ -145,16 +150,19 @@ class WorldModel(nn.Module):
         heading = torch.where(seen | ~known, scene.heading[:, player], predicted.heading)
         z = torch.cat([predicted.z[:, None], memory.z[:, player + 1 :]], 1) * memory.known[..., None]
         near = self._near(z, scene, index)
-        relation, unit = relate(pose, heading, pick(scene.pose, index), near.heading, terrain)
-        message, direction = self.update.attend(z[:, player], relation, unit, near)
+        relation, unit = relate(pose, heading, scene.pose, scene.heading, terrain)  # b e
+        message, direction = self.update.attend(z[:, player], pick(relation, index), pick(unit, index), near)
         way = course(pose, heading).detach()
         vectors = torch.stack([*(pose - predicted.pose).split(2, -1), heading - predicted.heading, heading], 1)
-        vectors = seen_from(torch.cat([vectors, direction], 1), way[:, None]).flatten(1)
+        aim = aim_at(memory.trace, scene.places, scene.map_index, pose[:, :2]).unflatten(1, (-1, 3))
+        vectors = seen_from(torch.cat([vectors, direction, aim[..., 1:]], 1), way[:, None]).flatten(1)
         speed = pose[:, 2:].norm(dim=-1, keepdim=True) * 0.2
-        surprise = torch.cat([vectors, message, speed, seen.float(), known.float()], -1)
-        inputs = torch.cat([scene.features, _placed(scene, pose, heading)], -1)
+        surprise = torch.cat([vectors, aim[..., 0], message, speed, seen.float(), known.float()], -1)
+        inputs = torch.cat([scene.features, _placed(scene, pose, heading), relation], -1)
         z = self.cell(z, inputs, surprise) * scene.mask[..., None]
-        return self._settle(scene, z, pose, heading, predicted, seen)
+        looked = Looked(pose[:, :2], seen, known, pick(scene.pose, index)[..., :2], near.valid)
+        trace = self.destinations(memory.trace, z[:, player], looked, scene.places, scene.map_index)
+        return self._settle(scene, z, pose, heading, predicted, seen, trace)
 
     def _settle(
         self,
@@ -164,6 +172,7 @@ class WorldModel(nn.Module):
         heading: Tensor,
         predicted: Body,
         seen: Bool[Tensor, "b 1"],
+        trace: Tensor,
     ) -> Memory:
         """Lets the new latent shift an unseen player's believed place and its uncertainty."""
         search = self.cell.search(z[:, PLAYER_SLOT])
@@ -179,7 +188,7 @@ class WorldModel(nn.Module):
         poses = torch.cat([torch.cat([place, pose[:, 2:]], -1)[:, None], scene.pose[:, player:]], 1)
         headings = torch.cat([heading[:, None], scene.heading[:, player:]], 1)
         variances = torch.cat([variance[:, None], torch.zeros_like(scene.age[:, player:])], 1)
-        return Memory(z, poses, headings, variances, scene.mask)
+        return Memory(z, poses, headings, variances, scene.mask, trace)
 
 
 def _placed(scene: Scene, pose: Float[Tensor, "b 4"], heading: Float[Tensor, "b 2"]) -> Float[Tensor, "b e 8"]:

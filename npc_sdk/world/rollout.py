@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from npc_sdk.tensors import Grids, Scene
+from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import PLAYER_SLOT, Decision, Imagined, Memory, everybody, integrate
 from npc_sdk.world.quick import step_of
 from npc_sdk.world.terrain import Terrain
@@ -54,9 +55,10 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
         pick(scene.heading, index), update.attend.keys(pick(_known(memory, scene), index)), pick(scene.mask, index)
     )
     acting = pick(_acting(scene.pose, others), index)  # b k h 4
+    ways = Ways.of(memory.trace, scene.places, scene.map_index)
     bodies, logits = [], []
     for step in range(moves.shape[2]):
-        body, logit = update(body, near, acting[:, :, step], terrain)
+        body, logit = update(body, near, acting[:, :, step], ways.look(body.pose[..., :2]), terrain)
         bodies.append(body)
         logits.append(logit)
     path = torch.stack([b.pose for b in bodies], 1)  # b h 4
@@ -135,10 +137,11 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
 
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
-    move_on = step_of(update, body, near, acting[0], terrain)
+    ways = Ways.of(memory.trace, scene.places, scene.map_index).rows(at[:, None])
+    move_on = step_of(update, body, near, acting[0], ways.look(body.pose[..., :2]), terrain)
     bodies, logits = [], []
     for step in range(h):
-        body, logit = move_on(body, acting[step])
+        body, logit = move_on(body, acting[step], ways.look(body.pose[..., :2]))
         bodies.append(body)
         logits.append(logit)
     path = torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2)  # n s+1 h 6
@@ -200,4 +203,5 @@ def _scene_rows(scene: Scene, at: Tensor) -> Scene:
         scene.age[at],
         walls,
         scene.map_index[at],
+        scene.places,
     )

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from npc_sdk.world.destinations import AHEAD, AIM
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain, ring
 
@@ -133,9 +134,9 @@ class Update(nn.Module):
         super().__init__()
         self.config = config
         self.attend = Attend(config, features)
-        self.basis = config.heads + 3
+        self.basis = config.heads + 3 + len(AHEAD)
         points = len(config.probe_radii) * config.probes
-        inputs = config.latent + config.message + 2 * config.heads + points + 9
+        inputs = config.latent + config.message + 2 * config.heads + points + 9 + AIM
         self.first = nn.Linear(inputs, config.hidden)
         self.second = nn.Linear(config.hidden, config.hidden)
         self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 2 * self.basis, 1, 2)
@@ -158,9 +159,16 @@ class Update(nn.Module):
         return Body(pose, heading, z, variance, *terrain.slope(pose[..., :2]))
 
     def forward(
-        self, body: Body, near: Near, others: Float[Tensor, "*#r k 4"], terrain: Terrain
+        self,
+        body: Body,
+        near: Near,
+        others: Float[Tensor, "*#r k 4"],
+        aim: Float[Tensor, "*#r q"],
+        terrain: Terrain,
     ) -> tuple[Body, Float[Tensor, "*#r 2"]]:
         """Moves `body` on by DT while `others` move. Returns it with the logits of (player fires, is alive).
+
+        `aim` says how far its likely destinations are and which way they lie (`Ways.look`).
 
         Gradients run back in time through the latent and the integration only, not through what the body sees.
         """
@@ -170,13 +178,16 @@ class Update(nn.Module):
         way = course(body.pose, body.heading).detach()
         around = self._surroundings(body, way, terrain)
         listened = seen_from(direction, way[..., None, :]).flatten(-2)
-        hidden = torch.relu_(self.first(torch.cat([body.z, message, listened, around], -1)))
+        aim = aim.unflatten(-1, (len(AHEAD), 3))
+        towards = aim[..., 1:]
+        aimed = torch.cat([aim[..., 0], seen_from(towards, way[..., None, :]).flatten(-2)], -1)
+        hidden = torch.relu_(self.first(torch.cat([body.z, message, listened, around, aimed], -1)))
         hidden = torch.relu_(self.second(hidden))
         drift, pull, turn, push, growth, logits = self.last(hidden).split(self.parts, -1)
 
         velocity, heading = body.pose[..., 2:], body.heading.detach()
         own = torch.stack([velocity.detach() * 0.2, heading, body.slope.detach()], -2)
-        basis = torch.cat([direction, own], -2)
+        basis = torch.cat([direction, own, towards], -2)
         change = _bounded(_steer(basis, pull) * 4, config.max_turn_speed)
         moved = _bounded(velocity + change, config.max_speed)
         place = body.pose[..., :2] + (velocity + moved) * (DT / 2) + _steer(basis, push) * 0.1

@@ -8,10 +8,12 @@ from typing import TypeVar
 import pytest
 import torch
 
-from npc_sdk.tensors import FEATURES, Grids, Scene
+from npc_sdk.geometry import SdfGrid
+from npc_sdk.geometry.places import build_places
+from npc_sdk.tensors import FEATURES, Grids, Places, Scene, places
 from npc_sdk.world import Decision, Imagined, Memory, Mode, WorldModel
 
-Part = TypeVar("Part", Scene, Decision, Grids, Memory)
+Part = TypeVar("Part", Scene, Decision, Grids, Places, Memory)
 
 pytestmark = pytest.mark.gpu
 
@@ -20,7 +22,7 @@ def there(value: Part) -> Part:
     """Moves every tensor of a dataclass to the GPU."""
     moved = {f.name: getattr(value, f.name) for f in fields(value)}
     moved = {
-        k: v.cuda() if isinstance(v, torch.Tensor) else there(v) if isinstance(v, Grids) else v
+        k: v.cuda() if isinstance(v, torch.Tensor) else there(v) if isinstance(v, Grids | Places) else v
         for k, v in moved.items()
     }
     return replace(value, **moved)
@@ -37,6 +39,7 @@ def a_scene(b: int = 4, npcs: int = 8, grenades: int = 2) -> Scene:
         features[..., column] = (kind == which).float()
     smooth = torch.rand(3, 1, 13, 13, generator=g) * 4 - 0.5
     values = torch.nn.functional.interpolate(smooth, size=(97, 97), mode="bilinear", align_corners=True)[:, 0]
+    tables = [build_places(SdfGrid((-12.0, -12.0), 0.25, v), 0.35) for v in values.numpy()]
     return Scene(
         kind=kind,
         pose=torch.randn(b, e, 4, generator=g) * 3,
@@ -47,6 +50,7 @@ def a_scene(b: int = 4, npcs: int = 8, grenades: int = 2) -> Scene:
         age=torch.rand(b, e, generator=g),
         walls=Grids(values, torch.full((3, 2), -12.0), 0.25),
         map_index=torch.arange(b) % 3,
+        places=places(tables, torch.device("cpu")),
     )
 
 

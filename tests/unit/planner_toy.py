@@ -110,6 +110,7 @@ def make_toy(
         age=torch.full((b, e), age),
         walls=walls,
         map_index=torch.arange(b),
+        places=places([build_places(t.sdf, t.radius) for t in tables], torch.device("cpu")),
     )
     forecast = ConstantVelocity()
     memory = forecast.filter(forecast.start(b, e), scene)

@@ -122,10 +122,11 @@ def test_turning_the_world_turns_the_forecast_with_it() -> None:
     def turned(part: torch.Tensor) -> torch.Tensor:
         return (part.reshape(-1, 2) @ quarter).reshape(part.shape)
 
-    values = scene.walls.values.transpose(1, 2).flip(2)
-    other = replace(
-        scene, pose=turned(scene.pose), heading=turned(scene.heading), walls=replace(scene.walls, values=values)
-    )
+    both = torch.stack([scene.walls.values, scene.walls.values.transpose(1, 2).flip(2)], 1).flatten(0, 1)
+    walls = replace(scene.walls, values=both, origin=scene.walls.origin.repeat_interleave(2, 0))
+    laid_out = replace(scene.places, turns=torch.stack([torch.eye(2), quarter.T]))
+    scene = replace(scene, walls=walls, places=laid_out, map_index=2 * scene.map_index)
+    other = replace(scene, pose=turned(scene.pose), heading=turned(scene.heading), map_index=scene.map_index + 1)
     moves = a_decision(scene, h=5).committed
     with torch.inference_mode():
         plain = model.roll(filtered(model, scene), scene, moves).others[:, 0]

@@ -7,7 +7,9 @@ import torch
 
 from npc_bridge.schema import Polygon
 from npc_sdk.belief import NPC, PLAYER, Frame
-from npc_sdk.tensors import FEATURES, Grids, Scene
+from npc_sdk.geometry import SdfGrid
+from npc_sdk.geometry.places import build_places
+from npc_sdk.tensors import FEATURES, Grids, Places, Scene, places
 from npc_sdk.train.dataset import Play
 from npc_sdk.world import Decision
 
@@ -28,7 +30,14 @@ def a_scene(b: int = 3, npcs: int = 6, grenades: int = 2, seed: int = 0) -> Scen
     walls = Grids(torch.rand(3, 97, 97, generator=g) * 4 - 0.5, torch.full((3, 2), -12.0), 0.25)
     seen = torch.rand(b, e, generator=g) > 0.3
     heading = torch.stack([angle.cos(), angle.sin()], -1)
-    return Scene(kind, pose, heading, features, kind > 0, seen, (~seen).float(), walls, torch.arange(b) % 3)
+    index = torch.arange(b) % 3
+    return Scene(kind, pose, heading, features, kind > 0, seen, (~seen).float(), walls, index, places_of(walls))
+
+
+def places_of(walls: Grids) -> Places:
+    """The places on the floor of each map."""
+    tables = [build_places(SdfGrid((-12.0, -12.0), walls.cell, v), 0.35) for v in walls.values.numpy()]
+    return places(tables, torch.device("cpu"))
 
 
 def a_decision(scene: Scene, s: int = 4, h: int = 8, seed: int = 0) -> Decision:

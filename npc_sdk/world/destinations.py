@@ -1,0 +1,159 @@
+"""Where the player may be going: places of the map are scored, and the way to the likely ones leads the rollout.
+
+A rule that looks a few metres around cannot foresee a run round three corners to a hiding place. Forecasting where
+somebody will be in a few seconds first, and the way there second, is what target-driven trajectory prediction does
+(TNT, arXiv 2008.08294); here the targets are places spread over the floor and the ways follow the map's path fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from npc_sdk.geometry.roads import CELL
+from npc_sdk.tensors import Places
+from npc_sdk.world.forecast import widened
+
+AHEAD = (15, 30)  # model steps at which each of the two guesses says where the player is
+TRACE = len(AHEAD) + 2  # per place: the logit of each guess, and the way there as a fast and a slow average
+AIM = 3 * len(AHEAD)  # numbers that lead the rule: per guess, metres of way left and the direction to go
+_FAST, _SLOW = 0.3, 0.07  # per step
+_INPUTS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the scorer reads: the player, and the NPCs near it."""
+
+    place: Float[Tensor, "b 2"]
+    seen: Bool[Tensor, "b 1"]
+    known: Bool[Tensor, "b 1"]
+    others: Float[Tensor, "b k 2"]
+    valid: Bool[Tensor, "b k"]
+
+
+class Destinations(nn.Module):
+    """Filters, per place, how likely the player is there after each of `AHEAD` steps."""
+
+    def __init__(self, latent: int, hidden: int) -> None:
+        super().__init__()
+        self.place = nn.Linear(_INPUTS, hidden)
+        self.context = nn.Linear(latent, hidden, bias=False)
+        self.out = nn.Linear(hidden, len(AHEAD))
+        self.keep = nn.Parameter(torch.tensor([0.0, 1.0]))
+
+    def forward(
+        self,
+        trace: Float[Tensor, "b v c"],
+        z: Float[Tensor, "b d"],
+        looked: Looked,
+        places: Places,
+        index: Int[Tensor, " b"],
+    ) -> Float[Tensor, "b p c"]:
+        """Returns the trace after one more observation."""
+        stored, turn = index // len(places.turns), places.turns[index % len(places.turns)]
+        spots = places.spots[stored]  # b p 2
+        way, _ = places.sample(index, looked.place)  # b p
+        logits, past = widened(trace, way.shape[1]).split(len(AHEAD), -1)
+        fast, slow = torch.where(looked.known[..., None], past, way[..., None]).unbind(-1)
+        walk = (spots - looked.place[:, None] @ turn).norm(dim=-1)
+        away = torch.cdist(spots, looked.others @ turn).masked_fill(~looked.valid[:, None], 99.0)
+        nearest = away.amin(-1)
+        inputs = [
+            way / 12,
+            walk / 12,
+            (fast - way) / 1.5,
+            (slow - way) / 4,
+            nearest.clamp(max=24) / 12,
+            (walk - nearest).clamp(0, 12) / 6,
+            (12 - nearest).clamp(min=0) / 12,
+            1 / (1 + way),
+            looked.seen.expand_as(way).float(),
+        ]
+        features = torch.cat([torch.stack(inputs, -1).detach(), logits * 0.3], -1)
+        hidden = torch.relu(self.place(features) + self.context(z)[:, None])
+        logits = logits * torch.sigmoid(self.keep) * looked.known[..., None] + self.out(hidden)
+        fast, slow = torch.lerp(fast, way, _FAST), torch.lerp(slow, way, _SLOW)
+        return torch.cat([logits, torch.stack([fast, slow], -1).detach()], -1)
+
+
+def guesses(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"]) -> Float[Tensor, "b q p"]:
+    """Returns the log chances of each guess; all places are alike for a trace that has seen nothing."""
+    there = places.there[index // len(places.turns)]
+    logits = widened(trace, there.shape[1])[..., : len(AHEAD)].transpose(1, 2)
+    return logits.masked_fill(~there[:, None], -1e4).log_softmax(-1)
+
+
+@torch.no_grad()
+def aim_at(
+    trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"], place: Float[Tensor, "b 2"]
+) -> Float[Tensor, "b q"]:
+    """Returns, at one point per scene, what `Ways.look` reads off the blended field."""
+    share = guesses(trace, places, index).exp()
+    way, slope = places.sample(index, place)
+    return _aim(share @ way[..., None], -(share @ slope))
+
+
+def _aim(left: Float[Tensor, "*r q 1"], towards: Float[Tensor, "*r q 2"]) -> Float[Tensor, "*r q"]:
+    return torch.cat([left / 12, towards.clamp(-1.5, 1.5)], -1).flatten(-2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The blended path field of each scene's guesses, with its slope at every node: one gather per look."""
+
+    table: Float[Tensor, "cells q"]
+    base: Int[Tensor, "*r"]
+    origin: Float[Tensor, "*r 2"]
+    last: Float[Tensor, "2"]
+    stride: Float[Tensor, "2"]
+
+    @staticmethod
+    @torch.no_grad()
+    def of(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"]) -> Ways:
+        """Blends the ways to all places by their chances."""
+        b, columns = len(index), places.columns
+        field = places.blend(index, guesses(trace, places, index).exp()).reshape(b, len(AHEAD), -1, columns)
+        padded = torch.nn.functional.pad(field, (1, 1, 1, 1), mode="replicate")
+        east = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / (2 * CELL)
+        north = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / (2 * CELL)
+        cells = torch.stack([field, -east, -north], -1).permute(0, 2, 3, 1, 4)  # b r c q 3
+        rows = cells.shape[1]
+        return Ways(
+            table=_aim(cells[..., :1], cells[..., 1:]).reshape(b * rows * columns, AIM),
+            base=torch.arange(b, device=index.device) * (rows * columns),
+            origin=places.origin[index // len(places.turns)],
+            last=torch.tensor([columns - 1.0, rows - 1.0], device=index.device),
+            stride=torch.tensor([1.0, columns], device=index.device),
+        )
+
+    def rows(self, at: Int[Tensor, "*r"]) -> Ways:
+        """Takes the fields of the scenes `at`."""
+        return Ways(self.table, self.base[at], self.origin[at], self.last, self.stride)
+
+    @torch.no_grad()
+    def look(self, place: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r q"]:
+        """Reads the node nearest to each place."""
+        at = torch.minimum(((place - self.origin) / CELL).round_().clamp_(min=0), self.last)
+        return torch.nn.functional.embedding((at @ self.stride).long() + self.base, self.table)
+
+
+def destination_loss(
+    trace: Float[Tensor, "b t p c"],
+    places: Places,
+    index: Int[Tensor, " b"],
+    truth: Float[Tensor, "b t q 2"],
+    counts: Float[Tensor, "b t q"],
+) -> Float[Tensor, ""]:
+    """Cross entropy of the guesses against the places near which the player really was, in metres of way."""
+    b, t, p, _ = trace.shape
+    q = len(AHEAD)
+    rows = index.repeat_interleave(t)
+    log = guesses(trace.reshape(b * t, p, -1), places, rows).reshape(b, t, q, p)
+    way, _ = places.sample(rows.repeat_interleave(q), truth.reshape(-1, 2))
+    there = places.there[index // len(places.turns)][:, None, None]
+    wanted = (-(way.reshape(b, t, q, p) / 1.5).square()).masked_fill(~there, -1e4).softmax(-1)
+    return -(counts[..., None] * wanted * log).sum() / counts.sum().clamp(min=1)
