@@ -33,6 +33,9 @@ _FORGET = 6.0  # s
 _HEARING = 14.0  # m at which a shot is located
 _AT_WALL = 0.75  # m between its middle and the wall it runs along
 _REFUGE_RANGE = 12.0  # m from known NPCs at which it likes to hide
+_COMMITTED = 3.0  # s for which a hiding place once chosen stays chosen
+_FOUND = 5.0  # m at which an NPC in sight has found it in its hiding place
+_BRAVE = 2.5  # s, and as much again for the boldest, in which it does not run again
 _INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
 _STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
@@ -121,7 +124,8 @@ class ScriptedPlayers:
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
         self._near = np.zeros(w, np.int64)
-        self._away_until, self._flip_until, self._bout, self._stuck = (np.zeros(w) for _ in range(4))
+        self._away_until, self._brave_until, self._flip_until = (np.zeros(w) for _ in range(3))
+        self._bout, self._stuck = np.zeros(w), np.zeros(w)
         self._flip, self._flight = np.ones(w), np.ones(w)
         self._move = np.zeros((w, 2))
         self._aim = arena.heading[:, 0].copy()
@@ -241,23 +245,29 @@ class ScriptedPlayers:
     def _escape(self, s: Sense, mine: Bools, start: Bools, lasting: Floats) -> tuple[Bools, Floats]:
         """Breaks contact: runs the shortest way to a far hiding place and waits; who is at it, and the velocity.
 
-        The place is chosen at the start, and again only when spoilt: an NPC is nearer to it, or finds the player.
+        It commits itself: the place is chosen once, and again only when an NPC gets there first. Found in it, or when
+        its time is up, it goes back to its style, and for a while does not run again.
         """
-        start = mine & start & (s.now >= self._away_until)
+        start = mine & start & (s.now >= self._away_until) & (s.now >= self._brave_until)
         self._away_until = np.where(start, s.now + lasting, self._away_until)
         leaving = mine & (s.now < self._away_until)
         enemy = s.pos + s.gap
         from_enemy, from_me = np.hypot(*(self._refuge - enemy).T), np.hypot(*(self._refuge - s.pos).T)
-        found = s.in_sight | (s.watchers >= 1) | (s.alert & (s.range < 4.5))
-        spoilt = (from_enemy < from_me - 1.0) | ((from_me < 2.0) & found)
-        look = np.flatnonzero(start | (leaving & spoilt & (s.now >= self._refuge_until)))
+        spoilt = (from_enemy < from_me - 1.0) & (s.now >= self._refuge_until)
+        look = np.flatnonzero(start | (leaving & spoilt))
         if look.size:
             order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
             rows = look[:, None]
             keep_off = np.full(look.size, _REFUGE_RANGE)
             threats, known = s.places[rows, order], s.known[rows, order]
             self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off)
-            self._refuge_until[look] = s.now[look] + 1.2
+            self._refuge_until[look] = s.now[look] + _COMMITTED
+            from_me[look] = np.hypot(*(self._refuge[look] - s.pos[look]).T)
+        found = leaving & (from_me < 1.0) & s.in_sight & (s.range < _FOUND)
+        self._away_until = np.where(found, s.now, self._away_until)
+        over = mine & (leaving & ((s.now + _STEP >= self._away_until) | found))
+        self._brave_until = np.where(over, s.now + _BRAVE + _BRAVE * self._t.boldness, self._brave_until)
+        leaving &= ~found
         way, length = self._atlas.waypoints(self._rows, s.pos, self._refuge)
         return leaving, unit(way - s.pos) * (4.8 * np.minimum(length / 0.6, 1.0))[:, None]
 
