@@ -33,9 +33,9 @@ _FORGET = 6.0  # s
 _HEARING = 14.0  # m at which a shot is located
 _AT_WALL = 0.75  # m between its middle and the wall it runs along
 _REFUGE_RANGE = 12.0  # m from known NPCs at which it likes to hide
-_COMMITTED = 3.0  # s for which a hiding place once chosen stays chosen
-_FOUND = 5.0  # m at which an NPC in sight has found it in its hiding place
-_BRAVE = 2.5  # s, and as much again for the boldest, in which it does not run again
+_RECONSIDER = 0.3  # s between two looks for a better hiding place
+_CREDIT = 16.0  # m of way by which another must be better for it to turn to it
+_BRAVE = 1.0  # s, and as much again for the boldest, in which it does not run again
 _INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
 _STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
@@ -210,8 +210,8 @@ class ScriptedPlayers:
         spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
         fight = 2.8 * around + spring[:, None] * toward
         pressed = (s.watchers >= 1 + np.rint(t.boldness)) | (s.range < 0.6 * t.range)
-        leaving, run = self._escape(s, mine, pressed, 5.0 + 1.5 * t.tempo)
-        return np.where(leaving[:, None], run, fight)
+        leaving, run = self._escape(s, mine, pressed, 8.0 + 1.5 * t.tempo)
+        return np.where(leaving[:, None], self._lap(s, t.side * self._flip, 4.8), fight)
 
     def _circle(self, s: Sense) -> Floats:
         """Runs laps round the nearest wall, always the same way; leaves for another wall when watched."""
@@ -245,29 +245,24 @@ class ScriptedPlayers:
     def _escape(self, s: Sense, mine: Bools, start: Bools, lasting: Floats) -> tuple[Bools, Floats]:
         """Breaks contact: runs the shortest way to a far hiding place and waits; who is at it, and the velocity.
 
-        It commits itself: the place is chosen once, and again only when an NPC gets there first. Found in it, or when
-        its time is up, it goes back to its style, and for a while does not run again.
+        It commits itself: only a much better hiding place makes it turn. When its time is up it goes back to its
+        style, and for a while does not run again.
         """
         start = mine & start & (s.now >= self._away_until) & (s.now >= self._brave_until)
+        self._refuge = np.where(start[:, None], s.pos, self._refuge)
         self._away_until = np.where(start, s.now + lasting, self._away_until)
         leaving = mine & (s.now < self._away_until)
-        enemy = s.pos + s.gap
-        from_enemy, from_me = np.hypot(*(self._refuge - enemy).T), np.hypot(*(self._refuge - s.pos).T)
-        spoilt = (from_enemy < from_me - 1.0) & (s.now >= self._refuge_until)
-        look = np.flatnonzero(start | (leaving & spoilt))
+        look = np.flatnonzero(leaving & (start | (s.now >= self._refuge_until)))
         if look.size:
             order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
-            rows = look[:, None]
+            rows, kept = look[:, None], self._refuge[look]
+            credit = np.where(start[look], 0.0, _CREDIT)
             keep_off = np.full(look.size, _REFUGE_RANGE)
             threats, known = s.places[rows, order], s.known[rows, order]
-            self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off)
-            self._refuge_until[look] = s.now[look] + _COMMITTED
-            from_me[look] = np.hypot(*(self._refuge[look] - s.pos[look]).T)
-        found = leaving & (from_me < 1.0) & s.in_sight & (s.range < _FOUND)
-        self._away_until = np.where(found, s.now, self._away_until)
-        over = mine & (leaving & ((s.now + _STEP >= self._away_until) | found))
+            self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off, kept, credit)
+            self._refuge_until[look] = s.now[look] + _RECONSIDER
+        over = leaving & (s.now + _STEP >= self._away_until)
         self._brave_until = np.where(over, s.now + _BRAVE + _BRAVE * self._t.boldness, self._brave_until)
-        leaving &= ~found
         way, length = self._atlas.waypoints(self._rows, s.pos, self._refuge)
         return leaving, unit(way - s.pos) * (4.8 * np.minimum(length / 0.6, 1.0))[:, None]
 
