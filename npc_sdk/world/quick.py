@@ -1,73 +1,115 @@
-"""The update rule without Python between its operations: recorded once per kind of input, the same bits as the rule.
-
-A rollout is hundreds of small operations; sent one by one from Python they cost more than they compute. Recording uses
-`torch.jit.trace`, which torch deprecates without an equal that starts in a tenth of a second (docs/adr/0006); where it
-is gone, or gradients are wanted, the rule itself runs.
-"""
+"""Rolls rows on by the update rule: the rule itself where gradients or a GPU are wanted, else the compiled kernel."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from npc_sdk.geometry.roads import CELL
+from npc_sdk.world import kernel
+from npc_sdk.world.destinations import Ways
+from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, Near, Update
 
-Step = Callable[[Body, Tensor, Tensor], tuple[Body, Tensor]]
-Recorded = Callable[..., tuple[Tensor, ...]]
 
-_recorded: WeakKeyDictionary[Update, dict[tuple[object, ...], Recorded]] = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where rows went; entry k of axis `h` is the state after step k + 1."""
 
-
-class _Plain(nn.Module):
-    """The rule with tensors for arguments, as a recording needs them."""
-
-    def __init__(self, update: Update, cell: float) -> None:
-        super().__init__()
-        self.update = update
-        self.cell = cell
-
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Takes the parts of what the rule takes, in its order; returns those of the next body, and the logits."""
-        flat, base, shift, last, stride, corners = given[11:]
-        terrain = Terrain(flat, base, shift, self.cell, last, stride, corners)
-        body, logits = self.update(Body(*given[:6]), Near(*given[6:9]), given[9], given[10], terrain)
-        return (*_parts(body), logits)
+    path: Float[Tensor, "n s h 6"]  # pose and heading
+    z: Float[Tensor, "n s h d"]
+    variance: Float[Tensor, "n s h"]
+    fires: Float[Tensor, "n s h"]  # logit
 
 
-def step_of(
-    update: Update,
-    body: Body,
-    near: Near,
-    others: Float[Tensor, "*#r k 4"],
-    aim: Float[Tensor, "*#r q"],
-    terrain: Terrain,
-) -> Step:
-    """Returns the rule with `near` and `terrain` filled in; `body`, `others` and `aim` show what will be passed."""
-    fixed_near = (near.heading, near.key, near.valid)
-    fixed_map = (terrain.flat, terrain.base, terrain.shift, terrain.last, terrain.stride, terrain.corners)
-    if torch.is_grad_enabled() or not hasattr(torch.jit, "trace"):
-        return lambda now, around, aim: update(now, near, around, aim, terrain)
-    given = (*_parts(body), *fixed_near, others, aim, *fixed_map)
-    key = (others.device, others.shape[-2], terrain.cell, *(part.ndim for part in given))
-    kept = _recorded.setdefault(update, {})
-    if key not in kept:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            kept[key] = torch.jit.trace(_Plain(update, terrain.cell), given, check_trace=False)
-    run = kept[key]
-
-    def step(now: Body, around: Tensor, aim: Tensor) -> tuple[Body, Tensor]:
-        *parts, logits = run(*_parts(now), *fixed_near, around, aim, *fixed_map)
-        return Body(*parts), logits
-
-    return step
+def run(
+    update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
+) -> Course:
+    """Rolls each of `s` rows of `n` groups on; a group shares `near`, `ways` and `terrain`."""
+    if torch.is_grad_enabled() or others.device.type != "cpu":
+        return by_rule(update, body, near, others, ways, terrain)
+    return by_kernel(update, body, near, others, ways, terrain)
 
 
-def _parts(body: Body) -> tuple[Tensor, ...]:
-    return body.pose, body.heading, body.z, body.variance, body.clearance, body.slope
+def by_rule(
+    update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
+) -> Course:
+    """Rolls on by the rule."""
+    bodies, logits = [], []
+    for around in others:
+        body, logit = update(body, near, around, ways.look(body.pose[..., :2]), terrain)
+        bodies.append(body)
+        logits.append(logit[..., 0])
+    return Course(
+        path=torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2),
+        z=torch.stack([b.z for b in bodies], 2),
+        variance=torch.stack([b.variance for b in bodies], 2),
+        fires=torch.stack(logits, 2),
+    )
+
+
+@torch.no_grad()
+def by_kernel(
+    update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
+) -> Course:
+    """Rolls on by the kernel; agrees with the rule to float32 rounding."""
+    h, n, s, k, _ = others.shape
+    start = kernel.Start(
+        np.repeat(np.arange(n), s),
+        *(
+            _array(part.expand(n, s, *part.shape[2:]).reshape(n * s, *part.shape[2:]), copy=True)
+            for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope)
+        ),
+    )
+    beside = kernel.Beside(
+        _array(others.reshape(h, n * s, k, 4)), *(_array(part[:, 0]) for part in (near.heading, near.key, near.valid))
+    )
+    walls = kernel.Ground(
+        _array(terrain.flat),
+        _array(terrain.base[:, 0]),
+        _array(terrain.shift[:, 0]),
+        np.float32(terrain.cell),
+        *(int(last) + 1 for last in terrain.last),
+    )
+    blended = kernel.Ground(
+        _array(ways.table),
+        _array(ways.base[:, 0]),
+        _array(ways.origin[:, 0] / CELL),
+        np.float32(CELL),
+        *(int(last) + 1 for last in ways.last),
+    )
+    path, z, variance, fires = (
+        torch.from_numpy(found).unflatten(0, (n, s))
+        for found in kernel.roll(_weights(update), start, beside, walls, blended)
+    )
+    return Course(path, z, variance, fires)
+
+
+def _weights(update: Update) -> kernel.Weights:
+    attend, config = update.attend, update.config
+    return kernel.Weights(
+        relation=_array(attend.relation.weight.T),
+        own=_array(attend.own.weight.T),
+        score=_array(attend.score.weight.T),
+        score_bias=_array(attend.score.bias),
+        first=_array(update.first.weight.T),
+        first_bias=_array(update.first.bias),
+        second=_array(update.second.weight.T),
+        second_bias=_array(update.second.bias),
+        last=_array(update.last.weight.T),
+        last_bias=_array(update.last.bias),
+        leak=_array(update.leak.sigmoid()),
+        ring=_array(update.ring),
+        limits=np.array([config.max_turn_speed, config.max_speed, config.radius, DT], np.float32),
+    )
+
+
+def _array(tensor: Tensor, copy: bool = False) -> np.ndarray:  # type: ignore[type-arg]
+    """The tensor's numbers, rows first; its own memory where that is laid out so and no copy is asked for."""
+    array = tensor.detach().contiguous().numpy()
+    return array.copy() if copy else array

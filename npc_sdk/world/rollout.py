@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from npc_sdk.tensors import Grids, Scene
+from npc_sdk.world import quick
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import PLAYER_SLOT, Decision, Imagined, Memory, everybody, integrate
-from npc_sdk.world.quick import step_of
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, Near, Update, relate
 
@@ -138,19 +138,11 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
     ways = Ways.of(memory.trace, scene.places, scene.map_index).rows(at[:, None])
-    move_on = step_of(update, body, near, acting[0], ways.look(body.pose[..., :2]), terrain)
-    bodies, logits = [], []
-    for step in range(h):
-        body, logit = move_on(body, acting[step], ways.look(body.pose[..., :2]))
-        bodies.append(body)
-        logits.append(logit)
-    path = torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2)  # n s+1 h 6
+    course = quick.run(update, body, near, acting, ways, terrain)
     others = others.clone()
-    others[at, PLAYER_SLOT] = path[:, s, :, :4]
-    z = torch.stack([b.z for b in bodies], 2)[:, :s]
-    spread = torch.stack([b.variance for b in bodies], 2)[:, :s].sqrt()
-    fires = torch.stack(logits, 2)[:, :s, :, 0]
-    return _imagined(pair, memory, scene, decision, path[:, :s], z, spread, fires, others)
+    others[at, PLAYER_SLOT] = course.path[:, s, :, :4]
+    z, spread, fires = course.z[:, :s], course.variance[:, :s].sqrt(), course.fires[:, :s]
+    return _imagined(pair, memory, scene, decision, course.path[:, :s], z, spread, fires, others)
 
 
 def _imagined(

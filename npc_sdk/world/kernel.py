@@ -1,0 +1,292 @@
+"""The duet rollout as one compiled function: the update rule of `update.py`, row by row, without a call in between.
+
+A rollout in torch is twenty times some two hundred operations on a few hundred rows; on a CPU starting them costs four
+times what they compute. Here numba compiles the loops and BLAS multiplies the matrices (docs/adr/0007). The rule in
+torch is the definition: it is trained, runs on GPUs, and tests compare this with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class Weights(NamedTuple):
+    """The rule's matrices, inputs first, and its constants."""
+
+    relation: Floats  # f m
+    own: Floats  # d m
+    score: Floats  # m a
+    score_bias: Floats
+    first: Floats  # d+rest u
+    first_bias: Floats
+    second: Floats  # u u
+    second_bias: Floats
+    last: Floats  # u parts
+    last_bias: Floats
+    leak: Floats  # d, share of the drift taken per step
+    ring: Floats  # p 2, m, first ahead and then to the left
+    limits: Floats  # turn m/s, speed m/s, radius m, time step s
+
+
+class Ground(NamedTuple):
+    """One grid read at places: `flat` holds all maps, a group's part begins at `base`."""
+
+    flat: Floats  # cells, or cells and columns
+    base: Ints  # g
+    shift: Floats  # g 2, of the origin, in cells
+    cell: np.float32  # m
+    columns: int
+    rows: int
+
+
+class Start(NamedTuple):
+    """The rows before the first step; row r belongs to group `group[r]`."""
+
+    group: Ints  # r
+    pose: Floats  # r 4
+    heading: Floats  # r 2
+    z: Floats  # r d
+    variance: Floats  # r
+    clearance: Floats  # r
+    slope: Floats  # r 2
+
+
+class Beside(NamedTuple):
+    """The bodies each row attends to."""
+
+    path: Floats  # h r k 4, when each step begins
+    heading: Floats  # g k 2
+    key: Floats  # g k m
+    valid: NDArray[np.bool_]  # g k
+
+
+_F = np.float32
+_compiled: Any = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+
+
+@_compiled
+def _node(at, last):  # type: ignore[no-untyped-def]
+    return int(min(max(np.rint(at), _F(0)), _F(last)))
+
+
+@_compiled
+def _nearest(ground, g, x, y):  # type: ignore[no-untyped-def]
+    column = _node(x / ground.cell - ground.shift[g, 0], ground.columns - 1)
+    row = _node(y / ground.cell - ground.shift[g, 1], ground.rows - 1)
+    return ground.base[g] + row * ground.columns + column
+
+
+@_compiled
+def _length(x, y):  # type: ignore[no-untyped-def]
+    return np.sqrt(x * x + y * y)
+
+
+@_compiled
+def _slope(ground, g, x, y):  # type: ignore[no-untyped-def]
+    """The interpolated distance to the nearest wall and its gradient (`Terrain.slope`)."""
+    small = _F(1e-3)
+    u = min(max(x / ground.cell - ground.shift[g, 0], _F(0)), _F(ground.columns - 1) - small)
+    v = min(max(y / ground.cell - ground.shift[g, 1], _F(0)), _F(ground.rows - 1) - small)
+    column, row = int(u), int(v)
+    fx, fy = u - _F(column), v - _F(row)
+    at = ground.base[g] + row * ground.columns + column
+    a, b = ground.flat[at], ground.flat[at + 1]
+    c, d = ground.flat[at + ground.columns], ground.flat[at + ground.columns + 1]
+    left, right = a + fy * (c - a), b + fy * (d - b)
+    up = (c - a) + fx * ((d - b) - (c - a))
+    return left + fx * (right - left), (right - left) / ground.cell, up / ground.cell
+
+
+@_compiled
+def _look(w, start, beside, walls, ways, step, own, given, basis):  # type: ignore[no-untyped-def]
+    """Fills the rule's inputs after z, and the directions it may steer along, from what each row sees."""
+    features, width = w.relation.shape
+    heads, near = w.score.shape[1], beside.key.shape[1]
+    latent, looks, guesses = start.z.shape[1], 5, ways.flat.shape[1] // 3
+    each = width // heads
+    seen = np.empty(features, np.float32)
+    hidden = np.empty((near, width), np.float32)
+    share = np.empty((near, heads), np.float32)
+    units = np.empty((near, 2), np.float32)
+    for r in range(len(start.group)):
+        g = start.group[r]
+        px, py, vx, vy = start.pose[r]
+        hx, hy = start.heading[r]
+        wx, wy = vx + _F(0.3) * hx, vy + _F(0.3) * hy
+        size = max(_length(wx + _F(1e-9), wy + _F(1e-9)), _F(1e-3))
+        wx, wy = wx / size, wy / size
+        for k in range(near):
+            ox, oy, ovx, ovy = beside.path[step, r, k]
+            gx, gy = ox - px, oy - py
+            far = max(_length(gx, gy), _F(1e-2))
+            ux, uy = gx / far, gy / far
+            fx, fy = beside.heading[g, k]
+            least = _F(1)
+            for i in range(looks):
+                part = (_F(i) + _F(0.5)) / _F(looks)
+                least = min(least, walls.flat[_nearest(walls, g, px + gx * part, py + gy * part)])
+            seen[0], seen[1] = (gx * wx + gy * wy) / _F(6), (wx * gy - wy * gx) / _F(6)
+            seen[2], seen[3] = ux * wx + uy * wy, wx * uy - wy * ux
+            seen[4], seen[5] = (vx * ux + vy * uy) * _F(0.2), (ux * vy - uy * vx) * _F(0.2)
+            seen[6], seen[7] = (ovx * ux + ovy * uy) * _F(0.2), (ux * ovy - uy * ovx) * _F(0.2)
+            seen[8], seen[9] = hx * ux + hy * uy, ux * hy - uy * hx
+            seen[10], seen[11] = fx * ux + fy * uy, ux * fy - uy * fx
+            seen[12], seen[13], seen[14] = far / _F(6), _F(1) / (_F(1) + far), max(least, _F(-1))
+            for m in range(width):
+                hidden[k, m] = beside.key[g, k, m] + own[r, m]
+            for f in range(features):
+                for m in range(width):
+                    hidden[k, m] += seen[f] * w.relation[f, m]
+            for a in range(heads):
+                share[k, a] = w.score_bias[a]
+            for m in range(width):
+                hidden[k, m] = max(hidden[k, m], _F(0))
+                for a in range(heads):
+                    share[k, a] += hidden[k, m] * w.score[m, a]
+            if not beside.valid[g, k]:
+                share[k] = _F(-1e4)
+            units[k, 0], units[k, 1] = ux, uy
+        for a in range(heads):
+            top, total = share[:, a].max(), _F(0)
+            for k in range(near):
+                share[k, a] = np.exp(share[k, a] - top)
+                total += share[k, a]
+            dx, dy = _F(0), _F(0)
+            for k in range(near):
+                share[k, a] /= total
+                dx += share[k, a] * units[k, 0]
+                dy += share[k, a] * units[k, 1]
+            basis[r, a, 0], basis[r, a, 1] = dx, dy
+        row, c = given[r], latent
+        for m in range(width):
+            mixed = _F(0)
+            for k in range(near):
+                mixed += hidden[k, m] * share[k, m // each]
+            row[c + m] = mixed
+        c += width
+        for a in range(heads):
+            dx, dy = basis[r, a]
+            row[c], row[c + 1] = dx * wx + dy * wy, wx * dy - wy * dx
+            c += 2
+        for i in range(len(w.ring)):
+            ahead, left = w.ring[i]
+            found = walls.flat[_nearest(walls, g, px + ahead * wx - left * wy, py + ahead * wy + left * wx)]
+            row[c + i] = min(max(found, _F(-1)), _F(3)) / _F(3)
+        c += len(w.ring)
+        sx, sy = start.slope[r]
+        row[c] = _length(vx, vy) * _F(0.2)
+        row[c + 1], row[c + 2] = hx * wx + hy * wy, wx * hy - wy * hx
+        row[c + 3], row[c + 4] = sx * wx + sy * wy, wx * sy - wy * sx
+        row[c + 5], row[c + 6] = px / _F(12), py / _F(12)
+        row[c + 7] = min(start.clearance[r], _F(3)) / _F(3)
+        row[c + 8] = np.sqrt(start.variance[r]) * _F(0.2)
+        c += 9
+        basis[r, heads, 0], basis[r, heads, 1] = vx * _F(0.2), vy * _F(0.2)
+        basis[r, heads + 1, 0], basis[r, heads + 1, 1] = hx, hy
+        basis[r, heads + 2, 0], basis[r, heads + 2, 1] = sx, sy
+        aim = ways.flat[_nearest(ways, g, px, py)]
+        for q in range(guesses):
+            left, tx, ty = aim[3 * q], aim[3 * q + 1], aim[3 * q + 2]
+            basis[r, heads + 3 + q, 0], basis[r, heads + 3 + q, 1] = tx, ty
+            row[c + q] = left
+            row[c + guesses + 2 * q] = tx * wx + ty * wy
+            row[c + guesses + 2 * q + 1] = wx * ty - wy * tx
+
+
+@_compiled
+def _steer(basis, r, told, first):  # type: ignore[no-untyped-def]
+    x, y, count = _F(0), _F(0), basis.shape[1]
+    for v in range(count):
+        forward, sideways = told[r, first + v], told[r, first + count + v]
+        x += forward * basis[r, v, 0] - sideways * basis[r, v, 1]
+        y += forward * basis[r, v, 1] + sideways * basis[r, v, 0]
+    return x, y
+
+
+@_compiled
+def _bounded(x, y, limit):  # type: ignore[no-untyped-def]
+    by = limit / max(_length(x, y), limit)
+    return x * by, y * by
+
+
+@_compiled
+def _move(w, start, walls, basis, told):  # type: ignore[no-untyped-def]
+    """Moves every row on in place by what the last layer said."""
+    latent, count = start.z.shape[1], 2 * basis.shape[1]
+    turn_limit, speed, radius, dt = w.limits
+    for r in range(len(start.group)):
+        px, py, vx, vy = start.pose[r]
+        pull_x, pull_y = _steer(basis, r, told, latent)
+        turn_x, turn_y = _steer(basis, r, told, latent + count)
+        push_x, push_y = _steer(basis, r, told, latent + 2 * count)
+        dx, dy = _bounded(pull_x * _F(4), pull_y * _F(4), turn_limit)
+        mx, my = _bounded(vx + dx, vy + dy, speed)
+        px += (vx + mx) * (dt / _F(2)) + push_x * _F(0.1)
+        py += (vy + my) * (dt / _F(2)) + push_y * _F(0.1)
+        clearance, sx, sy = _slope(walls, start.group[r], px, py)
+        inside = min(max(radius - clearance, _F(0)), _F(0.5))
+        hx, hy = start.heading[r, 0] + turn_x, start.heading[r, 1] + turn_y
+        size = max(_length(hx + _F(1e-9), hy + _F(1e-9)), _F(1e-3))
+        grown = told[r, latent + 3 * count]
+        soft = max(grown, _F(0)) + np.log1p(np.exp(-abs(grown)))
+        start.pose[r, 0], start.pose[r, 1] = px + sx * inside, py + sy * inside
+        start.pose[r, 2], start.pose[r, 3] = mx, my
+        start.heading[r, 0], start.heading[r, 1] = hx / size, hy / size
+        start.variance[r] = min(start.variance[r] + soft * _F(0.1), _F(144))
+        start.clearance[r] = clearance + inside
+        start.slope[r, 0], start.slope[r, 1] = sx, sy
+        for d in range(latent):
+            start.z[r, d] += w.leak[d] * (told[r, d] - start.z[r, d])
+
+
+@_compiled
+def _dense(x, matrix, bias, out):  # type: ignore[no-untyped-def]
+    np.dot(x, matrix, out)
+    for r in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            out[r, u] += bias[u]
+
+
+@_compiled
+def _relu(x):  # type: ignore[no-untyped-def]
+    for r in range(x.shape[0]):
+        for u in range(x.shape[1]):
+            x[r, u] = max(x[r, u], _F(0))
+
+
+@_compiled
+def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
+    """Rolls every row on by as many steps as `beside.path` has; uses `start` up.
+
+    Returns pose and heading (r h 6), latents (r h d), variances (r h) and the logits of firing (r h), after each step.
+    """
+    rows, latent = start.z.shape
+    steps, width, hidden = beside.path.shape[0], w.relation.shape[1], w.second.shape[0]
+    own = np.empty((rows, width), np.float32)
+    given = np.empty((rows, w.first.shape[0]), np.float32)
+    basis = np.empty((rows, w.score.shape[1] + 3 + ways.flat.shape[1] // 3, 2), np.float32)
+    one, two = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
+    told = np.empty((rows, w.last.shape[1]), np.float32)
+    path, zs = np.empty((rows, steps, 6), np.float32), np.empty((rows, steps, latent), np.float32)
+    variances, fires = np.empty((rows, steps), np.float32), np.empty((rows, steps), np.float32)
+    for step in range(steps):
+        np.dot(start.z, w.own, own)
+        given[:, :latent] = start.z
+        _look(w, start, beside, walls, ways, step, own, given, basis)
+        _dense(given, w.first, w.first_bias, one)
+        _relu(one)
+        _dense(one, w.second, w.second_bias, two)
+        _relu(two)
+        _dense(two, w.last, w.last_bias, told)
+        _move(w, start, walls, basis, told)
+        path[:, step, :4], path[:, step, 4:] = start.pose, start.heading
+        zs[:, step], variances[:, step] = start.z, start.variance
+        fires[:, step] = told[:, told.shape[1] - 2]
+    return path, zs, variances, fires
