@@ -82,6 +82,8 @@ class BeliefTable:
 
 def join(tables: list[BeliefTable]) -> BeliefTable:
     """Stacks tables of several games, numbering their worlds on and padding them to the widest with empty slots."""
+    if len(tables) == 1:
+        return tables[0]
     width = max(t.kind.shape[1] for t in tables)
     worlds = np.cumsum([0] + [int(t.world.max()) + 1 for t in tables[:-1]])
     columns = {}

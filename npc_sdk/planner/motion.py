@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from npc_sdk.objectives.situation import Lookup
+from npc_sdk.planner import kernel
+from npc_sdk.tensors import Grids
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,24 @@ def limited(vector: Float[Tensor, "n s 2"], most: Float[Tensor, "n 1"]) -> Float
 
 
 def shape(
-    ground: Ground, body: Body, dt: float, start: Float[Tensor, "n 4"], wished: Float[Tensor, "n s h 2"]
+    free: Lookup, body: Body, dt: float, start: Float[Tensor, "n 4"], wished: Float[Tensor, "n s h 2"]
 ) -> Float[Tensor, "n s h 2"]:
-    """Makes every wished velocity plan one that the body can follow."""
+    """Makes every wished velocity plan one that the body can follow.
+
+    Args:
+        free: signed distance of a body's centre to where it must not be, m.
+    """
+    if wished.device.type != "cpu":
+        return shape_by_steps(free, body, dt, start, wished)
+    planes = _planes(free.grids, free.index)
+    return torch.from_numpy(kernel.shape(planes, _limits(body, dt), _array(start), _array(wished)))
+
+
+def shape_by_steps(
+    free: Lookup, body: Body, dt: float, start: Float[Tensor, "n 4"], wished: Float[Tensor, "n s h 2"]
+) -> Float[Tensor, "n s h 2"]:
+    """Does what `shape` does by torch operations, on any device."""
+    ground = Ground(free)
     n, s, h, _ = wished.shape
     xy = start[:, None, :2].expand(n, s, 2)
     velocity = start[:, None, 2:].expand(n, s, 2)
@@ -95,10 +115,18 @@ def follow(
     body: Body, dt: float, start: Float[Tensor, "n 4"], ways: list[Lookup], h: int, stop: float
 ) -> Float[Tensor, "n f h 2"]:
     """Walks down each distance field at full speed to `stop` metres of way short of its end. All share one stack."""
-    n, f = start.shape[0], len(ways)
-    grids = ways[0].grids
+    grids, plane = ways[0].grids, torch.stack([w.index for w in ways], 1)  # n f
+    if start.device.type != "cpu":
+        return follow_by_steps(body, dt, start, grids, plane, h, stop)
+    return torch.from_numpy(kernel.follow(_planes(grids, plane), _limits(body, dt), _array(start), h, stop))
+
+
+def follow_by_steps(
+    body: Body, dt: float, start: Float[Tensor, "n 4"], grids: Grids, plane: Int[Tensor, "n f"], h: int, stop: float
+) -> Float[Tensor, "n f h 2"]:
+    """Does what `follow` does by torch operations, on any device."""
+    n, f = plane.shape
     rows, columns = grids.values.shape[1:]
-    plane = torch.stack([w.index for w in ways], 1)  # n f
     base, origin = plane * (rows * columns), grids.origin[plane]
     flat, corners = grids.values.reshape(-1), torch.tensor([0, 1, columns, columns + 1], device=start.device)
     most = torch.tensor([columns - 1.001, rows - 1.001], device=start.device)
@@ -121,3 +149,15 @@ def follow(
         xy = xy + velocity * dt
         out.append(velocity)
     return torch.stack(out, 2)  # n f h 2
+
+
+def _planes(grids: Grids, index: Int[Tensor, "..."]) -> kernel.Planes:
+    return kernel.Planes(_array(grids.values), _array(grids.origin), np.float32(grids.cell), _array(index))
+
+
+def _limits(body: Body, dt: float) -> kernel.Limits:
+    return kernel.Limits(_array(body.speed), _array(body.acceleration), np.float32(dt))
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.contiguous().numpy()

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from npc_sdk.planner import cem, mppi
-from npc_sdk.planner.motion import Ground, shape
+from npc_sdk.planner.motion import shape
 from npc_sdk.planner.problem import PlannerConfig, Problem, Projection, Rollout
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, sampled, structured
 from npc_sdk.planner.score import breaches, objective, ranking, score
@@ -123,7 +123,7 @@ def _plan(
 ) -> Plan:
     blend = _BLEND[config.method].blend
     start = scene.pose[problem.scene_index, problem.slot]
-    ground = Ground(problem.bounds.free)
+    free = problem.bounds.free
     body, h = problem.bounds.body, config.horizon
 
     def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, "n s"], mode: Rollout) -> Candidates:
@@ -138,7 +138,7 @@ def _plan(
         samples = sampled(problem, families, count, config)
         families = torch.cat([families, problem.elites[:, :, :h], samples], 1)
         tags = _tags(tags, elite=problem.elites.shape[1], sample=count)
-    moves = shape(ground, body, problem.dt, start, families)
+    moves = shape(free, body, problem.dt, start, families)
     # Imagine and score.
     pool = rolled(moves, tags, config.rank)
     # Improve: try the blend of the good ones, and around it.
@@ -149,7 +149,7 @@ def _plan(
         mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
         noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
         bent = mean[:, None] + noise * (config.noise * body.speed)[:, None, None, None]
-        near = shape(ground, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
+        near = shape(free, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
         pool = pool.beside(rolled(near, _tags(tags[:, :0], blend=1, sample=bent.shape[1]), config.rank))
     # Verify the best, and one of every family.
     verified = pool.pick(_seats(pool, problem, config))

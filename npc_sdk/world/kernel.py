@@ -7,11 +7,12 @@ torch is the definition: it is trained, runs on GPUs, and tests compare this wit
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from npc_sdk.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -68,27 +69,26 @@ class Beside(NamedTuple):
 
 
 _F = np.float32
-_compiled: Any = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
 
 
-@_compiled
+@compiled
 def _node(at, last):  # type: ignore[no-untyped-def]
     return int(min(max(np.rint(at), _F(0)), _F(last)))
 
 
-@_compiled
+@compiled
 def _nearest(ground, g, x, y):  # type: ignore[no-untyped-def]
     column = _node(x / ground.cell - ground.shift[g, 0], ground.columns - 1)
     row = _node(y / ground.cell - ground.shift[g, 1], ground.rows - 1)
     return ground.base[g] + row * ground.columns + column
 
 
-@_compiled
+@compiled
 def _length(x, y):  # type: ignore[no-untyped-def]
     return np.sqrt(x * x + y * y)
 
 
-@_compiled
+@compiled
 def _slope(ground, g, x, y):  # type: ignore[no-untyped-def]
     """The interpolated distance to the nearest wall and its gradient (`Terrain.slope`)."""
     small = _F(1e-3)
@@ -104,7 +104,7 @@ def _slope(ground, g, x, y):  # type: ignore[no-untyped-def]
     return left + fx * (right - left), (right - left) / ground.cell, up / ground.cell
 
 
-@_compiled
+@compiled
 def _look(w, start, beside, walls, ways, step, own, given, basis):  # type: ignore[no-untyped-def]
     """Fills the rule's inputs after z, and the directions it may steer along, from what each row sees."""
     features, width = w.relation.shape
@@ -200,7 +200,7 @@ def _look(w, start, beside, walls, ways, step, own, given, basis):  # type: igno
             row[c + guesses + 2 * q + 1] = wx * ty - wy * tx
 
 
-@_compiled
+@compiled
 def _steer(basis, r, told, first):  # type: ignore[no-untyped-def]
     x, y, count = _F(0), _F(0), basis.shape[1]
     for v in range(count):
@@ -210,13 +210,13 @@ def _steer(basis, r, told, first):  # type: ignore[no-untyped-def]
     return x, y
 
 
-@_compiled
+@compiled
 def _bounded(x, y, limit):  # type: ignore[no-untyped-def]
     by = limit / max(_length(x, y), limit)
     return x * by, y * by
 
 
-@_compiled
+@compiled
 def _move(w, start, walls, basis, told):  # type: ignore[no-untyped-def]
     """Moves every row on in place by what the last layer said."""
     latent, count = start.z.shape[1], 2 * basis.shape[1]
@@ -246,7 +246,7 @@ def _move(w, start, walls, basis, told):  # type: ignore[no-untyped-def]
             start.z[r, d] += w.leak[d] * (told[r, d] - start.z[r, d])
 
 
-@_compiled
+@compiled
 def _dense(x, matrix, bias, out):  # type: ignore[no-untyped-def]
     np.dot(x, matrix, out)
     for r in range(out.shape[0]):
@@ -254,14 +254,14 @@ def _dense(x, matrix, bias, out):  # type: ignore[no-untyped-def]
             out[r, u] += bias[u]
 
 
-@_compiled
+@compiled
 def _relu(x):  # type: ignore[no-untyped-def]
     for r in range(x.shape[0]):
         for u in range(x.shape[1]):
             x[r, u] = max(x[r, u], _F(0))
 
 
-@_compiled
+@compiled
 def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
     """Rolls every row on by as many steps as `beside.path` has; uses `start` up.
 

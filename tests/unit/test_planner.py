@@ -12,7 +12,7 @@ from planner_toy import ARENA, RADIUS, Toy, box, make_toy, random_blocks, random
 from npc_sdk.geometry import build_map, path_field
 from npc_sdk.objectives.terms import DEFAULT_TERMS, TermSet, named_term
 from npc_sdk.planner.fields import FieldBook, Goals, MapWays, flank_places, search_places
-from npc_sdk.planner.motion import Ground, shape
+from npc_sdk.planner.motion import shape
 from npc_sdk.planner.plan import Candidates, Plan, choose, leading_term, plan, reweigh, shift
 from npc_sdk.planner.problem import PlannerConfig, Problem
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, noise_pool
@@ -435,9 +435,9 @@ def test_shift_drops_what_has_passed() -> None:
 def test_shaping_leaves_what_is_possible_alone() -> None:
     toy = make_toy(npcs=np.array([[[0.0, 0, 1, 0]]]), player=np.array([[8.0, 0, 0, 0]]))
     wished = torch.tensor([1.0, 0.5]).expand(1, 3, 20, 2).clone()
-    ground = Ground(toy.problem.bounds.free)
+    free = toy.problem.bounds.free
     start = toy.scene.pose[:, 1]
-    torch.testing.assert_close(shape(ground, toy.problem.bounds.body, 0.1, start, wished), wished)
+    torch.testing.assert_close(shape(free, toy.problem.bounds.body, 0.1, start, wished), wished)
 
 
 def test_shaped_plans_brake_before_walls() -> None:
@@ -445,7 +445,7 @@ def test_shaped_plans_brake_before_walls() -> None:
         npcs=np.array([[[-6.0, 0, 4.0, 0]]]), player=np.array([[8.0, 0, 0, 0]]), blocks=[[box(0, 0, 1.0, 5.0)]]
     )
     wished = torch.tensor([4.0, 0.0]).expand(1, 1, 20, 2)
-    moves = shape(Ground(toy.problem.bounds.free), toy.problem.bounds.body, 0.1, toy.scene.pose[:, 1], wished)
+    moves = shape(toy.problem.bounds.free, toy.problem.bounds.body, 0.1, toy.scene.pose[:, 1], wished)
     final = -6.0 + 0.1 * moves[0, 0, :, 0].cumsum(0)
     assert final.max() <= -1.0 - RADIUS + 0.02
     assert final[-1] > -1.7
