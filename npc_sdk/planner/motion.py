@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from npc_sdk.kernels import plans as kernel
 from npc_sdk.objectives.situation import Lookup
-from npc_sdk.planner import kernel
 from npc_sdk.tensors import Grids
 
 

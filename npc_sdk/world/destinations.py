@@ -97,7 +97,7 @@ def aim_at(
     return _aim(share @ way[..., None], -(share @ slope))
 
 
-def _aim(left: Float[Tensor, "*r q 1"], towards: Float[Tensor, "*r q 2"]) -> Float[Tensor, "*r q"]:
+def _aim(left: Float[Tensor, "*r 1"], towards: Float[Tensor, "*r 2"]) -> Tensor:
     return torch.cat([left / 12, towards.clamp(-1.5, 1.5)], -1).flatten(-2)
 
 

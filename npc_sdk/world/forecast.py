@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from npc_sdk.tensors import Scene
@@ -49,7 +49,7 @@ def join(memories: Sequence[Memory]) -> Memory:
     return Memory(**{f.name: stacked([getattr(m, f.name) for m in memories]) for f in fields(Memory)})
 
 
-def widened(part: Float[Tensor, "b w ..."], width: int) -> Float[Tensor, "b v ..."]:
+def widened(part: Shaped[Tensor, "b w ..."], width: int) -> Shaped[Tensor, "b v ..."]:
     """Fills the second axis with zeros up to `width`, or cuts it there."""
     rest = part.new_zeros(part.shape[0], max(0, width - part.shape[1]), *part.shape[2:])
     return torch.cat([part[:, :width], rest], 1)

@@ -150,7 +150,9 @@ class WorldModel(nn.Module):
         heading = torch.where(seen | ~known, scene.heading[:, player], predicted.heading)
         z = torch.cat([predicted.z[:, None], memory.z[:, player + 1 :]], 1) * memory.known[..., None]
         near = self._near(z, scene, index)
-        relation, unit = relate(pose, heading, scene.pose, scene.heading, terrain)  # b e
+        around = torch.cat([pose[:, None], scene.pose[:, player + 1 :]], 1)
+        facing = torch.cat([heading[:, None], scene.heading[:, player + 1 :]], 1)
+        relation, unit = relate(pose, heading, around, facing, terrain)  # b e
         message, direction = self.update.attend(z[:, player], pick(relation, index), pick(unit, index), near)
         way = course(pose, heading).detach()
         vectors = torch.stack([*(pose - predicted.pose).split(2, -1), heading - predicted.heading, heading], 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
-from npc_sdk.world import kernel
+from npc_sdk.kernels import rollout as kernel
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import Body, Near, Update
+from npc_sdk.world.update import RELATION, Body, Near, Update, relate
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,6 @@ def by_kernel(
     beside = kernel.Beside(
         _array(others.reshape(h, n * s, k, 4)), *(_array(part[:, 0]) for part in (near.heading, near.key, near.valid))
     )
-    walls = kernel.Ground(
-        _array(terrain.flat),
-        _array(terrain.base[:, 0]),
-        _array(terrain.shift[:, 0]),
-        np.float32(terrain.cell),
-        *(int(last) + 1 for last in terrain.last),
-    )
     blended = kernel.Ground(
         _array(ways.table),
         _array(ways.base[:, 0]),
@@ -85,9 +78,46 @@ def by_kernel(
     )
     path, z, variance, fires = (
         torch.from_numpy(found).unflatten(0, (n, s))
-        for found in kernel.roll(_weights(update), start, beside, walls, blended)
+        for found in kernel.roll(_weights(update), start, beside, _walls(terrain), blended)
     )
     return Course(path, z, variance, fires)
+
+
+def related(
+    player: Float[Tensor, "n s h 6"], own: Float[Tensor, "n s h 4"], facing: Float[Tensor, "n 2"], terrain: Terrain
+) -> Float[Tensor, "n s h f"]:
+    """Describes one body of each group as the player sees it along both paths; `terrain` has one row per group."""
+    n, s, h, _ = own.shape
+    pose, heading = player.split((4, 2), -1)
+    if torch.is_grad_enabled() or own.device.type != "cpu":
+        walls = replace(terrain, base=terrain.base[:, :, None], shift=terrain.shift[:, :, None])
+        return relate(pose, heading, own[..., None, :], facing[:, None, None, None].expand(n, s, h, 1, 2), walls)[0][
+            ..., 0, :
+        ]
+    rows = n * s * h
+    seen, units, way = (np.empty(shape, np.float32) for shape in ((rows, RELATION), (rows, 1, 2), (rows, 2)))
+    kernel.relate(
+        _walls(terrain),
+        np.repeat(np.arange(n), s * h),
+        *(_array(part.reshape(rows, -1)) for part in (pose, heading)),
+        _array(own.reshape(rows, 1, 4)),
+        _array(facing[:, None]),
+        way,
+        seen,
+        units,
+    )
+    return torch.from_numpy(seen).reshape(n, s, h, RELATION)
+
+
+def _walls(terrain: Terrain) -> kernel.Ground:
+    """One row per group."""
+    return kernel.Ground(
+        _array(terrain.flat),
+        _array(terrain.base[:, 0]),
+        _array(terrain.shift[:, 0]),
+        np.float32(terrain.cell),
+        *(int(last) + 1 for last in terrain.last),
+    )
 
 
 def _weights(update: Update) -> kernel.Weights:
@@ -96,7 +126,6 @@ def _weights(update: Update) -> kernel.Weights:
         relation=_array(attend.relation.weight.T),
         own=_array(attend.own.weight.T),
         score=_array(attend.score.weight.T),
-        score_bias=_array(attend.score.bias),
         first=_array(update.first.weight.T),
         first_bias=_array(update.first.bias),
         second=_array(update.second.weight.T),

@@ -14,7 +14,7 @@ from npc_sdk.world import quick
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import PLAYER_SLOT, Decision, Imagined, Memory, everybody, integrate
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import Body, Near, Update, relate
+from npc_sdk.world.update import Body, Near, Update
 
 PairHead = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -157,14 +157,13 @@ def _imagined(
     others: Tensor,
 ) -> Imagined:
     """Completes a rollout with the deciding NPC's own path and the chances of events."""
-    n, s, h, _ = decision.moves.shape
+    n, s = decision.moves.shape[:2]
     at, slot = decision.scene_index, decision.slot
     own = integrate(scene.pose[at, slot][:, None].expand(n, s, 4), decision.moves)
-    terrain = Terrain.of(scene.walls, scene.map_index[at][:, None, None].expand(n, s, h))
-    facing = scene.heading[at, slot][:, None, None, None].expand(n, s, h, 1, 2)
-    relation, _ = relate(player[..., :4], player[..., 4:], own[..., None, :], facing, terrain)
+    terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
+    relation = quick.related(player, own, scene.heading[at, slot], terrain)
     npc = torch.cat([memory.z[at, slot], scene.features[at, slot]], -1)[:, None, None]
-    hits = pair(z, npc, relation[..., 0, :])
+    hits = pair(z, npc, relation)
     events = torch.sigmoid(torch.cat([hits, fires[..., None]], -1))
     return Imagined(own=own, player=player, spread=spread, others=others, events=events)
 

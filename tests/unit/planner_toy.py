@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from npc_sdk.geometry import MapTables, build_map
+from npc_sdk.geometry.places import build_places
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.objectives.terms import DEFAULT_TERMS, TermSet
 from npc_sdk.planner.fields import FieldBook, Goals
 from npc_sdk.planner.motion import Body
 from npc_sdk.planner.problem import Bounds, Problem
 from npc_sdk.tensors import FEATURES, Grids, Scene, grids
+from npc_sdk.tensors import places as place_tables
 from npc_sdk.world.baselines import ConstantVelocity
 from npc_sdk.world.forecast import Memory
 
@@ -110,7 +112,7 @@ def make_toy(
         age=torch.full((b, e), age),
         walls=walls,
         map_index=torch.arange(b),
-        places=places([build_places(t.sdf, t.radius) for t in tables], torch.device("cpu")),
+        places=place_tables([build_places(t.sdf, t.radius) for t in tables], torch.device("cpu")),
     )
     forecast = ConstantVelocity()
     memory = forecast.filter(forecast.start(b, e), scene)

@@ -154,7 +154,7 @@ def test_scripted_npcs_keep_to_the_declared_speed_and_acceleration(kind: str) ->
 def test_chasing_npcs_find_the_player_and_hurt_it() -> None:
     one = fight(4, "chase")
     hurt = np.zeros(4)
-    for _ in range(600):
+    for _ in range(900):
         hurt += one.step().damage_taken[:, 0]
     assert (one.arena.shots[:, 1:].sum(1) > 10).all()
     assert (hurt > 0).all()

@@ -26,6 +26,7 @@ from npc_sdk.world import (
     load_model,
     save_model,
 )
+from npc_sdk.world.destinations import AIM
 from npc_sdk.world.regularizers import REGULARIZERS, sigreg
 from npc_sdk.world.terrain import Terrain
 
@@ -115,7 +116,7 @@ def test_turning_the_world_turns_the_forecast_with_it() -> None:
     """The rule speaks in the body's own directions; only the place on the map is seen from outside, and is cut here."""
     model, scene = a_model(), a_scene()
     with torch.no_grad():
-        model.update.first.weight[:, -4:-2] = 0.0  # place
+        model.update.first.weight[:, -AIM - 4 : -AIM - 2] = 0.0  # place
         model.cell.seen.weight.zero_()
     quarter = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # row vectors
 

@@ -210,7 +210,7 @@ class ScriptedPlayers:
         spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
         fight = 2.8 * around + spring[:, None] * toward
         pressed = (s.watchers >= 1 + np.rint(t.boldness)) | (s.range < 0.6 * t.range)
-        leaving, run = self._escape(s, mine, pressed, 8.0 + 1.5 * t.tempo)
+        leaving, _ = self._escape(s, mine, pressed, 8.0 + 1.5 * t.tempo)
         return np.where(leaving[:, None], self._lap(s, t.side * self._flip, 4.8), fight)
 
     def _circle(self, s: Sense) -> Floats:

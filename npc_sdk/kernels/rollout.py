@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.compiled import compiled
+from npc_sdk.kernels.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -24,7 +24,6 @@ class Weights(NamedTuple):
     relation: Floats  # f m
     own: Floats  # d m
     score: Floats  # m a
-    score_bias: Floats
     first: Floats  # d+rest u
     first_bias: Floats
     second: Floats  # u u
@@ -73,7 +72,7 @@ _F = np.float32
 
 @compiled
 def _node(at, last):  # type: ignore[no-untyped-def]
-    return int(min(max(np.rint(at), _F(0)), _F(last)))
+    return int(min(max(at, _F(0)), _F(last)) + _F(0.5))
 
 
 @compiled
@@ -105,76 +104,88 @@ def _slope(ground, g, x, y):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _look(w, start, beside, walls, ways, step, own, given, basis):  # type: ignore[no-untyped-def]
-    """Fills the rule's inputs after z, and the directions it may steer along, from what each row sees."""
-    features, width = w.relation.shape
-    heads, near = w.score.shape[1], beside.key.shape[1]
-    latent, looks, guesses = start.z.shape[1], 5, ways.flat.shape[1] // 3
-    each = width // heads
-    seen = np.empty(features, np.float32)
-    hidden = np.empty((near, width), np.float32)
-    share = np.empty((near, heads), np.float32)
-    units = np.empty((near, 2), np.float32)
-    for r in range(len(start.group)):
-        g = start.group[r]
-        px, py, vx, vy = start.pose[r]
-        hx, hy = start.heading[r]
+def relate(walls, group, pose, heading, others, facing, way, seen, units):  # type: ignore[no-untyped-def]
+    """Fills the direction each row goes (r 2), and per neighbour what `update.relate` says (rk f) and where (r k 2)."""
+    near, looks = others.shape[1], 5
+    for r in range(len(group)):
+        g = group[r]
+        px, py, vx, vy = pose[r]
+        hx, hy = heading[r]
         wx, wy = vx + _F(0.3) * hx, vy + _F(0.3) * hy
         size = max(_length(wx + _F(1e-9), wy + _F(1e-9)), _F(1e-3))
         wx, wy = wx / size, wy / size
+        way[r, 0], way[r, 1] = wx, wy
         for k in range(near):
-            ox, oy, ovx, ovy = beside.path[step, r, k]
+            ox, oy, ovx, ovy = others[r, k]
             gx, gy = ox - px, oy - py
             far = max(_length(gx, gy), _F(1e-2))
             ux, uy = gx / far, gy / far
-            fx, fy = beside.heading[g, k]
+            fx, fy = facing[g, k]
             least = _F(1)
             for i in range(looks):
                 part = (_F(i) + _F(0.5)) / _F(looks)
                 least = min(least, walls.flat[_nearest(walls, g, px + gx * part, py + gy * part)])
-            seen[0], seen[1] = (gx * wx + gy * wy) / _F(6), (wx * gy - wy * gx) / _F(6)
-            seen[2], seen[3] = ux * wx + uy * wy, wx * uy - wy * ux
-            seen[4], seen[5] = (vx * ux + vy * uy) * _F(0.2), (ux * vy - uy * vx) * _F(0.2)
-            seen[6], seen[7] = (ovx * ux + ovy * uy) * _F(0.2), (ux * ovy - uy * ovx) * _F(0.2)
-            seen[8], seen[9] = hx * ux + hy * uy, ux * hy - uy * hx
-            seen[10], seen[11] = fx * ux + fy * uy, ux * fy - uy * fx
-            seen[12], seen[13], seen[14] = far / _F(6), _F(1) / (_F(1) + far), max(least, _F(-1))
+            one = seen[r * near + k]
+            one[0], one[1] = (gx * wx + gy * wy) / _F(6), (wx * gy - wy * gx) / _F(6)
+            one[2], one[3] = ux * wx + uy * wy, wx * uy - wy * ux
+            one[4], one[5] = (vx * ux + vy * uy) * _F(0.2), (ux * vy - uy * vx) * _F(0.2)
+            one[6], one[7] = (ovx * ux + ovy * uy) * _F(0.2), (ux * ovy - uy * ovx) * _F(0.2)
+            one[8], one[9] = hx * ux + hy * uy, ux * hy - uy * hx
+            one[10], one[11] = fx * ux + fy * uy, ux * fy - uy * fx
+            one[12], one[13], one[14] = far / _F(6), _F(1) / (_F(1) + far), max(least, _F(-1))
+            units[r, k, 0], units[r, k, 1] = ux, uy
+
+
+@compiled
+def _attend(w, start, beside, own, units, way, hidden, share, given, basis):  # type: ignore[no-untyped-def]
+    """Mixes the messages of `Attend` into each row's inputs and its directions into `basis`."""
+    near, width = beside.key.shape[1:]
+    heads, latent = w.score.shape[1], start.z.shape[1]
+    each = width // heads
+    for r in range(len(start.group)):
+        g = start.group[r]
+        for k in range(near):
+            line, key, mine = hidden[r * near + k], beside.key[g, k], own[r]
             for m in range(width):
-                hidden[k, m] = beside.key[g, k, m] + own[r, m]
-            for f in range(features):
-                for m in range(width):
-                    hidden[k, m] += seen[f] * w.relation[f, m]
-            for a in range(heads):
-                share[k, a] = w.score_bias[a]
-            for m in range(width):
-                hidden[k, m] = max(hidden[k, m], _F(0))
-                for a in range(heads):
-                    share[k, a] += hidden[k, m] * w.score[m, a]
-            if not beside.valid[g, k]:
-                share[k] = _F(-1e4)
-            units[k, 0], units[k, 1] = ux, uy
+                line[m] = max(line[m] + key[m] + mine[m], _F(0))
+    np.dot(hidden, w.score, share)
+    for r in range(len(start.group)):
+        g = start.group[r]
+        row, (wx, wy) = given[r], way[r]
+        for c in range(latent, latent + width):
+            row[c] = _F(0)
         for a in range(heads):
-            top, total = share[:, a].max(), _F(0)
+            top, total = _F(-1e9), _F(0)
             for k in range(near):
-                share[k, a] = np.exp(share[k, a] - top)
-                total += share[k, a]
+                if not beside.valid[g, k]:
+                    share[r * near + k, a] = _F(-1e4)
+                top = max(top, share[r * near + k, a])
+            for k in range(near):
+                share[r * near + k, a] = np.exp(share[r * near + k, a] - top)
+                total += share[r * near + k, a]
             dx, dy = _F(0), _F(0)
             for k in range(near):
-                share[k, a] /= total
-                dx += share[k, a] * units[k, 0]
-                dy += share[k, a] * units[k, 1]
+                part, line = share[r * near + k, a] / total, hidden[r * near + k]
+                dx += part * units[r, k, 0]
+                dy += part * units[r, k, 1]
+                for m in range(a * each, (a + 1) * each):
+                    row[latent + m] += line[m] * part
             basis[r, a, 0], basis[r, a, 1] = dx, dy
-        row, c = given[r], latent
-        for m in range(width):
-            mixed = _F(0)
-            for k in range(near):
-                mixed += hidden[k, m] * share[k, m // each]
-            row[c + m] = mixed
-        c += width
-        for a in range(heads):
-            dx, dy = basis[r, a]
+            c = latent + width + 2 * a
             row[c], row[c + 1] = dx * wx + dy * wy, wx * dy - wy * dx
-            c += 2
+
+
+@compiled
+def _look(w, start, walls, ways, way, given, basis):  # type: ignore[no-untyped-def]
+    """Fills what each row sees of the map and of itself into its inputs and directions."""
+    heads, guesses = w.score.shape[1], ways.flat.shape[1] // 3
+    first = start.z.shape[1] + w.relation.shape[1] + 2 * heads
+    for r in range(len(start.group)):
+        g = start.group[r]
+        px, py, vx, vy = start.pose[r]
+        hx, hy = start.heading[r]
+        wx, wy = way[r]
+        row, c = given[r], first
         for i in range(len(w.ring)):
             ahead, left = w.ring[i]
             found = walls.flat[_nearest(walls, g, px + ahead * wx - left * wy, py + ahead * wy + left * wx)]
@@ -269,9 +280,12 @@ def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
     """
     rows, latent = start.z.shape
     steps, width, hidden = beside.path.shape[0], w.relation.shape[1], w.second.shape[0]
-    own = np.empty((rows, width), np.float32)
+    near, heads = beside.key.shape[1], w.score.shape[1]
+    own, way = np.empty((rows, width), np.float32), np.empty((rows, 2), np.float32)
+    seen, units = np.empty((rows * near, w.relation.shape[0]), np.float32), np.empty((rows, near, 2), np.float32)
+    mixed, share = np.empty((rows * near, width), np.float32), np.empty((rows * near, heads), np.float32)
     given = np.empty((rows, w.first.shape[0]), np.float32)
-    basis = np.empty((rows, w.score.shape[1] + 3 + ways.flat.shape[1] // 3, 2), np.float32)
+    basis = np.empty((rows, heads + 3 + ways.flat.shape[1] // 3, 2), np.float32)
     one, two = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
     told = np.empty((rows, w.last.shape[1]), np.float32)
     path, zs = np.empty((rows, steps, 6), np.float32), np.empty((rows, steps, latent), np.float32)
@@ -279,7 +293,10 @@ def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
     for step in range(steps):
         np.dot(start.z, w.own, own)
         given[:, :latent] = start.z
-        _look(w, start, beside, walls, ways, step, own, given, basis)
+        relate(walls, start.group, start.pose, start.heading, beside.path[step], beside.heading, way, seen, units)
+        np.dot(seen, w.relation, mixed)
+        _attend(w, start, beside, own, units, way, mixed, share, given, basis)
+        _look(w, start, walls, ways, way, given, basis)
         _dense(given, w.first, w.first_bias, one)
         _relu(one)
         _dense(one, w.second, w.second_bias, two)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.compiled import compiled
+from npc_sdk.kernels.compiled import compiled
 
 Floats = NDArray[np.float32]
 _F = np.float32
