@@ -80,6 +80,7 @@ class Brain:
                 case GameLeft():
                     self._seats.pop(event.session, None)
                     self.runtime.forget(str(event.session))
+                    self.pace.forget(event.session)
                     newest.pop(event.session, None)
                 case SnapshotArrived():
                     newest[event.session] = event
@@ -104,6 +105,10 @@ class Brain:
     def _think(self, newest: dict[int, SnapshotArrived]) -> None:
         """One tick over every game that has sent something new."""
         begun = time.perf_counter()
+        for session, event in newest.items():
+            if session in self._seats and len(event.snapshot.executing.chunk):
+                newest_run = int(event.snapshot.executing.chunk.max())
+                self.pace.learn(session, event.snapshot.tick, newest_run, self._seats[session].schema.tick_hz)
         due = [(str(session), event.snapshot) for session, event in newest.items() if session in self._seats]
         deadline = begun + self.deadline_ms / 1e3
         cut = [False]
@@ -135,13 +140,14 @@ class Brain:
         now_us = time.monotonic_ns() // 1000  # the clock that stamped the snapshot
         self.server.send(session, replace(action, received_us=event.received_us, planned_us=now_us))
         total_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
-        self.pace.note(total_ms)
+        lead = action.apply_tick - action.source_tick
+        self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, seat.schema.tick_hz)
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
         facts: dict[str, Value] = {
             "model_sha256": self.model_sha256,
             "latency_ms": {"plan": plan_ms, "total": total_ms},
-            "lead_ticks": action.apply_tick - action.source_tick,
+            "lead_ticks": lead,
             "counters": dict(asdict(self.counters)),
         }
         message = seat.watch.message(seat.name, report, action, self.board.snapshot, facts)

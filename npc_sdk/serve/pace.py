@@ -1,18 +1,33 @@
-"""How far ahead an answer must aim: as few ticks as the brain has lately needed, so that it is there in time."""
+"""How far ahead an answer must aim: as few ticks as make nearly all answers come in time."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 WINDOW = 45  # answers that are looked back on: 1.5 s at 30 per second
-SHARE = 0.95  # of them that should have been in time
-TRANSPORT_MS = 4.0  # from the socket to the game's next look at it
+SHARE = 0.95  # of them that should be in time
 MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
+LEAST_MS = -8.0  # slack below which something else than lateness keeps answers from being executed
+RETRY_MS = 0.05  # by which each answer in time raises the hope that later ones would be too
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An answer whose fate is not known yet."""
+
+    chunk: int
+    apply_tick: int
+    spare_ms: float  # that the game's looks, a lead apart, left over; negative where they left too little
 
 
 class Pace:
-    """Learns the lead from measured latencies.
+    """Learns the lead from measured latencies and from which answers the game says it came to execute.
+
+    A game sends its state somewhere within a frame and looks for answers at a fixed place of a later one, so an answer
+    that aims `lead` ticks ahead has `lead` frames and a `slack` that only the game knows. Answers that came too late
+    tell how small it is at most; those in time let it grow back slowly.
 
     Args:
         fixed: this many ticks, whatever is measured; 0 to adapt.
@@ -21,10 +36,29 @@ class Pace:
     def __init__(self, fixed: int = 0) -> None:
         self._fixed = fixed
         self._latencies: deque[float] = deque(maxlen=WINDOW)
+        self._sent: dict[int, deque[_Sent]] = {}
+        self._slack: float | None = None  # ms
 
-    def note(self, latency_ms: float) -> None:
-        """Remembers how long one answer took, from the snapshot's arrival to its sending."""
+    def note(self, session: int, chunk: int, apply_tick: int, lead: int, latency_ms: float, tick_hz: float) -> None:
+        """Remembers an answer and how long it took, from the snapshot's arrival to its sending."""
         self._latencies.append(latency_ms)
+        answers = self._sent.setdefault(session, deque(maxlen=WINDOW))
+        answers.append(_Sent(chunk, apply_tick, lead * 1000.0 / tick_hz - latency_ms))
+
+    def learn(self, session: int, tick: int, chunk: int, tick_hz: float) -> None:
+        """Takes in which `chunk` a game executed in the tick before `tick`."""
+        answers, due = self._sent.get(session, deque()), None
+        while answers and answers[0].apply_tick < tick:
+            due = answers.popleft()
+        if due is None or chunk == 0:
+            return
+        slack = self._slack_ms(tick_hz)
+        slack = min(slack, -due.spare_ms) - RETRY_MS if chunk < due.chunk else slack + RETRY_MS
+        self._slack = min(max(slack, LEAST_MS), 900.0 / tick_hz)
+
+    def forget(self, session: int) -> None:
+        """Drops what it knows of a game that has left."""
+        self._sent.pop(session, None)
 
     def ticks(self, tick_hz: float) -> int:
         """Returns the lead for the next answer."""
@@ -33,4 +67,7 @@ class Pace:
         if not self._latencies:
             return 2
         worst = sorted(self._latencies)[math.ceil(SHARE * len(self._latencies)) - 1]
-        return max(1, min(MOST_TICKS, math.ceil((worst + TRANSPORT_MS) * tick_hz / 1000.0)))
+        return max(1, min(MOST_TICKS, math.ceil((worst - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
+
+    def _slack_ms(self, tick_hz: float) -> float:
+        return 500.0 / tick_hz if self._slack is None else self._slack

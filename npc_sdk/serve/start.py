@@ -21,6 +21,7 @@ from npc_bridge.session import Offer
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
+from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
@@ -34,6 +35,7 @@ def serve(args: argparse.Namespace) -> int:
     """Serves until interrupted; prints one JSON line once it listens."""
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
     torch.set_num_threads(args.threads)
+    warm_up()
     loaded = load(args.model, device_of(args.device), args.seed)
     library = PersonaLibrary(args.personas or SHIPPED, DEFAULT_TERMS.names)
     decider = PlannerDecider(
@@ -42,7 +44,7 @@ def serve(args: argparse.Namespace) -> int:
         device_of(args.device),
         explain=True,
     )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(stagger=True))
     board = Board(library, admit=runtime.admit)
     offer = Offer(
         server=f"npc-sdk {npc_sdk.__version__}",

@@ -1,0 +1,49 @@
+"""Compiles every kernel ahead of the first game: seconds on a new machine, a blink once they lie on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npc_sdk.kernels import plans, rollout
+
+
+def warm_up() -> None:
+    """Runs each kernel once on the smallest input, so that no decision waits for a compiler."""
+
+    def zeros(*shape: int) -> np.ndarray:  # type: ignore[type-arg]
+        return np.zeros(shape, np.float32)
+
+    index, one = np.zeros(1, np.int64), np.float32(1.0)
+    weights = rollout.Weights(
+        relation=zeros(15, 4),
+        own=zeros(2, 4),
+        score=zeros(4, 2),
+        first=zeros(2 + 4 + 4 + 1 + 9 + 3, 4),
+        first_bias=zeros(4),
+        second=zeros(4, 4),
+        second_bias=zeros(4),
+        last=zeros(4, 2 + 3 * 12 + 3),
+        last_bias=zeros(2 + 3 * 12 + 3),
+        leak=zeros(2),
+        ring=zeros(1, 2),
+        limits=np.ones(4, np.float32),
+    )
+    start = rollout.Start(index, zeros(1, 4), zeros(1, 2), zeros(1, 2), zeros(1), zeros(1), zeros(1, 2))
+    beside = rollout.Beside(zeros(1, 1, 1, 4), zeros(1, 1, 2), zeros(1, 1, 4), np.ones((1, 1), np.bool_))
+    walls = rollout.Ground(zeros(4), index, zeros(1, 2), one, 2, 2)
+    ways = rollout.Ground(zeros(4, 3), index, zeros(1, 2), one, 2, 2)
+    rollout.relate(
+        walls,
+        index,
+        start.pose,
+        start.heading,
+        beside.path[0],
+        beside.heading,
+        zeros(1, 2),
+        zeros(1, 15),
+        zeros(1, 1, 2),
+    )
+    rollout.roll(weights, start, beside, walls, ways)
+    limits = plans.Limits(zeros(1), zeros(1), one)
+    plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
+    plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
