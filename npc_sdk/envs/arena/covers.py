@@ -30,25 +30,18 @@ class Covers:
         threats: Float[np.ndarray, "m t 2"],
         known: Bool[np.ndarray, "m t"],
         keep_off: Float[np.ndarray, "m"],
-        kept: Float[np.ndarray, "m 2"] | None = None,
-        credit: float | Float[np.ndarray, "m"] = 0.0,
     ) -> Float[np.ndarray, "m 2"]:
         """Returns for each body a near place that few known threats see or reach first, `keep_off` m off them.
 
-        Without a good one it is the least bad; there is always an answer. A place `kept` from before is let go only
-        when another is better by more than `credit` m of way.
+        Without a good one it is the least bad; there is always an answer.
         """
         body, threats = body.astype(np.float32), threats.astype(np.float32)
         places = self.points[world]  # m c 2
-        if kept is not None:
-            places = np.concatenate([places, kept[:, None].astype(np.float32)], axis=1)
         walk = _length(places - body[:, None])
         away = np.where(known[:, None], _length(places[:, :, None] - threats[:, None]), np.float32(FAR)).min(-1)
         short = np.maximum(keep_off.astype(np.float32)[:, None] - away, 0)
         late = np.maximum(walk - away, 0)
         cost = np.float32(0.6) * walk + np.float32(1.5) * short + np.float32(2.0) * late  # m c
-        if kept is not None:
-            cost[:, -1] -= np.asarray(credit, np.float32)
         tried = np.argsort(cost, axis=1, kind="stable")[:, :_TRIED]
         rows = np.arange(len(world))[:, None]
         spots = places[rows, tried]  # m tried 2

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena.config import DT, MAX_REACH
-from npc_sdk.envs.arena.covers import Covers
 from npc_sdk.envs.arena.dice import Dice, world_seeds
 from npc_sdk.envs.arena.world import Arena
 from npc_sdk.errors import InputError, nearest
@@ -32,10 +31,6 @@ _TREMOR, _TRAITS = 10, 11  # purposes of random numbers
 _FORGET = 6.0  # s
 _HEARING = 14.0  # m at which a shot is located
 _AT_WALL = 0.75  # m between its middle and the wall it runs along
-_REFUGE_RANGE = 12.0  # m from known NPCs at which it likes to hide
-_RECONSIDER = 0.3  # s between two looks for a better hiding place
-_CREDIT = 16.0  # m of way by which another must be better for it to turn to it
-_BRAVE = 1.0  # s, and as much again for the boldest, in which it does not run again
 _INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
 _STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
@@ -118,13 +113,12 @@ class ScriptedPlayers:
             raise InputError(f"scripted players: expected an arena of {len(self.styles)} worlds, got {w}")
         self.traits = self._t = _draw_traits(self.styles, self.seeds)
         self._tremor = Dice(self.seeds, _TREMOR, (2,))
-        self._atlas, self._covers = arena.atlas, Covers([m.tables for m in arena.maps])
-        self._refuge, self._refuge_until = np.zeros((w, 2)), np.zeros(w)
+        self._atlas = arena.atlas
         self._rows = np.arange(w)
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
         self._near = np.zeros(w, np.int64)
-        self._away_until, self._brave_until, self._flip_until = (np.zeros(w) for _ in range(3))
+        self._away_until, self._flip_until = np.zeros(w), np.zeros(w)
         self._bout, self._stuck = np.zeros(w), np.zeros(w)
         self._flip, self._flight = np.ones(w), np.ones(w)
         self._move = np.zeros((w, 2))
@@ -191,80 +185,62 @@ class ScriptedPlayers:
     # the styles; each computes the velocity it wants for all worlds, the caller picks
 
     def _charge(self, s: Sense) -> Floats:
-        """Runs at the NPC it minds and circles it at arm's length; after a bout it breaks contact for a while."""
+        """Waits behind a wall, rushes whoever comes near, circles it at arm's length, and slips away after a bout."""
         t, mine = self._t, self._t.style == 0
         self._bout = np.where(s.in_sight & (s.range < 4.0), self._bout + _STEP, self._bout)
-        done = (self._bout > 1.0 + 1.5 * t.boldness) & (s.now >= self._away_until)
+        done = self._bout > 1.0 + 1.5 * t.boldness
         self._bout = np.where(done, 0.0, self._bout)
-        leaving, run = self._escape(s, mine, done, 6.0 + t.tempo)
+        leaving = self._leaves(s, mine, done, 4.0 + t.tempo)
         toward, around = unit(s.gap), across(s.gap) * t.side[:, None]
         orbit = 4.0 * around + 2.5 * (s.range - 2.2)[:, None] * toward
         way, _ = self._atlas.waypoints(self._rows, s.pos, s.pos + s.gap)
-        attack = np.where((s.in_sight & (s.range < 3.2))[:, None], orbit, 4.6 * unit(way - s.pos))
-        return np.where(leaving[:, None], run, attack)
+        rush = np.where((s.in_sight & (s.range < 3.2))[:, None], orbit, 4.6 * unit(way - s.pos))
+        attacks = ~leaving & (s.range < 5.0 + 2.0 * t.boldness)
+        return np.where(attacks[:, None], rush, self._lap(s, self._far_side(s), 4.8))
 
     def _kite(self, s: Sense) -> Floats:
-        """Keeps its range while drifting to its side; breaks contact when stared at by several or pressed."""
+        """Keeps its range while drifting to its side; runs round a wall when stared at by several or pressed."""
         t, mine = self._t, self._t.style == 1
         toward, around = unit(s.gap), across(s.gap) * (t.side * self._flip)[:, None]
         spring = np.clip(1.5 * (s.range - t.range), -4.5, 4.0)
         fight = 2.8 * around + spring[:, None] * toward
         pressed = (s.watchers >= 1 + np.rint(t.boldness)) | (s.range < 0.6 * t.range)
-        leaving, _ = self._escape(s, mine, pressed, 8.0 + 1.5 * t.tempo)
+        leaving = self._leaves(s, mine, pressed, 5.0 + 1.5 * t.tempo)
         return np.where(leaving[:, None], self._lap(s, t.side * self._flip, 4.8), fight)
 
     def _circle(self, s: Sense) -> Floats:
-        """Runs laps round the nearest wall, always the same way; leaves for another wall when watched."""
+        """Runs laps round the nearest wall, always the same way; sprints when watched."""
         t, mine = self._t, self._t.style == 2
-        caught = (s.watchers >= 1) & (s.range < 4.0 + 3.0 * (1 - t.boldness))
-        leaving, run = self._escape(s, mine, caught, 4.5 + t.tempo)
-        return np.where(leaving[:, None], run, self._lap(s, t.side * self._flip, 3.6 + 1.2 * t.boldness))
+        caught = (s.watchers >= 1) & (s.range < 6.0 + 3.0 * (1 - t.boldness))
+        leaving = self._leaves(s, mine, caught, 4.5 + t.tempo)
+        return self._lap(s, t.side * self._flip, np.where(leaving, 4.8, 3.6 + 1.2 * t.boldness))
 
     def _camp(self, s: Sense) -> Floats:
-        """Keeps a wall between itself and the NPC it minds, creeps out in its rhythm, moves house when found."""
+        """Keeps a wall between itself and the NPC it minds and creeps out in its rhythm; sprints when found."""
         t, mine = self._t, self._t.style == 3
         found = (s.in_sight & (s.range < 4.0 + 3.0 * (1 - t.boldness))) | (s.watchers >= 2)
-        leaving, run = self._escape(s, mine, found, 5.5 + t.tempo)
+        leaving = self._leaves(s, mine, found, 3.0 + t.tempo)
         phase = np.mod(s.now, 2.0 + 1.5 * t.tempo)
         peeking = (phase < 1.0) & (s.range > 5.0)
-        pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open, 4.4, 0.0))
-        return np.where(leaving[:, None], run, self._lap(s, self._far_side(s), pace))
+        pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open | (s.range < 7.0), 4.4, 0.0))
+        return self._lap(s, self._far_side(s), np.where(leaving, 4.8, pace))
 
     def _stalk(self, s: Sense) -> Floats:
-        """Creeps up from behind, and breaks contact when its prey turns."""
+        """Creeps up from behind, and slips behind a wall when its prey turns."""
         t, mine = self._t, self._t.style == 4
         facing = s.facing[self._rows, s.near]
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
         way, _ = self._atlas.waypoints(self._rows, s.pos, behind)
-        caught = s.watchers >= 1
-        leaving, run = self._escape(s, mine, caught, 4.5 + t.tempo)
-        return np.where(leaving[:, None], run, 3.2 * unit(way - s.pos))
+        leaving = self._leaves(s, mine, s.watchers >= 1, 4.5 + t.tempo)
+        return np.where(leaving[:, None], self._lap(s, self._far_side(s), 4.8), 3.2 * unit(way - s.pos))
 
     # what all styles share
 
-    def _escape(self, s: Sense, mine: Bools, start: Bools, lasting: Floats) -> tuple[Bools, Floats]:
-        """Breaks contact: runs the shortest way to a far hiding place and waits; who is at it, and the velocity.
-
-        It commits itself: only a much better hiding place makes it turn. When its time is up it goes back to its
-        style, and for a while does not run again.
-        """
-        start = mine & start & (s.now >= self._away_until) & (s.now >= self._brave_until)
-        self._refuge = np.where(start[:, None], s.pos, self._refuge)
+    def _leaves(self, s: Sense, mine: Bools, start: Bools, lasting: Floats) -> Bools:
+        """Says who breaks contact: from `start` on for `lasting` seconds."""
+        start = mine & start & (s.now >= self._away_until)
         self._away_until = np.where(start, s.now + lasting, self._away_until)
-        leaving = mine & (s.now < self._away_until)
-        look = np.flatnonzero(leaving & (start | (s.now >= self._refuge_until)))
-        if look.size:
-            order = np.argsort(s.distance[look], axis=1, kind="stable")[:, :4]
-            rows, kept = look[:, None], self._refuge[look]
-            credit = np.where(start[look], 0.0, _CREDIT)
-            keep_off = np.full(look.size, _REFUGE_RANGE)
-            threats, known = s.places[rows, order], s.known[rows, order]
-            self._refuge[look] = self._covers.hidden(look, s.pos[look], threats, known, keep_off, kept, credit)
-            self._refuge_until[look] = s.now[look] + _RECONSIDER
-        over = leaving & (s.now + _STEP >= self._away_until)
-        self._brave_until = np.where(over, s.now + _BRAVE + _BRAVE * self._t.boldness, self._brave_until)
-        way, length = self._atlas.waypoints(self._rows, s.pos, self._refuge)
-        return leaving, unit(way - s.pos) * (4.8 * np.minimum(length / 0.6, 1.0))[:, None]
+        return np.asarray(mine & (s.now < self._away_until))
 
     def _lap(self, s: Sense, side: Floats, speed: Floats | float) -> Floats:
         """Velocity along the nearest wall at arm's length, counter-clockwise round it for side +1."""
