@@ -216,13 +216,11 @@ class ScriptedPlayers:
         return self._lap(s, t.side * self._flip, np.where(leaving, 4.8, 3.6 + 1.2 * t.boldness))
 
     def _camp(self, s: Sense) -> Floats:
-        """Keeps a wall between itself and the NPC it minds and creeps out in its rhythm; sprints when found."""
+        """Keeps a wall between itself and the NPC it minds, and still while it is there; sprints when found."""
         t, mine = self._t, self._t.style == 3
         found = (s.in_sight & (s.range < 4.0 + 3.0 * (1 - t.boldness))) | (s.watchers >= 2)
         leaving = self._leaves(s, mine, found, 3.0 + t.tempo)
-        phase = np.mod(s.now, 2.0 + 1.5 * t.tempo)
-        peeking = (phase < 1.0) & (s.range > 5.0)
-        pace = np.where(peeking, np.where(s.in_sight, 0.0, -1.8), np.where(s.open | (s.range < 7.0), 4.4, 0.0))
+        pace = np.where(s.open | (s.range < 7.0), 4.4, 0.0)
         return self._lap(s, self._far_side(s), np.where(leaving, 4.8, pace))
 
     def _stalk(self, s: Sense) -> Floats:
@@ -264,7 +262,7 @@ class ScriptedPlayers:
         slow = np.hypot(velocity[:, 0], velocity[:, 1]) < 0.8
         self._stuck = np.where(slow, self._stuck + _STEP, 0.0)
         ahead = (unit(s.gap) * unit(velocity)).sum(-1) > 0.7
-        turn = (self._stuck > 0.5) | (ahead & s.in_sight & (s.range < 3.0) & (s.now >= self._flip_until))
+        turn = (self._stuck > 0.5) | (ahead & s.in_sight & (s.range < 2.4) & (s.now >= self._flip_until))
         self._flip = np.where(turn, -self._flip, self._flip)
         self._flip_until = np.where(turn, s.now + 1.5, self._flip_until)
         self._stuck = np.where(turn, 0.0, self._stuck)
