@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from npc_sdk.kernels import plans as kernel
+from npc_sdk.kernels.compiled import serves
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.tensors import Grids
 
@@ -89,7 +90,7 @@ def shape(
     Args:
         free: signed distance of a body's centre to where it must not be, m.
     """
-    if wished.device.type != "cpu":
+    if not serves(wished):
         return shape_by_steps(free, body, dt, start, wished)
     planes = _planes(free.grids, free.index)
     return torch.from_numpy(kernel.shape(planes, _limits(body, dt), _array(start), _array(wished)))
@@ -116,7 +117,7 @@ def follow(
 ) -> Float[Tensor, "n f h 2"]:
     """Walks down each distance field at full speed to `stop` metres of way short of its end. All share one stack."""
     grids, plane = ways[0].grids, torch.stack([w.index for w in ways], 1)  # n f
-    if start.device.type != "cpu":
+    if not serves(start):
         return follow_by_steps(body, dt, start, grids, plane, h, stop)
     return torch.from_numpy(kernel.follow(_planes(grids, plane), _limits(body, dt), _array(start), h, stop))
 

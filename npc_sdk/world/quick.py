@@ -11,6 +11,7 @@ from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels import rollout as kernel
+from npc_sdk.kernels.compiled import serves
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain
@@ -31,9 +32,8 @@ def run(
     update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
 ) -> Course:
     """Rolls each of `s` rows of `n` groups on; a group shares `near`, `ways` and `terrain`."""
-    if torch.is_grad_enabled() or others.device.type != "cpu":
-        return by_rule(update, body, near, others, ways, terrain)
-    return by_kernel(update, body, near, others, ways, terrain)
+    runs = by_rule if torch.is_grad_enabled() or not serves(others) else by_kernel
+    return runs(update, body, near, others, ways, terrain)
 
 
 def by_rule(
@@ -89,7 +89,7 @@ def related(
     """Describes one body of each group as the player sees it along both paths; `terrain` has one row per group."""
     n, s, h, _ = own.shape
     pose, heading = player.split((4, 2), -1)
-    if torch.is_grad_enabled() or own.device.type != "cpu":
+    if torch.is_grad_enabled() or not serves(own):
         walls = replace(terrain, base=terrain.base[:, :, None], shift=terrain.shift[:, :, None])
         return relate(pose, heading, own[..., None, :], facing[:, None, None, None].expand(n, s, h, 1, 2), walls)[0][
             ..., 0, :

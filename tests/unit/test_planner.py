@@ -12,7 +12,7 @@ from planner_toy import ARENA, RADIUS, Toy, box, make_toy, random_blocks, random
 from npc_sdk.geometry import build_map, path_field
 from npc_sdk.objectives.terms import DEFAULT_TERMS, TermSet, named_term
 from npc_sdk.planner.fields import FieldBook, Goals, MapWays, flank_places, search_places
-from npc_sdk.planner.motion import shape
+from npc_sdk.planner.motion import follow, follow_by_steps, shape, shape_by_steps
 from npc_sdk.planner.plan import Candidates, Plan, choose, leading_term, plan, reweigh, shift
 from npc_sdk.planner.problem import PlannerConfig, Problem
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, noise_pool
@@ -527,3 +527,23 @@ def test_objective_is_linear_in_weights() -> None:
         objective(features, weights), torch.einsum("nsm,nm->ns", features.double(), weights.double())
     )
     assert TermSet(()).names == ()
+
+
+def test_the_kernels_shape_and_walk_as_the_steps_do() -> None:
+    toy = make_toy(
+        npcs=np.array([[[-6.0, 0, 4.0, 0], [5.0, 4.0, 0.0, -2.0]]]),
+        player=np.array([[8.0, 0, 0, 0]]),
+        blocks=[[box(0, 0, 1.0, 5.0)]],
+    )
+    start, body = toy.scene.pose[0, 1:3], toy.problem.bounds.body
+    wished = torch.randn(2, 9, 20, 2, generator=torch.Generator().manual_seed(3)) * 4
+    free = toy.problem.bounds.free
+    shaped = shape(free, body, 0.1, start, wished)
+    torch.testing.assert_close(shaped, shape_by_steps(free, body, 0.1, start, wished), atol=2e-3, rtol=1e-3)
+    ways = [toy.problem.fields.to(goal) for goal in ("player", "home")]
+    plane = torch.stack([way.index for way in ways], 1)
+    walked = follow(body, 0.1, start, ways, 20, 0.5)
+    torch.testing.assert_close(
+        walked, follow_by_steps(body, 0.1, start, ways[0].grids, plane, 20, 0.5), atol=2e-3, rtol=1e-3
+    )
+    assert walked.abs().max() > 1.0

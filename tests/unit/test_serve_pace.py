@@ -1,4 +1,4 @@
-"""The lead follows what answers have taken."""
+"""The lead follows what answers have taken, and which of them came in time."""
 
 from __future__ import annotations
 
@@ -6,30 +6,69 @@ import pytest
 
 from npc_sdk.serve.pace import MOST_TICKS, WINDOW, Pace
 
+HZ = 30.0
+
+
+def note(pace: Pace, latency_ms: float, tick: int = 0, lead: int = 1) -> None:
+    pace.note(7, chunk=tick + 1, apply_tick=tick + lead, lead=lead, latency_ms=latency_ms, tick_hz=HZ)
+
 
 @pytest.mark.parametrize(
-    ("latency_ms", "ticks"), [(5.0, 1), (28.0, 1), (31.0, 2), (60.0, 2), (70.0, 3), (110.0, 4), (500.0, MOST_TICKS)]
+    ("latency_ms", "ticks"), [(5.0, 1), (48.0, 1), (51.0, 2), (82.0, 2), (84.0, 3), (120.0, 4), (500.0, MOST_TICKS)]
 )
-def test_the_lead_covers_the_latency_and_no_more(latency_ms: float, ticks: int) -> None:
+def test_until_it_knows_better_a_game_looks_half_a_frame_after_it_sends(latency_ms: float, ticks: int) -> None:
     pace = Pace()
     for _ in range(WINDOW):
-        pace.note(latency_ms)
-    assert pace.ticks(30.0) == ticks
+        note(pace, latency_ms)
+    assert pace.ticks(HZ) == ticks
 
 
 def test_a_slow_spell_raises_the_lead_and_passes() -> None:
     pace = Pace()
     for _ in range(WINDOW):
-        pace.note(10.0)
+        note(pace, 10.0)
     for _ in range(5):
-        pace.note(80.0)
-    assert pace.ticks(30.0) == 3
+        note(pace, 90.0)
+    assert pace.ticks(HZ) == 3
     for _ in range(WINDOW):
-        pace.note(10.0)
-    assert pace.ticks(30.0) == 1
+        note(pace, 10.0)
+    assert pace.ticks(HZ) == 1
+
+
+def test_answers_that_come_too_late_take_the_slack_away() -> None:
+    pace = Pace()
+    for tick in range(WINDOW):
+        note(pace, 40.0, tick)
+    assert pace.ticks(HZ) == 1
+    pace.learn(7, tick=11, chunk=5, tick_hz=HZ)  # chunk 10, meant for tick 10, was not what ran in it
+    assert pace.ticks(HZ) == 2
+
+
+def test_answers_in_time_bring_the_slack_back() -> None:
+    pace = Pace()
+    late, in_time = 40.0, 45.0
+    for tick in range(2000):
+        note(pace, in_time, tick)
+        pace.learn(7, tick=tick + 2, chunk=tick + 1, tick_hz=HZ)
+    assert pace.ticks(HZ) == 1
+    note(pace, late, 3000)
+    pace.learn(7, tick=3002, chunk=2999, tick_hz=HZ)
+    assert pace.ticks(HZ) == 2
+    for tick in range(4000, 4400):
+        note(pace, in_time, tick)
+        pace.learn(7, tick=tick + 2, chunk=tick + 1, tick_hz=HZ)
+    assert pace.ticks(HZ) == 1
+
+
+def test_an_npc_without_any_chunk_says_nothing_about_lateness() -> None:
+    pace = Pace()
+    for tick in range(WINDOW):
+        note(pace, 40.0, tick)
+    pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
+    assert pace.ticks(HZ) == 1
 
 
 def test_a_fixed_lead_stays() -> None:
     pace = Pace(fixed=3)
-    pace.note(1.0)
-    assert pace.ticks(30.0) == 3
+    note(pace, 1.0)
+    assert pace.ticks(HZ) == 3
