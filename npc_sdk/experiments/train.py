@@ -13,12 +13,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the checkpoint; an interrupted run there goes on"
     )
-    parser.add_argument("--minutes", type=float, help="how long to train (6.5, unless --steps is given)")
+    parser.add_argument("--minutes", type=float, help="how long to train (7, unless --steps is given)")
     parser.add_argument("--steps", type=int, help="train this many steps instead: the same result on every run")
     parser.add_argument(
         "--regularizer", choices=("sigreg", "vicreg", "none"), default="sigreg", help="against collapse of the latent"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that train together, each on one core; not on a GPU (1)"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
 
@@ -30,10 +33,12 @@ def main(args: Namespace) -> int:
     from npc_sdk.train import TrainConfig, train
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
-    budget = None if args.steps is not None else 60 * (args.minutes if args.minutes is not None else 6.5)
+    budget = None if args.steps is not None else 60 * (args.minutes if args.minutes is not None else 7.0)
     config = TrainConfig(regularizer=args.regularizer, seed=args.seed)
     try:
-        done = train(args.recordings, args.out, config, budget_s=budget, steps=args.steps, device=device)
+        done = train(
+            args.recordings, args.out, config, budget_s=budget, steps=args.steps, device=device, jobs=args.jobs
+        )
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from {args.out}")
         return 130

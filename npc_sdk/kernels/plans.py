@@ -22,7 +22,7 @@ class Planes(NamedTuple):
     values: Floats  # m r c
     origin: Floats  # m 2, m
     cell: np.float32  # m
-    index: NDArray[np.int64]  # n, or n f
+    plane: NDArray[np.int64]  # n, or n f
 
 
 class Limits(NamedTuple):
@@ -47,7 +47,7 @@ def shape(free, limits, start, wished):  # type: ignore[no-untyped-def]
     out = np.empty((n, s, h, 2), np.float32)
     dt, cell = limits.dt, free.cell
     for i in range(n):
-        plane = free.index[i]
+        plane = free.plane[i]
         values = free.values[plane]
         speed, brake = limits.speed[i], limits.acceleration[i]
         for j in range(s):
@@ -77,14 +77,14 @@ def shape(free, limits, start, wished):  # type: ignore[no-untyped-def]
 @compiled
 def follow(ways, limits, start, h, stop):  # type: ignore[no-untyped-def]
     """Walks down each row's distance fields at full speed to `stop` m of way short of its end; returns n f h 2."""
-    n, f = ways.index.shape
+    n, f = ways.plane.shape
     rows, columns = ways.values.shape[1:]
     out = np.empty((n, f, h, 2), np.float32)
     dt, short = limits.dt, _F(1.001)
     for i in range(n):
         speed, change = limits.speed[i], limits.acceleration[i] * limits.dt
         for j in range(f):
-            plane = ways.index[i, j]
+            plane = ways.plane[i, j]
             x, y, vx, vy = start[i]
             for k in range(h):
                 at_x = min(max((x - ways.origin[plane, 0]) / ways.cell, _F(0)), _F(columns) - short)

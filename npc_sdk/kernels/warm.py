@@ -13,7 +13,7 @@ def warm_up() -> None:
     if not AVAILABLE:
         return
 
-    def zeros(*shape: int) -> np.ndarray:  # type: ignore[type-arg]
+    def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, np.float32)
 
     index, one = np.zeros(1, np.int64), np.float32(1.0)

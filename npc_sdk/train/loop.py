@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Bool, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -34,8 +35,8 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
-    streams: int = 64  # fights followed side by side
-    chunk: int = 8  # observations filtered per step
+    streams: int = 64  # fights followed side by side, per job
+    chunk: int = 16  # observations filtered per step
     horizons: tuple[int, ...] = (4, 8, 14, 30)  # model steps rolled, growing
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # of the training, per horizon
     learning_rate: float = 4e-3
@@ -58,14 +59,23 @@ class _Streams:
 class Trainer:
     """Holds one training run. Deterministic on the CPU for a seed, a number of steps and a thread count."""
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        device: torch.device | None = None,
+        *,
+        rank: int = 0,
+        jobs: int = 1,
+    ) -> None:
         self.config = config
+        self._rank, self._jobs = rank, jobs
         self.device = device or torch.device("cpu")
         self.dataset = dataset.to(self.device)
         torch.manual_seed(config.seed)  # weights only; everything else draws from the generator
         self.model = WorldModel(config.model).to(self.device)
         self.average = copy.deepcopy(self.model)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator().manual_seed(config.seed + 1_000_003 * rank)
         self._optimizers = _optimizers(self.model, config.learning_rate)
         self.step = 0
         self.spent_s = 0.0
@@ -87,7 +97,7 @@ class Trainer:
         saved = time.perf_counter()
         while True:
             share = self.step / steps if steps is not None else self.spent_s / (budget_s or 1.0)
-            if share >= 1:
+            if self._agree(share) >= 1:
                 break
             began = time.perf_counter()
             parts = self._advance(share)
@@ -97,6 +107,28 @@ class Trainer:
             if save and time.perf_counter() - saved > self.config.save_every_s:
                 save()
                 saved = time.perf_counter()
+
+    def assist(self) -> None:
+        """Trains along as a helper, until number 0 stops."""
+        while (share := self._agree(0.0)) < 1:
+            self._advance(share)
+
+    def _agree(self, share: float) -> float:
+        """Tells all jobs what share of the training is done; number 0 knows."""
+        if self._jobs == 1:
+            return share
+        told = torch.tensor([share], dtype=torch.float64)
+        dist.broadcast(told, 0)
+        return float(told)
+
+    def _average_gradients(self) -> None:
+        if self._jobs == 1:
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        dist.all_reduce(flat)
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.reshape(gradient.shape) / self._jobs)
 
     def _advance(self, share: float) -> dict[str, float]:
         """Does one optimizer step on the next chunk of every stream."""
@@ -116,6 +148,7 @@ class Trainer:
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         chunk.loss.backward()
+        self._average_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         warm = min(1.0, (self.step + 1) / 50)
         rate = config.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
@@ -193,13 +226,16 @@ class Trainer:
             moments[int(which)].setdefault(int(index), {})[name] = value
         for optimizer, state in zip(self._optimizers, moments, strict=True):
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        self.step, self.spent_s = int(str(plain["step"])), float(str(plain["spent_s"]))
+        if self._rank:  # a helper goes on with fights of its own
+            self.generator.manual_seed(self.config.seed + 1_000_003 * self._rank + self.step)
+            return
         stream, memory = under("stream."), under("memory.")
         remembered = Memory(**{f.name: memory[f.name].to(self.device) for f in fields(Memory)})
         self._streams = _Streams(
             stream["row"].to(self.device), stream["at"].to(self.device), stream["turn"].to(self.device), remembered
         )
         self.generator.set_state(tensors["generator"])
-        self.step, self.spent_s = int(str(plain["step"])), float(str(plain["spent_s"]))
 
 
 def _optimizers(model: WorldModel, rate: float) -> tuple[torch.optim.Optimizer, ...]:

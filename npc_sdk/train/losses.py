@@ -36,7 +36,7 @@ class LossWeights:
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
     collapse: float = 0.5  # the regularizer
     events: float = 0.3
-    destination: float = 0.3  # where the player will be, as a choice among the map's places
+    destination: float = 1.0  # where the player will be, as a choice among the map's places
     unseen: float = 0.3  # weight of rollouts that start with the player out of sight
     never_seen: float = 0.05  # the same, where the squad has never seen the player
 

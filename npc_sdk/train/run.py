@@ -15,6 +15,7 @@ from npc_sdk.errors import InputError
 from npc_sdk.train.dataset import build_dataset
 from npc_sdk.train.loop import TrainConfig, Trainer, load_run, save_run
 from npc_sdk.train.recordings import read_recordings
+from npc_sdk.train.together import helpers
 from npc_sdk.world import WorldModel, save_model
 
 
@@ -36,14 +37,16 @@ def train(
     steps: int | None = None,
     device: torch.device | str = "cpu",
     quiet: bool = False,
+    jobs: int = 1,
 ) -> Trained:
     """Learns a world model from recordings and writes it to `out`; goes on with a run that was interrupted there.
 
     Exactly one of `budget_s` and `steps` must be given. With `steps`, an interrupted run ends with the same weights as
-    one that was not.
+    one that was not, as long as one job trains. Several `jobs` are processes that follow `config.streams` fights each
+    and average their gradients: on the CPU only.
 
     Raises:
-        InputError: no recordings, or neither or both of `budget_s` and `steps`.
+        InputError: no recordings, neither or both of `budget_s` and `steps`, or jobs that cannot be had.
         ModelError: recordings of several games, or a run in `out` of another configuration.
         KeyboardInterrupt: after saving what is needed to go on.
     """
@@ -51,7 +54,8 @@ def train(
         raise InputError(f"train: expected one of steps and budget_s, got steps={steps}, budget_s={budget_s}")
     config, folder = config or TrainConfig(), Path(out)
     read = read_recordings(recordings)
-    trainer = Trainer(build_dataset(read.plays), config, torch.device(device))
+    dataset = build_dataset(read.plays)
+    trainer = Trainer(dataset, config, torch.device(device), jobs=jobs)
     fingerprint = hashlib.sha256(
         f"{json.dumps(asdict(config), sort_keys=True)} {read.fingerprint} {steps}".encode()
     ).hexdigest()
@@ -67,7 +71,8 @@ def train(
         }
         save_model(trainer.average, folder, read.interface_sha256, notes)
 
-    with tqdm(total=100, desc="train", unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+    bar_of = tqdm(total=100, desc="train", unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed} {postfix}")
+    with bar_of as bar, helpers(dataset, config, jobs, folder, fingerprint):
         try:
             trainer.run(steps=steps, budget_s=budget_s, progress=_shown(bar), save=save)
         finally:

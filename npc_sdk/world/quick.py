@@ -138,7 +138,7 @@ def _weights(update: Update) -> kernel.Weights:
     )
 
 
-def _array(tensor: Tensor, copy: bool = False) -> np.ndarray:  # type: ignore[type-arg]
+def _array(tensor: Tensor, copy: bool = False) -> np.ndarray:
     """The tensor's numbers, rows first; its own memory where that is laid out so and no copy is asked for."""
     array = tensor.detach().contiguous().numpy()
     return array.copy() if copy else array
