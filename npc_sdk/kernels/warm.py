@@ -50,3 +50,7 @@ def warm_up() -> None:
     limits = plans.Limits(zeros(1), zeros(1), one)
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
+
+
+if __name__ == "__main__":
+    warm_up()

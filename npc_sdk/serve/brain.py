@@ -64,6 +64,7 @@ class Brain:
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _refreshed: float = 0.0
     _tick: int = 0
+    _passed: bool = False  # over the last states: they had waited too long
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Works until `stopped`."""
@@ -91,7 +92,7 @@ class Brain:
             self._refreshed = now
             for change in self.board.refresh():
                 log.info("persona %s", change)
-        if newest:
+        if newest and self._worth_it(newest):
             self._think(newest)
 
     def _seat(self, event: GameJoined | SchemaChanged) -> None:
@@ -101,6 +102,16 @@ class Brain:
         self._seats[event.session] = _Seat(name, event.schema, Watch(event.schema.tick_hz))
         zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
         self.board.declare_zones(zones)
+
+    def _worth_it(self, newest: dict[int, SnapshotArrived]) -> bool:
+        """Says no to states that have waited too long, but never twice in a row."""
+        now_us = time.monotonic_ns() // 1000
+        self._passed = not self._passed and not any(
+            self.pace.fresh((now_us - event.received_us) / 1e3, self._seats[session].schema.tick_hz)
+            for session, event in newest.items()
+            if session in self._seats
+        )
+        return not self._passed
 
     def _think(self, newest: dict[int, SnapshotArrived]) -> None:
         """One tick over every game that has sent something new."""
@@ -126,9 +137,11 @@ class Brain:
         self.counters.late += cut[0]
         for key, action, report in answers:
             session = int(key)
-            self._answer(session, action, report, newest[session], (planned - begun) * 1e3)
+            self._answer(session, action, report, newest[session], begun, planned)
 
-    def _answer(self, session: int, action: Action, report: Report, event: SnapshotArrived, plan_ms: float) -> None:
+    def _answer(
+        self, session: int, action: Action, report: Report, event: SnapshotArrived, begun: float, planned: float
+    ) -> None:
         seat = self._seats[session]
         barks = seat.watch.take(report)
         if barks:
@@ -141,12 +154,13 @@ class Brain:
         self.server.send(session, replace(action, received_us=event.received_us, planned_us=now_us))
         total_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
         lead = action.apply_tick - action.source_tick
-        self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, seat.schema.tick_hz)
+        work_ms = (time.perf_counter() - begun) * 1e3
+        self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, work_ms, seat.schema.tick_hz)
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
         facts: dict[str, Value] = {
             "model_sha256": self.model_sha256,
-            "latency_ms": {"plan": plan_ms, "total": total_ms},
+            "latency_ms": {"plan": (planned - begun) * 1e3, "total": total_ms},
             "lead_ticks": lead,
             "counters": dict(asdict(self.counters)),
         }

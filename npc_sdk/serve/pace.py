@@ -1,4 +1,4 @@
-"""How far ahead an answer must aim: as few ticks as make nearly all answers come in time."""
+"""When to think, and how far ahead an answer must aim: as few ticks as make nearly all answers come in time."""
 
 from __future__ import annotations
 
@@ -29,19 +29,24 @@ class Pace:
     that aims `lead` ticks ahead has `lead` frames and a `slack` that only the game knows. Answers that came too late
     tell how small it is at most; those in time let it grow back slowly.
 
+    A brain that needs longer than a tick finds a state waiting that is already old. Thinking about it would come too
+    late; waiting for the next one does not, and costs nothing: answers reach several ticks ahead.
+
     Args:
         fixed: this many ticks, whatever is measured; 0 to adapt.
     """
 
     def __init__(self, fixed: int = 0) -> None:
         self._fixed = fixed
-        self._latencies: deque[float] = deque(maxlen=WINDOW)
+        self._works: deque[float] = deque(maxlen=WINDOW)
         self._sent: dict[int, deque[_Sent]] = {}
         self._slack: float | None = None  # ms
 
-    def note(self, session: int, chunk: int, apply_tick: int, lead: int, latency_ms: float, tick_hz: float) -> None:
-        """Remembers an answer and how long it took, from the snapshot's arrival to its sending."""
-        self._latencies.append(latency_ms)
+    def note(
+        self, session: int, chunk: int, apply_tick: int, lead: int, latency_ms: float, work_ms: float, tick_hz: float
+    ) -> None:
+        """Remembers an answer, how long after the snapshot's arrival it was sent, and how long it was worked on."""
+        self._works.append(work_ms)
         answers = self._sent.setdefault(session, deque(maxlen=WINDOW))
         answers.append(_Sent(chunk, apply_tick, lead * 1000.0 / tick_hz - latency_ms))
 
@@ -64,10 +69,18 @@ class Pace:
         """Returns the lead for the next answer."""
         if self._fixed:
             return self._fixed
-        if not self._latencies:
+        if not self._works:
             return 2
-        worst = sorted(self._latencies)[math.ceil(SHARE * len(self._latencies)) - 1]
-        return max(1, min(MOST_TICKS, math.ceil((worst - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
+        return max(1, min(MOST_TICKS, math.ceil((self._worst() - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
+
+    def fresh(self, age_ms: float, tick_hz: float) -> bool:
+        """Says whether an answer to a state that arrived `age_ms` ago can still come in time."""
+        if not self._works:
+            return True
+        return age_ms + self._worst() <= self.ticks(tick_hz) * 1000.0 / tick_hz + self._slack_ms(tick_hz)
+
+    def _worst(self) -> float:
+        return sorted(self._works)[math.ceil(SHARE * len(self._works)) - 1]
 
     def _slack_ms(self, tick_hz: float) -> float:
         return 500.0 / tick_hz if self._slack is None else self._slack

@@ -44,7 +44,7 @@ def serve(args: argparse.Namespace) -> int:
         device_of(args.device),
         explain=True,
     )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(stagger=True))
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
     board = Board(library, admit=runtime.admit)
     offer = Offer(
         server=f"npc-sdk {npc_sdk.__version__}",

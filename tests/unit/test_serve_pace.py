@@ -10,7 +10,9 @@ HZ = 30.0
 
 
 def note(pace: Pace, latency_ms: float, tick: int = 0, lead: int = 1) -> None:
-    pace.note(7, chunk=tick + 1, apply_tick=tick + lead, lead=lead, latency_ms=latency_ms, tick_hz=HZ)
+    pace.note(
+        7, chunk=tick + 1, apply_tick=tick + lead, lead=lead, latency_ms=latency_ms, work_ms=latency_ms, tick_hz=HZ
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,16 @@ def test_an_npc_without_any_chunk_says_nothing_about_lateness() -> None:
         note(pace, 40.0, tick)
     pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
     assert pace.ticks(HZ) == 1
+
+
+def test_a_state_that_has_waited_too_long_is_passed_over() -> None:
+    pace = Pace()
+    assert pace.fresh(500.0, HZ)  # nothing is known yet
+    for tick in range(WINDOW):
+        note(pace, 40.0, tick)
+    assert pace.ticks(HZ) == 1
+    assert pace.fresh(5.0, HZ)
+    assert not pace.fresh(15.0, HZ)
 
 
 def test_a_fixed_lead_stays() -> None:
