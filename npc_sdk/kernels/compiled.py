@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import torch
 
-AVAILABLE = importlib.util.find_spec("numba") is not None and importlib.util.find_spec("scipy") is not None
+try:
+    import numba
+    import scipy.linalg.cython_blas  # noqa: F401  numba multiplies matrices by it
+except ImportError:  # not there, or not for this Python or NumPy
+    AVAILABLE = False
+else:
+    AVAILABLE = True
 
 
 def serves(tensor: torch.Tensor) -> bool:
@@ -22,7 +27,12 @@ def compiled(function: Any) -> Any:
     """
     if not AVAILABLE:
         return function
-    import numba
-
-    fast = {"reassoc", "contract", "nsz", "arcp"}
-    return numba.njit(cache=True, nogil=True, fastmath=fast, error_model="numpy")(function)
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+        "error_model": "numpy",
+    }
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in: compiled anew by every process
+        return numba.njit(**options)(function)

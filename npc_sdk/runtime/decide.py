@@ -12,7 +12,6 @@ from npc_sdk import tensors
 from npc_sdk.constraints import RuleTables, shape_clearance
 from npc_sdk.designer.explain import Choice
 from npc_sdk.geometry import MapTables, grid_points
-from npc_sdk.geometry.places import build_places
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.planner.fields import FieldBook, Goals
 from npc_sdk.planner.motion import Body
@@ -82,7 +81,7 @@ class PlannerDecider:
             or any(a is not b for a, b in zip(maps, self._maps[0], strict=True))
         ):
             walls = tensors.grids([game.map.sdf for game in view.games], self.device)
-            places = tensors.places([build_places(game.map.sdf, game.map.radius) for game in view.games], self.device)
+            places = tensors.places([game.places for game in view.games], self.device)
             self._maps = (maps, walls, places, FieldBook(maps, self.device))
         return self._maps[1:]
 

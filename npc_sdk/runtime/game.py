@@ -13,6 +13,7 @@ from npc_bridge.schema import Polygon, Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
 from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
 from npc_sdk.geometry import MapTables, build_map, signed_area
+from npc_sdk.geometry.places import build_places
 from npc_sdk.shield import Outstanding
 
 Floats = NDArray[np.float32]
@@ -53,6 +54,7 @@ class Game:
         self.dt = 1.0 / schema.tick_hz
         self.ticks_per_step = max(1, round(schema.tick_hz * 0.1))
         self.map: MapTables = build_map(schema.polygons, schema.bounds, schema.kinematics.radius)
+        self.places = build_places(self.map.sdf, self.map.radius)
         self.ways = self.map  # the map on which ways are found, forbidden zones in it
         self.slots = Slots(schema)
         self.horizon = horizon

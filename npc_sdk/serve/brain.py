@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from npc_bridge.errors import ErrorCode
-from npc_bridge.messages import Ack, Action, Control
+from npc_bridge.messages import RUNG_NONE, Ack, Action, Control
 from npc_bridge.packing import Value
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, ControlRequested
@@ -37,6 +37,7 @@ class _Seat:
     name: str
     schema: Schema
     watch: Watch
+    passed: bool = False  # over its last snapshot, which had waited too long
 
 
 @dataclass(slots=True)
@@ -64,7 +65,6 @@ class Brain:
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _refreshed: float = 0.0
     _tick: int = 0
-    _passed: bool = False  # over the last states: they had waited too long
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Works until `stopped`."""
@@ -78,6 +78,7 @@ class Brain:
             match event:
                 case GameJoined() | SchemaChanged():
                     self._seat(event)
+                    self.pace.forget(event.session)
                 case GameLeft():
                     self._seats.pop(event.session, None)
                     self.runtime.forget(str(event.session))
@@ -92,7 +93,8 @@ class Brain:
             self._refreshed = now
             for change in self.board.refresh():
                 log.info("persona %s", change)
-        if newest and self._worth_it(newest):
+        newest = {session: event for session, event in newest.items() if self._worth_it(session, event)}
+        if newest:
             self._think(newest)
 
     def _seat(self, event: GameJoined | SchemaChanged) -> None:
@@ -103,24 +105,23 @@ class Brain:
         zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
         self.board.declare_zones(zones)
 
-    def _worth_it(self, newest: dict[int, SnapshotArrived]) -> bool:
-        """Says no to states that have waited too long, but never twice in a row."""
-        now_us = time.monotonic_ns() // 1000
-        self._passed = not self._passed and not any(
-            self.pace.fresh((now_us - event.received_us) / 1e3, self._seats[session].schema.tick_hz)
-            for session, event in newest.items()
-            if session in self._seats
-        )
-        return not self._passed
+    def _worth_it(self, session: int, event: SnapshotArrived) -> bool:
+        """Says no to a snapshot that has waited too long, but never twice in a row."""
+        seat = self._seats.get(session)
+        if seat is None:
+            return False
+        age_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
+        seat.passed = not seat.passed and not self.pace.fresh(age_ms, seat.schema.tick_hz)
+        return not seat.passed
 
     def _think(self, newest: dict[int, SnapshotArrived]) -> None:
         """One tick over every game that has sent something new."""
         begun = time.perf_counter()
         for session, event in newest.items():
-            if session in self._seats and len(event.snapshot.executing.chunk):
-                newest_run = int(event.snapshot.executing.chunk.max())
-                self.pace.learn(session, event.snapshot.tick, newest_run, self._seats[session].schema.tick_hz)
-        due = [(str(session), event.snapshot) for session, event in newest.items() if session in self._seats]
+            ran = event.snapshot.executing
+            if (ran.rung != RUNG_NONE).any():
+                self.pace.learn(session, event.snapshot.tick, int(ran.chunk.max()), self._seats[session].schema.tick_hz)
+        due = [(str(session), event.snapshot) for session, event in newest.items()]
         deadline = begun + self.deadline_ms / 1e3
         cut = [False]
 

@@ -10,6 +10,7 @@ WINDOW = 45  # answers that are looked back on: 1.5 s at 30 per second
 SHARE = 0.95  # of them that should be in time
 MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
 LEAST_MS = -8.0  # slack below which something else than lateness keeps answers from being executed
+QUEUE_MS = 2.0  # that every snapshot waits, however idle the brain
 RETRY_MS = 0.05  # by which each answer in time raises the hope that later ones would be too
 
 
@@ -25,12 +26,12 @@ class _Sent:
 class Pace:
     """Learns the lead from measured latencies and from which answers the game says it came to execute.
 
-    A game sends its state somewhere within a frame and looks for answers at a fixed place of a later one, so an answer
-    that aims `lead` ticks ahead has `lead` frames and a `slack` that only the game knows. Answers that came too late
-    tell how small it is at most; those in time let it grow back slowly.
+    A game sends its snapshot somewhere within a frame and looks for answers at a fixed place of a later one, so an
+    answer that aims `lead` ticks ahead has `lead` frames and a `slack` that only the game knows. Answers that came too
+    late tell how small it is at most; those in time let it grow back slowly.
 
-    A brain that needs longer than a tick finds a state waiting that is already old. Thinking about it would come too
-    late; waiting for the next one does not, and costs nothing: answers reach several ticks ahead.
+    A brain that needs longer than a tick finds a snapshot waiting that is already old. An answer to it may come too
+    late where one to the next would not, and chunks reach far enough ahead to bridge the gap.
 
     Args:
         fixed: this many ticks, whatever is measured; 0 to adapt.
@@ -51,11 +52,11 @@ class Pace:
         answers.append(_Sent(chunk, apply_tick, lead * 1000.0 / tick_hz - latency_ms))
 
     def learn(self, session: int, tick: int, chunk: int, tick_hz: float) -> None:
-        """Takes in which `chunk` a game executed in the tick before `tick`."""
+        """Takes in the newest `chunk` that a game executed in the tick before `tick`, 0 if all its NPCs braked."""
         answers, due = self._sent.get(session, deque()), None
         while answers and answers[0].apply_tick < tick:
             due = answers.popleft()
-        if due is None or chunk == 0:
+        if due is None:
             return
         slack = self._slack_ms(tick_hz)
         slack = min(slack, -due.spare_ms) - RETRY_MS if chunk < due.chunk else slack + RETRY_MS
@@ -74,10 +75,11 @@ class Pace:
         return max(1, min(MOST_TICKS, math.ceil((self._worst() - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
 
     def fresh(self, age_ms: float, tick_hz: float) -> bool:
-        """Says whether an answer to a state that arrived `age_ms` ago can still come in time."""
+        """Says whether an answer to a snapshot that arrived `age_ms` ago can still come in time, or none ever could."""
         if not self._works:
             return True
-        return age_ms + self._worst() <= self.ticks(tick_hz) * 1000.0 / tick_hz + self._slack_ms(tick_hz)
+        room = self.ticks(tick_hz) * 1000.0 / tick_hz + self._slack_ms(tick_hz) - self._worst()
+        return room <= 0.0 or age_ms <= max(room, QUEUE_MS)
 
     def _worst(self) -> float:
         return sorted(self._works)[math.ceil(SHARE * len(self._works)) - 1]

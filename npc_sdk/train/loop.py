@@ -35,7 +35,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
-    streams: int = 64  # fights followed side by side, per job
+    streams: int = 32  # fights followed side by side, per job
     chunk: int = 16  # observations filtered per step
     horizons: tuple[int, ...] = (4, 8, 14, 30)  # model steps rolled, growing
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # of the training, per horizon
@@ -229,6 +229,7 @@ class Trainer:
         self.step, self.spent_s = int(str(plain["step"])), float(str(plain["spent_s"]))
         if self._rank:  # a helper goes on with fights of its own
             self.generator.manual_seed(self.config.seed + 1_000_003 * self._rank + self.step)
+            self._renew(torch.ones_like(self._streams.row, dtype=torch.bool), anywhere=True)
             return
         stream, memory = under("stream."), under("memory.")
         remembered = Memory(**{f.name: memory[f.name].to(self.device) for f in fields(Memory)})

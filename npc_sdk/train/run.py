@@ -52,6 +52,8 @@ def train(
     """
     if (steps is None) == (budget_s is None):
         raise InputError(f"train: expected one of steps and budget_s, got steps={steps}, budget_s={budget_s}")
+    if jobs < 1 or (jobs > 1 and torch.device(device).type != "cpu"):
+        raise InputError(f"train: expected 1 job, or more of them on the CPU, got {jobs} on {device}")
     config, folder = config or TrainConfig(), Path(out)
     read = read_recordings(recordings)
     dataset = build_dataset(read.plays)

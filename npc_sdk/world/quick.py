@@ -20,7 +20,7 @@ from npc_sdk.world.update import RELATION, Body, Near, Update, relate
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Where rows went; entry k of axis `h` is the state after step k + 1."""
+    """Where rows went; entry k of axis `h` is where a row is after step k + 1."""
 
     path: Float[Tensor, "n s h 6"]  # pose and heading
     z: Float[Tensor, "n s h d"]

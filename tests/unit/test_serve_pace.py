@@ -62,15 +62,24 @@ def test_answers_in_time_bring_the_slack_back() -> None:
     assert pace.ticks(HZ) == 1
 
 
-def test_an_npc_without_any_chunk_says_nothing_about_lateness() -> None:
+def test_npcs_that_brake_although_an_answer_was_due_say_that_it_was_late() -> None:
     pace = Pace()
     for tick in range(WINDOW):
         note(pace, 40.0, tick)
     pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
+    assert pace.ticks(HZ) == 2
+
+
+def test_a_game_that_left_is_forgotten() -> None:
+    pace = Pace()
+    for tick in range(WINDOW):
+        note(pace, 40.0, tick)
+    pace.forget(7)
+    pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
     assert pace.ticks(HZ) == 1
 
 
-def test_a_state_that_has_waited_too_long_is_passed_over() -> None:
+def test_a_snapshot_that_has_waited_too_long_is_passed_over() -> None:
     pace = Pace()
     assert pace.fresh(500.0, HZ)  # nothing is known yet
     for tick in range(WINDOW):
@@ -78,6 +87,15 @@ def test_a_state_that_has_waited_too_long_is_passed_over() -> None:
     assert pace.ticks(HZ) == 1
     assert pace.fresh(5.0, HZ)
     assert not pace.fresh(15.0, HZ)
+
+
+def test_where_no_answer_could_come_in_time_none_is_passed_over() -> None:
+    slow, fixed = Pace(), Pace(1)
+    for tick in range(WINDOW):
+        note(slow, 180.0, tick)
+        note(fixed, 60.0, tick)
+    assert slow.fresh(20.0, HZ)
+    assert fixed.fresh(20.0, HZ)
 
 
 def test_a_fixed_lead_stays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,20 @@ def _record(folder: Path, count: int, first: int = 0, ammo: str = "ammo") -> Sch
                 recorder.write(tick * 33_333, Direction.UP, ChannelId.DATA, data)
         (folder / f"fight_{i}.json").write_text(json.dumps({"style": style}))
     return schema
+
+
+def test_jobs_train_together_and_go_on(tmp_path: Path) -> None:
+    _record(tmp_path / "play", count=2)
+    alone = train([tmp_path / "play"], tmp_path / "alone", QUICK, steps=2, quiet=True)
+    first = train([tmp_path / "play"], tmp_path / "both", QUICK, steps=2, quiet=True, jobs=2)
+    again = train([tmp_path / "play"], tmp_path / "again", QUICK, steps=2, quiet=True, jobs=2)
+    one, two, three = (torch.cat([p.flatten() for p in t.model.parameters()]) for t in (alone, first, again))
+    assert torch.equal(two, three)
+    assert not torch.equal(one, two)  # the other's fights count
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("jobs", "device"), [(0, "cpu"), (2, "cuda")])
+def test_jobs_that_cannot_be_had_are_refused(tmp_path: Path, jobs: int, device: str) -> None:
+    with pytest.raises(InputError, match="expected 1 job"):
+        train([tmp_path], tmp_path / "model", QUICK, steps=1, jobs=jobs, device=device, quiet=True)

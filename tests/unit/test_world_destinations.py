@@ -7,6 +7,7 @@ import torch
 from world_scenes import a_scene
 
 from npc_sdk.envs.arena import make_map
+from npc_sdk.geometry import build_map
 from npc_sdk.geometry.places import FARTHEST, SPACING, build_places
 from npc_sdk.tensors import places
 from npc_sdk.world.destinations import AHEAD, TRACE, Ways, aim_at, destination_loss, guesses
@@ -81,7 +82,13 @@ def test_the_loss_prefers_the_place_the_player_went_to() -> None:
 
 
 def test_maps_of_different_size_share_one_table() -> None:
-    maps = [make_map("train", i).tables for i in (3, 4)]
-    tables = [build_places(m.sdf, m.radius) for m in maps]
+    sizes = ((-12.0, -12.0, 12.0, 12.0), (-6.0, -9.0, 8.0, 5.0))
+    tables = [build_places(build_map((), bounds, 0.35).sdf, 0.35) for bounds in sizes]
     joined = places(tables, torch.device("cpu"))
     assert joined.there.sum(1).tolist() == [len(t.spots) for t in tables]
+    at = torch.tensor([[1.3, -2.2]])
+    for index, table in enumerate(tables):
+        alone = places([table], torch.device("cpu")).sample(torch.tensor([0]), at)
+        among = joined.sample(torch.tensor([index]), at)
+        for one, other in zip(alone, among, strict=True):
+            torch.testing.assert_close(one, other[:, : len(table.spots)])

@@ -9,6 +9,8 @@ import torch
 
 from npc_sdk.kernels import plans, rollout
 from npc_sdk.kernels.warm import warm_up
+from npc_sdk.objectives.situation import Lookup
+from npc_sdk.planner import motion
 from npc_sdk.tensors import Grids
 from npc_sdk.world import ModelConfig, WorldModel, quick
 from npc_sdk.world.destinations import AIM, Ways
@@ -110,6 +112,12 @@ def test_warming_up_compiles_what_a_decision_uses() -> None:
     given = inputs(2, 3)
     kernels = (rollout.roll, rollout.relate, plans.shape, plans.follow)
     before = [len(kernel.signatures) for kernel in kernels]
+    body, own = given[1], given[3].permute(1, 2, 0, 3, 4)[..., 0, :].contiguous()
+    free = Lookup(Grids(torch.ones(1, 9, 9), torch.zeros(1, 2), 0.5), torch.zeros(2, dtype=torch.long))
+    limits = motion.Body(torch.ones(2), torch.ones(2))
     with torch.inference_mode():
         quick.by_kernel(*given)
+        quick.related(torch.zeros(2, 3, 6, 6), own, torch.ones(2, 2), given[5])
+        motion.shape(free, limits, 0.1, body.pose[:, 0], torch.ones(2, 3, 6, 2))
+        motion.follow(limits, 0.1, body.pose[:, 0], [free], 6, 0.5)
     assert [len(kernel.signatures) for kernel in kernels] == before == [1, 1, 1, 1]

@@ -245,7 +245,7 @@ class ScriptedPlayers:
         ahead = across(s.off_wall) * side[:, None]
         keep = np.clip(1.6 * (_AT_WALL - s.wall), -2.0, 2.0)[:, None] * s.off_wall
         pace = np.broadcast_to(np.asarray(speed, np.float64), s.wall.shape)[:, None]
-        return np.abs(pace) * unit(np.sign(pace) * ahead + keep) + np.where(pace == 0.0, keep, 0.0)
+        return pace * unit(ahead + keep) + np.where(pace == 0.0, keep, 0.0)
 
     def _far_side(self, s: Sense) -> Floats:
         """Which way round the nearest wall leads away from the NPC it minds; kept while undecided."""
