@@ -35,7 +35,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
-    streams: int = 32  # fights followed side by side, per job
+    streams: int = 64  # fights followed side by side, per job
     chunk: int = 16  # observations filtered per step
     horizons: tuple[int, ...] = (4, 8, 14, 30)  # model steps rolled, growing
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # of the training, per horizon
