@@ -9,7 +9,7 @@ from dataclasses import dataclass
 WINDOW = 45  # answers that are looked back on: 1.5 s at 30 per second
 SHARE = 0.95  # of them that should be in time
 MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
-LEAST_MS = -8.0  # slack below which something else than lateness keeps answers from being executed
+LEAST_MS = -8.0  # slack that any game has: it sends and looks once per frame
 QUEUE_MS = 2.0  # that every snapshot waits, however idle the brain
 RETRY_MS = 0.05  # by which each answer in time raises the hope that later ones would be too
 
@@ -58,8 +58,10 @@ class Pace:
             due = answers.popleft()
         if due is None:
             return
-        slack = self._slack_ms(tick_hz)
-        slack = min(slack, -due.spare_ms) - RETRY_MS if chunk < due.chunk else slack + RETRY_MS
+        slack, late = self._slack_ms(tick_hz), chunk < due.chunk
+        if late and due.spare_ms > -LEAST_MS:
+            return  # it was there in time: something else kept it from being executed
+        slack = min(slack, -due.spare_ms) - RETRY_MS if late else slack + RETRY_MS
         self._slack = min(max(slack, LEAST_MS), 900.0 / tick_hz)
 
     def forget(self, session: int) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from npc_sdk.tensors import FEATURES, Scene
+from npc_sdk.world import quick
 from npc_sdk.world.destinations import AIM, TRACE, Destinations, Looked, aim_at
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
 from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
@@ -131,10 +132,9 @@ class WorldModel(nn.Module):
         before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
         moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
         aim = aim_at(memory.trace, scene.places, scene.map_index, place[:, :2])
-        predicted: Body = self.update(
-            body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), aim, terrain
-        )[0]
-        return predicted
+        return quick.moved(
+            self.update, body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), aim, terrain
+        )
 
     def _near(self, z: Float[Tensor, "b e d"], scene: Scene, index: Int[Tensor, "b k"]) -> Near:
         keys = self.update.attend.keys(torch.cat([pick(z, index), pick(scene.features, index)], -1))

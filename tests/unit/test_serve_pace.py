@@ -70,6 +70,16 @@ def test_npcs_that_brake_although_an_answer_was_due_say_that_it_was_late() -> No
     assert pace.ticks(HZ) == 2
 
 
+def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_lateness() -> None:
+    pace = Pace()
+    for tick in range(WINDOW):
+        note(pace, 10.0, tick)
+    pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
+    for tick in range(WINDOW):
+        note(pace, 40.0, 100 + tick)
+    assert pace.ticks(HZ) == 1
+
+
 def test_a_game_that_left_is_forgotten() -> None:
     pace = Pace()
     for tick in range(WINDOW):

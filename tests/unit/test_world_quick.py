@@ -107,6 +107,24 @@ def test_both_describe_an_npc_alike() -> None:
     assert (told - expected).abs().max() < 0.2
 
 
+def test_both_move_one_body_per_scene_alike() -> None:
+    update, body, near, others, _, terrain = inputs(4, 1)
+    flat = Body(*(getattr(body, n)[:, 0] for n in ("pose", "heading", "z", "variance", "clearance", "slope")))
+    row = replace(terrain, base=terrain.base[:, 0], shift=terrain.shift[:, 0])
+    given = (
+        update,
+        flat,
+        Near(near.heading[:, 0], near.key[:, 0], near.valid[:, 0]),
+        others[0, :, 0],
+        torch.ones(4, AIM),
+    )
+    with torch.inference_mode():
+        told = quick.moved(*given, row)
+    expected = quick.moved(*given, row)  # gradients are on: the rule's own words
+    for name in ("pose", "heading", "z", "variance"):
+        torch.testing.assert_close(getattr(told, name), getattr(expected, name), atol=2e-3, rtol=1e-3)
+
+
 def test_warming_up_compiles_what_a_decision_uses() -> None:
     warm_up()
     given = inputs(2, 3)
