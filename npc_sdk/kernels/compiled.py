@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 try:
     import numba
@@ -18,6 +19,12 @@ else:
 def serves(tensor: torch.Tensor) -> bool:
     """Says whether kernels may do this work: they know no GPU."""
     return AVAILABLE and tensor.device.type == "cpu"
+
+
+def array(tensor: torch.Tensor) -> NDArray[Any]:
+    """The tensor's numbers, rows first, in its own memory where that is laid out so."""
+    numbers: NDArray[Any] = tensor.detach().contiguous().numpy()
+    return numbers
 
 
 def compiled(function: Any) -> Any:

@@ -276,7 +276,7 @@ def _relu(x):  # type: ignore[no-untyped-def]
 def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
     """Rolls every row on by as many steps as `beside.path` has; uses `start` up.
 
-    Returns pose and heading (r h 6), latents (r h d), variances (r h) and the logits of firing (r h), after each step.
+    Returns pose and heading (r h 6), latents (r h d), variances (r h) and logits (r h 2), after each step.
     """
     rows, latent = start.z.shape
     steps, width, hidden = beside.path.shape[0], w.relation.shape[1], w.second.shape[0]
@@ -289,7 +289,7 @@ def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
     one, two = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
     told = np.empty((rows, w.last.shape[1]), np.float32)
     path, zs = np.empty((rows, steps, 6), np.float32), np.empty((rows, steps, latent), np.float32)
-    variances, fires = np.empty((rows, steps), np.float32), np.empty((rows, steps), np.float32)
+    variances, logits = np.empty((rows, steps), np.float32), np.empty((rows, steps, 2), np.float32)
     for step in range(steps):
         np.dot(start.z, w.own, own)
         given[:, :latent] = start.z
@@ -305,5 +305,5 @@ def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
         _move(w, start, walls, basis, told)
         path[:, step, :4], path[:, step, 4:] = start.pose, start.heading
         zs[:, step], variances[:, step] = start.z, start.variance
-        fires[:, step] = told[:, told.shape[1] - 2]
-    return path, zs, variances, fires
+        logits[:, step] = told[:, told.shape[1] - 2 :]
+    return path, zs, variances, logits

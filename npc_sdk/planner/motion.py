@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from npc_sdk.kernels import plans as kernel
-from npc_sdk.kernels.compiled import serves
+from npc_sdk.kernels.compiled import array, serves
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.tensors import Grids
 
@@ -93,7 +91,7 @@ def shape(
     if not serves(wished):
         return shape_by_steps(free, body, dt, start, wished)
     planes = _planes(free.grids, free.index)
-    return torch.from_numpy(kernel.shape(planes, _limits(body, dt), _array(start), _array(wished)))
+    return torch.from_numpy(kernel.shape(planes, _limits(body, dt), array(start), array(wished)))
 
 
 def shape_by_steps(
@@ -119,7 +117,7 @@ def follow(
     grids, plane = ways[0].grids, torch.stack([w.index for w in ways], 1)  # n f
     if not serves(start):
         return follow_by_steps(body, dt, start, grids, plane, h, stop)
-    return torch.from_numpy(kernel.follow(_planes(grids, plane), _limits(body, dt), _array(start), h, stop))
+    return torch.from_numpy(kernel.follow(_planes(grids, plane), _limits(body, dt), array(start), h, stop))
 
 
 def follow_by_steps(
@@ -153,12 +151,8 @@ def follow_by_steps(
 
 
 def _planes(grids: Grids, index: Int[Tensor, "..."]) -> kernel.Planes:
-    return kernel.Planes(_array(grids.values), _array(grids.origin), np.float32(grids.cell), _array(index))
+    return kernel.Planes(array(grids.values), array(grids.origin), np.float32(grids.cell), array(index))
 
 
 def _limits(body: Body, dt: float) -> kernel.Limits:
-    return kernel.Limits(_array(body.speed), _array(body.acceleration), np.float32(dt))
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    return tensor.contiguous().numpy()
+    return kernel.Limits(array(body.speed), array(body.acceleration), np.float32(dt))

@@ -130,7 +130,7 @@ class Brain:
             return cut[0]
 
         self._tick = max(event.snapshot.tick for event in newest.values())
-        tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due) if due else 1.0
+        tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due)
         lead = self.pace.ticks(tick_hz)
         answers = self.runtime.tick(due, late, lead)
         planned = time.perf_counter()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels import rollout as kernel
-from npc_sdk.kernels.compiled import serves
+from npc_sdk.kernels.compiled import array, serves
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.terrain import Terrain
@@ -22,10 +22,10 @@ from npc_sdk.world.update import RELATION, Body, Near, Update, relate
 class Course:
     """Where rows went; entry k of axis `h` is where a row is after step k + 1."""
 
-    path: Float[Tensor, "n s h 6"]  # pose and heading
-    z: Float[Tensor, "n s h d"]
-    variance: Float[Tensor, "n s h"]
-    fires: Float[Tensor, "n s h"]  # logit
+    path: Float[Tensor, "*r h 6"]  # pose and heading
+    z: Float[Tensor, "*r h d"]
+    variance: Float[Tensor, "*r h"]
+    logits: Float[Tensor, "*r h 2"]  # player fires, player is alive
 
 
 def run(
@@ -67,19 +67,19 @@ def moved(
 
 
 def by_rule(
-    update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
+    update: Update, body: Body, near: Near, others: Float[Tensor, "h *r k 4"], ways: Ways, terrain: Terrain
 ) -> Course:
     """Rolls on by the rule."""
-    bodies, logits = [], []
+    bodies, logits, axis = [], [], others.ndim - 3
     for around in others:
         body, logit = update(body, near, around, ways.look(body.pose[..., :2]), terrain)
         bodies.append(body)
-        logits.append(logit[..., 0])
+        logits.append(logit)
     return Course(
-        path=torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], 2),
-        z=torch.stack([b.z for b in bodies], 2),
-        variance=torch.stack([b.variance for b in bodies], 2),
-        fires=torch.stack(logits, 2),
+        path=torch.stack([torch.cat([b.pose, b.heading], -1) for b in bodies], axis),
+        z=torch.stack([b.z for b in bodies], axis),
+        variance=torch.stack([b.variance for b in bodies], axis),
+        logits=torch.stack(logits, axis),
     )
 
 
@@ -92,25 +92,19 @@ def by_kernel(
     start = kernel.Start(
         np.repeat(np.arange(n), s),
         *(
-            _array(part.expand(n, s, *part.shape[2:]).reshape(n * s, *part.shape[2:]), copy=True)
+            array(part.expand(n, s, *part.shape[2:]).reshape(n * s, *part.shape[2:])).copy()
             for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope)
         ),
     )
     beside = kernel.Beside(
-        _array(others.reshape(h, n * s, k, 4)), *(_array(part[:, 0]) for part in (near.heading, near.key, near.valid))
+        array(others.reshape(h, n * s, k, 4)), *(array(part[:, 0]) for part in (near.heading, near.key, near.valid))
     )
-    blended = kernel.Ground(
-        _array(ways.table),
-        _array(ways.base[:, 0]),
-        _array(ways.origin[:, 0] / CELL),
-        np.float32(CELL),
-        *(int(last) + 1 for last in ways.last),
-    )
-    path, z, variance, fires = (
+    blended = _ground(ways.table, ways.base, ways.origin / CELL, CELL, ways.last)
+    path, z, variance, logits = (
         torch.from_numpy(found).unflatten(0, (n, s))
         for found in kernel.roll(_weights(update), start, beside, _walls(terrain), blended)
     )
-    return Course(path, z, variance, fires)
+    return Course(path, z, variance, logits)
 
 
 def related(
@@ -129,9 +123,9 @@ def related(
     kernel.relate(
         _walls(terrain),
         np.repeat(np.arange(n), s * h),
-        *(_array(part.reshape(rows, -1)) for part in (pose, heading)),
-        _array(own.reshape(rows, 1, 4)),
-        _array(facing[:, None]),
+        *(array(part.reshape(rows, -1)) for part in (pose, heading)),
+        array(own.reshape(rows, 1, 4)),
+        array(facing[:, None]),
         way,
         seen,
         units,
@@ -140,35 +134,28 @@ def related(
 
 
 def _walls(terrain: Terrain) -> kernel.Ground:
+    return _ground(terrain.flat, terrain.base, terrain.shift, terrain.cell, terrain.last)
+
+
+def _ground(flat: Tensor, base: Tensor, shift: Tensor, cell: float, last: Tensor) -> kernel.Ground:
     """One row per group."""
-    return kernel.Ground(
-        _array(terrain.flat),
-        _array(terrain.base[:, 0]),
-        _array(terrain.shift[:, 0]),
-        np.float32(terrain.cell),
-        *(int(last) + 1 for last in terrain.last),
-    )
+    size = (int(edge) + 1 for edge in last)
+    return kernel.Ground(array(flat), array(base[:, 0]), array(shift[:, 0]), np.float32(cell), *size)
 
 
 def _weights(update: Update) -> kernel.Weights:
     attend, config = update.attend, update.config
     return kernel.Weights(
-        relation=_array(attend.relation.weight.T),
-        own=_array(attend.own.weight.T),
-        score=_array(attend.score.weight.T),
-        first=_array(update.first.weight.T),
-        first_bias=_array(update.first.bias),
-        second=_array(update.second.weight.T),
-        second_bias=_array(update.second.bias),
-        last=_array(update.last.weight.T),
-        last_bias=_array(update.last.bias),
-        leak=_array(update.leak.sigmoid()),
-        ring=_array(update.ring),
+        relation=array(attend.relation.weight.T),
+        own=array(attend.own.weight.T),
+        score=array(attend.score.weight.T),
+        first=array(update.first.weight.T),
+        first_bias=array(update.first.bias),
+        second=array(update.second.weight.T),
+        second_bias=array(update.second.bias),
+        last=array(update.last.weight.T),
+        last_bias=array(update.last.bias),
+        leak=array(update.leak.sigmoid()),
+        ring=array(update.ring),
         limits=np.array([config.max_turn_speed, config.max_speed, config.radius, DT], np.float32),
     )
-
-
-def _array(tensor: Tensor, copy: bool = False) -> np.ndarray:
-    """The tensor's numbers, rows first; its own memory where that is laid out so and no copy is asked for."""
-    array = tensor.detach().contiguous().numpy()
-    return array.copy() if copy else array

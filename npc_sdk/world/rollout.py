@@ -56,20 +56,10 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     )
     acting = pick(_acting(scene.pose, others), index)  # b k h 4
     ways = Ways.of(memory.trace, scene.places, scene.map_index)
-    bodies, logits = [], []
-    for step in range(moves.shape[2]):
-        body, logit = update(body, near, acting[:, :, step], ways.look(body.pose[..., :2]), terrain)
-        bodies.append(body)
-        logits.append(logit)
-    path = torch.stack([b.pose for b in bodies], 1)  # b h 4
-    others = torch.cat([path[:, None], others[:, PLAYER_SLOT + 1 :]], 1)
-    return Rolled(
-        others=others,
-        heading=torch.stack([b.heading for b in bodies], 1),
-        z=torch.stack([b.z for b in bodies], 1),
-        variance=torch.stack([b.variance for b in bodies], 1),
-        logits=torch.stack(logits, 1),
-    )
+    course = quick.by_rule(update, body, near, acting.permute(2, 0, 1, 3), ways, terrain)
+    pose, heading = course.path.split((4, 2), -1)  # b h .
+    others = torch.cat([pose[:, None], others[:, PLAYER_SLOT + 1 :]], 1)
+    return Rolled(others, heading, course.z, course.variance, course.logits)
 
 
 def _acting(start: Float[Tensor, "*#r 4"], path: Float[Tensor, "*#r h 4"]) -> Float[Tensor, "*#r h 4"]:
@@ -141,7 +131,7 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     course = quick.run(update, body, near, acting, ways, terrain)
     others = others.clone()
     others[at, PLAYER_SLOT] = course.path[:, s, :, :4]
-    z, spread, fires = course.z[:, :s], course.variance[:, :s].sqrt(), course.fires[:, :s]
+    z, spread, fires = course.z[:, :s], course.variance[:, :s].sqrt(), course.logits[:, :s, :, 0]
     return _imagined(pair, memory, scene, decision, course.path[:, :s], z, spread, fires, others)
 
 

@@ -15,20 +15,24 @@ def note(pace: Pace, latency_ms: float, tick: int = 0, lead: int = 1) -> None:
     )
 
 
+def settled(latency_ms: float) -> Pace:
+    """A pace that has seen nothing but answers of one latency, one per tick."""
+    pace = Pace()
+    for tick in range(WINDOW):
+        note(pace, latency_ms, tick)
+    return pace
+
+
 @pytest.mark.parametrize(
     ("latency_ms", "ticks"), [(5.0, 1), (48.0, 1), (51.0, 2), (82.0, 2), (84.0, 3), (120.0, 4), (500.0, MOST_TICKS)]
 )
 def test_until_it_knows_better_a_game_looks_half_a_frame_after_it_sends(latency_ms: float, ticks: int) -> None:
-    pace = Pace()
-    for _ in range(WINDOW):
-        note(pace, latency_ms)
+    pace = settled(latency_ms)
     assert pace.ticks(HZ) == ticks
 
 
 def test_a_slow_spell_raises_the_lead_and_passes() -> None:
-    pace = Pace()
-    for _ in range(WINDOW):
-        note(pace, 10.0)
+    pace = settled(10.0)
     for _ in range(5):
         note(pace, 90.0)
     assert pace.ticks(HZ) == 3
@@ -38,9 +42,7 @@ def test_a_slow_spell_raises_the_lead_and_passes() -> None:
 
 
 def test_answers_that_come_too_late_take_the_slack_away() -> None:
-    pace = Pace()
-    for tick in range(WINDOW):
-        note(pace, 40.0, tick)
+    pace = settled(40.0)
     assert pace.ticks(HZ) == 1
     pace.learn(7, tick=11, chunk=5, tick_hz=HZ)  # chunk 10, meant for tick 10, was not what ran in it
     assert pace.ticks(HZ) == 2
@@ -63,17 +65,13 @@ def test_answers_in_time_bring_the_slack_back() -> None:
 
 
 def test_npcs_that_brake_although_an_answer_was_due_say_that_it_was_late() -> None:
-    pace = Pace()
-    for tick in range(WINDOW):
-        note(pace, 40.0, tick)
+    pace = settled(40.0)
     pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
     assert pace.ticks(HZ) == 2
 
 
 def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_lateness() -> None:
-    pace = Pace()
-    for tick in range(WINDOW):
-        note(pace, 10.0, tick)
+    pace = settled(10.0)
     pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
     for tick in range(WINDOW):
         note(pace, 40.0, 100 + tick)
@@ -81,9 +79,7 @@ def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_la
 
 
 def test_a_game_that_left_is_forgotten() -> None:
-    pace = Pace()
-    for tick in range(WINDOW):
-        note(pace, 40.0, tick)
+    pace = settled(40.0)
     pace.forget(7)
     pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
     assert pace.ticks(HZ) == 1

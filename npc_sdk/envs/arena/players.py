@@ -64,7 +64,6 @@ class Sense:
     age: Floats  # w n, s
     seen: Bools  # w n
     known: Bools  # w n
-    distance: Floats  # w n
     near: NDArray[np.int64]  # w, the NPC it minds most
     alert: Bools  # w, whether any is known
     gap: Floats  # w 2, from the player to that NPC
@@ -170,7 +169,6 @@ class ScriptedPlayers:
             age=self._age,
             seen=seen,
             known=known,
-            distance=distance,
             near=near,
             alert=np.asarray(known.any(1)),
             gap=away[rows, near],
