@@ -97,10 +97,11 @@ class Border:
                 f"channel '{channel.name}' of NPC {action.ids[n]}, step {i}: "
                 f"expected {channel.low:g}..{channel.high:g}, got {action.steps[n, i, c]:g}"
             )
-        for column in self._discrete:
-            values = action.steps[..., column]
-            if (values != np.rint(values)).any():
-                return f"channel '{self._schema.channels[column].name}': expected whole numbers"
+        discrete = action.steps[..., self._discrete]  # all at once: every NumPy call here is a call in the game's frame
+        broken = discrete != np.rint(discrete)
+        if broken.any():
+            column = self._discrete[int(np.nonzero(broken)[-1][0])]
+            return f"channel '{self._schema.channels[column].name}': expected whole numbers"
         if not np.isfinite(action.expected).all():
             return "ACTION: expected finite poses"
         for name, values in (("brake", action.brake), ("tolerance", action.tolerance)):

@@ -13,7 +13,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from .endpoints import Context, Socket, client_options
+from .endpoints import Context, Socket, client_options, game_context
 from .errors import ControlRefused, ControlTimeout, ErrorCode, LocalProtocolError, MessageTooLarge, RemoteProtocolError
 from .faults import (
     Connecting,
@@ -97,7 +97,7 @@ class Client:
         self._recorder = recorder
         self._clock_us = clock_us
         self._own_context = context is None
-        self._context: Context = context if context is not None else zmq.Context()
+        self._context: Context = context if context is not None else game_context()
         greeting = Greeting(CLIENT_NAME, name or schema.game, majors)
         self._session = ClientSession(schema, greeting, secrets.randbits(32))
         self._fault: Fault | None = Connecting(None, f"connecting to {endpoint}", "wait a second")
@@ -410,7 +410,7 @@ class ControlClient:
         self.revision = 0  # of the board, as of the last answer
         self._timeout_ms = timeout_ms
         self._own_context = context is None
-        self._context: Context = context if context is not None else zmq.Context()
+        self._context: Context = context if context is not None else game_context()
         self._socket: Socket = self._context.socket(zmq.DEALER)
         client_options(self._socket)
         self._socket.setsockopt(zmq.IMMEDIATE, 0)  # the first request may wait for the connection
@@ -482,7 +482,7 @@ class TelemetryReader:
         self.bad = 0  # messages that were not readable
         self._topics = frozenset(topics)
         self._own_context = context is None
-        self._context: Context = context if context is not None else zmq.Context()
+        self._context: Context = context if context is not None else game_context()
         self._socket: Socket = self._context.socket(zmq.SUB)
         client_options(self._socket)
         self._socket.setsockopt(zmq.IMMEDIATE, 0)  # else the subscription leaves only at the first poll
