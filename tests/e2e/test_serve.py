@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,20 @@ def test_kill_and_restart(line: tuple[Brain, Game, str, str]) -> None:
     assert game.client.session not in (0, first_session)
     assert brain.pid != pid
     assert {session for session, _ in game.sessions} == {game.client.session}, "no stale plan ran"
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux schedules so")
+def test_nothing_that_wakes_up_interrupts_the_games_thread(line: tuple[Brain, Game, str, str]) -> None:
+    """The brain's threads and the I/O thread of the game's own socket are batch, the game's thread is not."""
+    brain, game, _, _ = line
+    game.until(planned)
+    assert set(policies(brain.pid)) == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert os.SCHED_BATCH in policies(os.getpid())
+
+
+def policies(pid: int) -> list[int]:
+    return [os.sched_getscheduler(int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()]
 
 
 def test_a_weight_is_acknowledged_and_in_the_next_decisions(line: tuple[Brain, Game, str, str]) -> None:
