@@ -69,6 +69,8 @@ class Game:
         self.frame: Frame | None = None
         self.hold_fire = False
         self.passed = 1  # ticks between the last two snapshots
+        self._owed = 0.0  # decisions, the part of one that the last tick left over
+        self._next = 0  # the NPC whose turn it is among equals
         self.table: BeliefTable | None = None
 
     def observe(self, snapshot: Snapshot) -> BeliefTable:
@@ -120,15 +122,21 @@ class Game:
     def due(self, slots: NDArray[np.intp], apply_tick: int, stagger: bool) -> NDArray[np.bool_]:
         """Says which NPCs decide now: who has no plan, then those with the oldest plans.
 
-        With `stagger`, as many as keep every plan younger than one model step at the pace at which snapshots come;
-        without, all whose plan is that old.
+        With `stagger`, as many as keep every plan younger than one model step at the pace at which snapshots come, in
+        turn among equals; without, all whose plan is that old.
         """
         age = np.where(self.plans.start[slots] < 0, np.iinfo(np.int64).max, apply_tick - self.plans.start[slots])
         if not stagger:
             return np.asarray(age >= self.ticks_per_step)
-        quota = -(-len(slots) * self.passed // self.ticks_per_step)
+        self._owed = min(self._owed + len(slots) * self.passed / self.ticks_per_step, float(len(slots)))
+        quota = int(self._owed + 1e-9)
+        self._owed -= quota
+        turn = (np.arange(len(slots)) - self._next) % max(1, len(slots))
+        chosen = np.lexsort((turn, -age))[:quota]
         due = age == np.iinfo(np.int64).max
-        due[np.argsort(-age, kind="stable")[:quota]] = True
+        due[chosen] = True
+        if quota:
+            self._next = int(chosen[-1]) + 1
         return np.asarray(due & (age > 0))
 
     def admit(self, rules: tuple[Rule, ...]) -> None:

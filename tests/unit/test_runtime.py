@@ -158,6 +158,21 @@ def test_every_npc_decides_in_turn_however_slow_the_brain(every: int) -> None:
     assert max(counts[1:]) <= -(-8 * min(every, 3) // 3)
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_turns_are_fair_and_no_more_than_asked(every: int) -> None:
+    """Ten decisions a second for every NPC, whether or not the brain keeps up with the snapshots."""
+    brain, game = runtime(Board(), stagger=True), arena()
+    schema = arena_schema(game.maps[0], game.config)
+    ladder = Ladder(schema)
+    brain.register("g", schema)
+    decided = np.zeros(8, np.int64)
+    for tick in range(0, 60, every):
+        ((_, action, _),) = brain.tick([("g", snapshot(game, tick, ladder))])
+        decided += (action.status & STATUS_PLANNED > 0) & (tick >= 12)
+    assert decided.min() >= 15
+    assert decided.max() <= 17
+
+
 def test_lost_answers_are_bridged_by_the_certified_rest() -> None:
     line = Line(2, lose={10, 11, 12})
     line.run(40)
