@@ -63,8 +63,7 @@ class Border:
             LocalProtocolError: anything a receiver would refuse, above all a number that is not finite.
         """
         steps = np.clip(action.steps, self._low, self._high)
-        for column in self._discrete:
-            steps[..., column] = np.rint(steps[..., column])
+        steps[..., self._discrete] = np.rint(steps[..., self._discrete])
         fitted = replace(action, steps=steps)
         problem = self._problem(fitted)
         if problem:
