@@ -66,11 +66,10 @@ class Places:
     origin: Float[Tensor, "m 2"]
     columns: int
     turns: Float[Tensor, "g 2 2"]  # what turns a map as stored into the way it is laid out
+    order: Int[Tensor, "g c"]  # where each node of a map as laid out is stored
 
-    def sample(
-        self, index: Int[Tensor, " b"], xy: Float[Tensor, "b 2"]
-    ) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p 2"]]:
-        """Returns the way from each point to every place of its map (m), and the slope of that, which points away."""
+    def sample(self, index: Int[Tensor, " b"], xy: Float[Tensor, "b 2"]) -> Float[Tensor, "b p"]:
+        """Returns the way from each point to every place of its map, in m."""
         cells = self.way.shape[1]
         stored, turn = index // len(self.turns), self.turns[index % len(self.turns)]
         local = (xy[:, None] @ turn)[:, 0]
@@ -81,27 +80,7 @@ class Places:
         first = (node[:, 1] * self.columns + node[:, 0]).long() + stored * cells
         a, b, c, d = self.way.reshape(-1, self.way.shape[2])[first[:, None] + corners].unbind(1)  # b p
         x, y = (at - node).unsqueeze(1).unbind(-1)  # b 1
-        east, north = torch.lerp(b - a, d - c, y), torch.lerp(c - a, d - b, x)
-        slope = torch.stack([east, north], -1) @ turn.transpose(1, 2) / CELL
-        return a + x * (b - a) + y * north, slope
-
-    def blend(self, index: Int[Tensor, " b"], share: Float[Tensor, "b q p"]) -> Float[Tensor, "b q c"]:
-        """Mixes each map's ways by `share`; the result lies as the map is laid out."""
-        stored, turn = index // len(self.turns), index % len(self.turns)
-        # One product per scene: taking the maps of all scenes into one batch copies far more than it multiplies.
-        mixed = torch.stack([part @ self.way[m].T for part, m in zip(share, stored.tolist(), strict=True)])  # b q c
-        if len(self.turns) == 1:
-            return mixed
-        return mixed.gather(2, self._permutation()[turn][:, None].expand_as(mixed))
-
-    def _permutation(self) -> Int[Tensor, "g c"]:
-        """Where each node of a turned grid lies in the stored one; grids that are turned are squares."""
-        half = (self.columns - 1) / 2
-        line = torch.arange(self.columns, device=self.way.device) - half
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        local = torch.stack([x, y], -1).reshape(-1, 2) @ self.turns  # g c 2
-        node = (local + half).round().long()
-        return node[..., 1] * self.columns + node[..., 0]
+        return torch.lerp(torch.lerp(a, b, x), torch.lerp(c, d, x), y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +126,27 @@ def places(tables: list[PlaceTables], device: torch.device, turns: Tensor | None
     for k, t in enumerate(tables):
         r, c, p = t.way.shape
         spots[k, :p], there[k, :p], way[k, :r, :c, :p] = t.spots, True, t.way
+    turns = torch.eye(2)[None] if turns is None else turns
     return Places(
         spots=torch.from_numpy(spots).to(device),
         there=torch.from_numpy(there).to(device),
         way=torch.from_numpy(way).reshape(len(tables), rows * columns, count).to(device),
         origin=torch.tensor(np.array([t.origin for t in tables]), dtype=torch.float32, device=device),
         columns=columns,
-        turns=(torch.eye(2)[None] if turns is None else turns).to(device),
+        turns=turns.to(device),
+        order=node_order(rows, columns, turns).to(device),
     )
+
+
+def node_order(rows: int, columns: int, turns: Float[Tensor, "g 2 2"]) -> Int[Tensor, "g c"]:
+    """Where each node of a turned grid lies in the stored one; grids that are turned are squares."""
+    if len(turns) == 1:
+        return torch.arange(rows * columns)[None]
+    half = (columns - 1) / 2
+    line = torch.arange(columns) - half
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    node = (torch.stack([x, y], -1).reshape(-1, 2) @ turns.cpu() + half).round().long()  # g c 2
+    return node[..., 1] * columns + node[..., 0]
 
 
 def scene(

@@ -38,12 +38,27 @@ class Weights(NamedTuple):
 class Ground(NamedTuple):
     """One grid read at places: `flat` holds all maps, a group's part begins at `base`."""
 
-    flat: Floats  # cells, or cells and columns
+    flat: Floats  # cells
     base: Ints  # g
     shift: Floats  # g 2, of the origin, in cells
     cell: np.float32  # m
     columns: int
     rows: int
+
+
+class Field(NamedTuple):
+    """Path fields blended by chances; what is read of `table` is filled in when it is first asked for."""
+
+    table: Floats  # g cells 3q: per guess metres of way left and the way on; NaN where unread, no cells: not kept
+    share: Floats  # g q p, chances of the places
+    way: Floats  # m cells p, m of way from each node to each place
+    stored: Ints  # g, the map in `way`
+    order: Ints  # t cells, where each node of a turned map is stored
+    turn: Ints  # g
+    origin: Floats  # g 2, m
+    scene: Ints  # of each group of rows, which g it reads
+    cell: np.float32  # m
+    columns: int
 
 
 class Start(NamedTuple):
@@ -67,7 +82,46 @@ class Beside(NamedTuple):
     valid: NDArray[np.bool_]  # g k
 
 
+class Tape(NamedTuple):
+    """What a step computes on its way: one entry per step for `backward.pull_back`, or one that all steps use."""
+
+    pose: Floats  # t r 4, before the step
+    given: Floats  # t r u, inputs of the first layer; the latent before the step comes first
+    way: Floats  # t r 2
+    seen: Floats  # t rk f
+    units: Floats  # t r k 2
+    mixed: Floats  # t rk m, messages
+    share: Floats  # t rk a, of attention
+    basis: Floats  # t r v 2
+    one: Floats  # t r u
+    two: Floats  # t r u
+    told: Floats  # t r parts, what the last layer says
+
+
 _F = np.float32
+
+
+def tape(w: Weights, rows: int, near: int, guesses: int, steps: int) -> Tape:
+    """Room for `steps` steps of `rows` rows that attend to `near` bodies each."""
+
+    def room(*shape: int) -> Floats:
+        return np.empty((steps, *shape), np.float32)
+
+    features, width = w.relation.shape
+    heads, hidden = w.score.shape[1], w.second.shape[0]
+    return Tape(
+        pose=room(rows, 4),
+        given=room(rows, w.first.shape[0]),
+        way=room(rows, 2),
+        seen=room(rows * near, features),
+        units=room(rows, near, 2),
+        mixed=room(rows * near, width),
+        share=room(rows * near, heads),
+        basis=room(rows, heads + 3 + guesses, 2),
+        one=room(rows, hidden),
+        two=room(rows, hidden),
+        told=room(rows, w.last.shape[1]),
+    )
 
 
 @compiled
@@ -165,7 +219,8 @@ def _attend(w, start, beside, own, units, way, hidden, share, given, basis):  # 
                 total += share[r * near + k, a]
             dx, dy = _F(0), _F(0)
             for k in range(near):
-                part, line = share[r * near + k, a] / total, hidden[r * near + k]
+                share[r * near + k, a] /= total
+                part, line = share[r * near + k, a], hidden[r * near + k]
                 dx += part * units[r, k, 0]
                 dy += part * units[r, k, 1]
                 for m in range(a * each, (a + 1) * each):
@@ -176,9 +231,48 @@ def _attend(w, start, beside, own, units, way, hidden, share, given, basis):  # 
 
 
 @compiled
+def _blended(field, g, q, column, row):  # type: ignore[no-untyped-def]
+    """The way left from a node, blended over the places; beyond the border that of the border."""
+    columns = field.columns
+    rows = field.way.shape[1] // columns
+    node = min(max(row, 0), rows - 1) * columns + min(max(column, 0), columns - 1)
+    way, share = field.way[field.stored[g], field.order[field.turn[g], node]], field.share[g, q]
+    total = _F(0)
+    for p in range(len(way)):
+        total += share[p] * way[p]
+    return total
+
+
+@compiled
+def _way_on(field, group, x, y):  # type: ignore[no-untyped-def]
+    """What the node nearest to a place says (`Ways.look`)."""
+    g, columns = field.scene[group], field.columns
+    column = _node((x - field.origin[g, 0]) / field.cell, columns - 1)
+    row = _node((y - field.origin[g, 1]) / field.cell, field.way.shape[1] // columns - 1)
+    kept = field.table.shape[1] > 0
+    told = field.table[g, row * columns + column] if kept else np.empty(field.table.shape[2], np.float32)
+    if not kept or np.isnan(told[0]):
+        for q in range(field.share.shape[1]):
+            told[3 * q] = _blended(field, g, q, column, row) / _F(12)
+            for axis in range(2):
+                east, north = 1 - axis, axis
+                ahead = _blended(field, g, q, column + east, row + north)
+                behind = _blended(field, g, q, column - east, row - north)
+                told[3 * q + 1 + axis] = min(max((behind - ahead) / (_F(2) * field.cell), _F(-1.5)), _F(1.5))
+    return told
+
+
+@compiled
+def look(field, places, told):  # type: ignore[no-untyped-def]
+    """Fills what each group's field says at its place (g 3q)."""
+    for g in range(len(places)):
+        told[g] = _way_on(field, g, places[g, 0], places[g, 1])
+
+
+@compiled
 def _look(w, start, walls, ways, way, given, basis):  # type: ignore[no-untyped-def]
     """Fills what each row sees of the map and of itself into its inputs and directions."""
-    heads, guesses = w.score.shape[1], ways.flat.shape[1] // 3
+    heads, guesses = w.score.shape[1], ways.table.shape[2] // 3
     first = start.z.shape[1] + w.relation.shape[1] + 2 * heads
     for r in range(len(start.group)):
         g = start.group[r]
@@ -202,7 +296,7 @@ def _look(w, start, walls, ways, way, given, basis):  # type: ignore[no-untyped-
         basis[r, heads, 0], basis[r, heads, 1] = vx * _F(0.2), vy * _F(0.2)
         basis[r, heads + 1, 0], basis[r, heads + 1, 1] = hx, hy
         basis[r, heads + 2, 0], basis[r, heads + 2, 1] = sx, sy
-        aim = ways.flat[_nearest(ways, g, px, py)]
+        aim = _way_on(ways, g, px, py)
         for q in range(guesses):
             left, tx, ty = aim[3 * q], aim[3 * q + 1], aim[3 * q + 2]
             basis[r, heads + 3 + q, 0], basis[r, heads + 3 + q, 1] = tx, ty
@@ -273,29 +367,26 @@ def _relu(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def roll(w, start, beside, walls, ways):  # type: ignore[no-untyped-def]
-    """Rolls every row on by as many steps as `beside.path` has; uses `start` up.
+def roll(w, start, beside, walls, ways, tape):  # type: ignore[no-untyped-def]
+    """Rolls every row on by as many steps as `beside.path` has; uses `start` up and writes down in `tape` how.
 
     Returns pose and heading (r h 6), latents (r h d), variances (r h) and logits (r h 2), after each step.
     """
     rows, latent = start.z.shape
-    steps, width, hidden = beside.path.shape[0], w.relation.shape[1], w.second.shape[0]
-    near, heads = beside.key.shape[1], w.score.shape[1]
-    own, way = np.empty((rows, width), np.float32), np.empty((rows, 2), np.float32)
-    seen, units = np.empty((rows * near, w.relation.shape[0]), np.float32), np.empty((rows, near, 2), np.float32)
-    mixed, share = np.empty((rows * near, width), np.float32), np.empty((rows * near, heads), np.float32)
-    given = np.empty((rows, w.first.shape[0]), np.float32)
-    basis = np.empty((rows, heads + 3 + ways.flat.shape[1] // 3, 2), np.float32)
-    one, two = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
-    told = np.empty((rows, w.last.shape[1]), np.float32)
+    steps, kept = beside.path.shape[0], len(tape.pose)
+    own = np.empty((rows, w.own.shape[1]), np.float32)
     path, zs = np.empty((rows, steps, 6), np.float32), np.empty((rows, steps, latent), np.float32)
     variances, logits = np.empty((rows, steps), np.float32), np.empty((rows, steps, 2), np.float32)
     for step in range(steps):
+        at = step % kept
+        way, seen, units, given = tape.way[at], tape.seen[at], tape.units[at], tape.given[at]
+        mixed, basis, one, two, told = tape.mixed[at], tape.basis[at], tape.one[at], tape.two[at], tape.told[at]
+        tape.pose[at] = start.pose
         np.dot(start.z, w.own, own)
         given[:, :latent] = start.z
         relate(walls, start.group, start.pose, start.heading, beside.path[step], beside.heading, way, seen, units)
         np.dot(seen, w.relation, mixed)
-        _attend(w, start, beside, own, units, way, mixed, share, given, basis)
+        _attend(w, start, beside, own, units, way, mixed, tape.share[at], given, basis)
         _look(w, start, walls, ways, way, given, basis)
         _dense(given, w.first, w.first_bias, one)
         _relu(one)

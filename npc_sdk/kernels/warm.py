@@ -34,7 +34,10 @@ def warm_up() -> None:
     start = rollout.Start(index, zeros(1, 4), zeros(1, 2), zeros(1, 2), zeros(1), zeros(1), zeros(1, 2))
     beside = rollout.Beside(zeros(1, 1, 1, 4), zeros(1, 1, 2), zeros(1, 1, 4), np.ones((1, 1), np.bool_))
     walls = rollout.Ground(zeros(4), index, zeros(1, 2), one, 2, 2)
-    ways = rollout.Ground(zeros(4, 3), index, zeros(1, 2), one, 2, 2)
+    whole = np.zeros((1, 4), np.int64)
+    ways = rollout.Field(
+        zeros(1, 4, 3), zeros(1, 1, 1), zeros(1, 4, 1), index, whole, index, zeros(1, 2), index, one, 2
+    )
     rollout.relate(
         walls,
         index,
@@ -46,7 +49,7 @@ def warm_up() -> None:
         zeros(1, 15),
         zeros(1, 1, 2),
     )
-    rollout.roll(weights, start, beside, walls, ways)
+    rollout.roll(weights, start, beside, walls, ways, rollout.tape(weights, 1, 1, 1, 1))
     limits = plans.Limits(zeros(1), zeros(1), one)
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)

@@ -20,6 +20,7 @@ from torch import Tensor
 from npc_sdk.errors import ModelError
 from npc_sdk.train.dataset import TURNS, Dataset
 from npc_sdk.train.losses import LossWeights, chunk_loss
+from npc_sdk.train.muon import Muon
 from npc_sdk.world import Memory, ModelConfig, WorldModel
 from npc_sdk.world.destinations import AHEAD
 
@@ -243,8 +244,7 @@ def _optimizers(model: WorldModel, rate: float) -> tuple[torch.optim.Optimizer, 
     """Muon for matrices, Adam for the rest: fewer steps for the same loss, and a step is dear next to either."""
     matrices = [p for p in model.parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if p.ndim != 2]
-    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, momentum=0.9, adjust_lr_fn="match_rms_adamw")
-    return muon, torch.optim.Adam(others, lr=rate, betas=(0.9, 0.98))
+    return Muon(matrices, rate), torch.optim.Adam(others, lr=rate, betas=(0.9, 0.98))
 
 
 def save_run(trainer: Trainer, folder: Path, fingerprint: str) -> None:

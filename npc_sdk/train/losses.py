@@ -18,9 +18,10 @@ from npc_sdk.world.forecast import join
 from npc_sdk.world.regularizers import REGULARIZERS
 from npc_sdk.world.rollout import Rolled
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import relate
+from npc_sdk.world.update import Body, relate
 
 _EVERY = 4  # observations from one start of a rollout to the next
+_SOON = 0.2  # s; errors count the less the later, from about here on
 _ASKED = 2  # NPCs per scene whose events are asked about
 
 
@@ -31,6 +32,7 @@ class LossWeights:
     place: float = 1.0
     velocity: float = 0.1
     heading: float = 0.2
+    onward: float = 1.0  # velocity one step after a player in sight, which no rollout's errors blur
     believed: float = 0.3  # where the filter thinks an unseen player is
     spread: float = 0.05
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
@@ -62,8 +64,10 @@ def chunk_loss(
 ) -> Chunk:
     """Filters `steps` observations and rolls on for `horizon` from the middle and from the end."""
     states: list[Memory] = []
+    predicted: list[Body] = []
     for t in range(steps):
-        memory = model.filter(memory, window.scene(t))
+        body, memory = model.follow(memory, window.scene(t))
+        predicted.append(body)
         states.append(memory)
     starts = tuple(range(_EVERY - 1, steps, _EVERY))
     launched = join([states[t] for t in starts])
@@ -75,6 +79,7 @@ def chunk_loss(
     here = window.kind[:, :steps, PLAYER_SLOT] > 0
     parts = _pose_parts(rolled, truth, counts)
     parts |= _belief_parts(window, states)
+    parts["onward"] = _onward(window, predicted)
     parts["destination"] = _destination(window, states, weights)
     parts["events"] = _events(model, window, starts, launched, scene, rolled, truth, counts, generator)
     parts["embedding"] = _embedding(rolled, z, here & window.valid[:, :steps], starts)
@@ -132,7 +137,7 @@ def _counts(
 def _pose_parts(rolled: Rolled, truth: Truth, counts: Float[Tensor, "b h"]) -> dict[str, Tensor]:
     horizon = counts.shape[1]
     ahead = torch.arange(1, horizon + 1, device=counts.device) * DT
-    late = 1 / (0.2 + ahead)
+    late = 1 / (_SOON + ahead)
     weight = counts * (late / late.mean())
     total = counts.sum().clamp(min=1)
     path = rolled.others[:, PLAYER_SLOT]
@@ -159,6 +164,16 @@ def _belief_parts(window: Window, states: list[Memory]) -> dict[str, Tensor]:
     surprise = variance.clamp(min=1e-4).log() + gap.detach().clamp(max=100) / (2 * variance.clamp(min=1e-4))
     total = counts.sum().clamp(min=1)
     return {"believed": (counts * ((gap + 1e-4).sqrt() + 0.2 * surprise)).sum() / total}
+
+
+def _onward(window: Window, predicted: list[Body]) -> Tensor:
+    """Compares the velocity predicted from each observation with that of the next, while the player is in sight."""
+    steps = len(predicted)
+    velocity = torch.stack([body.pose[:, 2:] for body in predicted[1:]], 1)
+    gap = (velocity - window.truth.player[:, 1:steps, 2:]).square().sum(-1)
+    seen = window.age[:, :steps, PLAYER_SLOT] == 0
+    alive = (window.truth.alive & window.valid)[:, :steps]
+    return _mean((gap + 1e-2).sqrt(), seen[:, 1:] & seen[:, :-1] & alive[:, 1:] & alive[:, :-1])
 
 
 def _destination(window: Window, states: list[Memory], weights: LossWeights) -> Float[Tensor, ""]:

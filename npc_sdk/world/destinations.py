@@ -14,8 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from npc_sdk.geometry.roads import CELL
+from npc_sdk.kernels.compiled import serves
 from npc_sdk.tensors import Places
 from npc_sdk.world.forecast import widened
+from npc_sdk.world.scoring import by_kernel
 
 AHEAD = (15, 30)  # model steps at which each of the two guesses says where the player is
 TRACE = len(AHEAD) + 2  # per place: the logit of each guess, and the way there as a fast and a slow average
@@ -54,10 +56,24 @@ class Destinations(nn.Module):
         index: Int[Tensor, " b"],
     ) -> Float[Tensor, "b p c"]:
         """Returns the trace after one more observation."""
+        trace = widened(trace, places.spots.shape[1])
+        if serves(trace):
+            return by_kernel(self, trace, z, looked, places, index, (_FAST, _SLOW))
+        return self.by_rule(trace, z, looked, places, index)
+
+    def by_rule(
+        self,
+        trace: Float[Tensor, "b p c"],
+        z: Float[Tensor, "b d"],
+        looked: Looked,
+        places: Places,
+        index: Int[Tensor, " b"],
+    ) -> Float[Tensor, "b p c"]:
+        """Says in torch what `forward` does."""
         stored, turn = index // len(places.turns), places.turns[index % len(places.turns)]
         spots = places.spots[stored]  # b p 2
-        way, _ = places.sample(index, looked.place)  # b p
-        logits, past = widened(trace, way.shape[1]).split(len(AHEAD), -1)
+        way = places.sample(index, looked.place)  # b p
+        logits, past = trace.split(len(AHEAD), -1)
         fast, slow = torch.where(looked.known[..., None], past, way[..., None]).unbind(-1)
         walk = (spots - looked.place[:, None] @ turn).norm(dim=-1)
         away = torch.cdist(spots, looked.others @ turn).masked_fill(~looked.valid[:, None], 99.0)
@@ -87,58 +103,46 @@ def guesses(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " 
     return logits.masked_fill(~there[:, None], -1e4).log_softmax(-1)
 
 
-@torch.no_grad()
-def aim_at(
-    trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"], place: Float[Tensor, "b 2"]
-) -> Float[Tensor, "b q"]:
-    """Returns, at one point per scene, what `Ways.look` reads off the blended field."""
-    share = guesses(trace, places, index).exp()
-    way, slope = places.sample(index, place)
-    return _aim(share @ way[..., None], -(share @ slope))
-
-
-def _aim(left: Float[Tensor, "*r 1"], towards: Float[Tensor, "*r 2"]) -> Tensor:
-    return torch.cat([left / 12, towards.clamp(-1.5, 1.5)], -1).flatten(-2)
-
-
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The blended path field of each scene's guesses, with its slope at every node: one gather per look."""
+    """The path field of each scene blended by its guesses, read at the node nearest to a place."""
 
-    table: Float[Tensor, "cells q"]
-    base: Int[Tensor, "*r"]
-    origin: Float[Tensor, "*r 2"]
-    last: Float[Tensor, "2"]
-    stride: Float[Tensor, "2"]
+    share: Float[Tensor, "g q p"]  # chances of the places, per scene
+    places: Places
+    index: Int[Tensor, " g"]  # of the scenes' maps
+    scene: Int[Tensor, "*r"]  # of each row
+    read: Float[Tensor, "g cells r"]  # what kernels read already, NaN elsewhere
 
     @staticmethod
     @torch.no_grad()
-    def of(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"]) -> Ways:
-        """Blends the ways to all places by their chances."""
-        b, columns = len(index), places.columns
-        field = places.blend(index, guesses(trace, places, index).exp()).reshape(b, len(AHEAD), -1, columns)
-        padded = torch.nn.functional.pad(field, (1, 1, 1, 1), mode="replicate")
-        east = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / (2 * CELL)
-        north = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / (2 * CELL)
-        cells = torch.stack([field, -east, -north], -1).permute(0, 2, 3, 1, 4)  # b r c q 3
-        rows = cells.shape[1]
-        return Ways(
-            table=_aim(cells[..., :1], cells[..., 1:]).reshape(b * rows * columns, AIM),
-            base=torch.arange(b, device=index.device) * (rows * columns),
-            origin=places.origin[index // len(places.turns)],
-            last=torch.tensor([columns - 1.0, rows - 1.0], device=index.device),
-            stride=torch.tensor([1.0, columns], device=index.device),
-        )
+    def of(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"], *, again: bool = True) -> Ways:
+        """Blends the ways to all places by their chances, for one row per scene.
+
+        `again`: nodes will be read more than once, so that what kernels read is worth keeping.
+        """
+        share = guesses(trace, places, index).exp()
+        read = share.new_full((len(index), places.way.shape[1] if again and serves(share) else 0, AIM), torch.nan)
+        return Ways(share, places, index, torch.arange(len(index), device=index.device), read)
 
     def rows(self, at: Int[Tensor, "*r"]) -> Ways:
         """Takes the fields of the scenes `at`."""
-        return Ways(self.table, self.base[at], self.origin[at], self.last, self.stride)
+        return Ways(self.share, self.places, self.index, self.scene[at], self.read)
 
     @torch.no_grad()
     def look(self, place: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r q"]:
-        """Reads the node nearest to each place."""
-        at = torch.minimum(((place - self.origin) / CELL).round_().clamp_(min=0), self.last)
-        return torch.nn.functional.embedding((at @ self.stride).long() + self.base, self.table)
+        """Reads at the node nearest to each place the metres of way left and the way on, by central differences."""
+        places, columns = self.places, self.places.columns
+        last = torch.tensor([columns - 1.0, places.way.shape[1] // columns - 1.0], device=place.device)
+        stored, turn = self.index // len(places.turns), self.index % len(places.turns)
+        at = torch.minimum(((place - places.origin[stored][self.scene]) / CELL).round_().clamp_(min=0), last)
+        beside = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], device=place.device)
+        nodes = torch.minimum((at[..., None, :] + beside).clamp_(min=0), last)  # r 5 2
+        node = (nodes @ torch.tensor([1.0, columns], device=place.device)).long()
+        node = places.order[turn[self.scene][..., None], node]
+        way = places.way[stored[self.scene][..., None], node]  # r 5 p
+        left, ahead, behind = (self.share[self.scene] @ way.transpose(-1, -2)).split((1, 2, 2), -1)  # r q .
+        on = ((behind - ahead) / (2 * CELL)).clamp_(-1.5, 1.5)
+        return torch.cat([left / 12, on], -1).flatten(-2)
 
 
 def destination_loss(
@@ -153,7 +157,7 @@ def destination_loss(
     q = len(AHEAD)
     rows = index.repeat_interleave(t)
     log = guesses(trace.reshape(b * t, p, -1), places, rows).reshape(b, t, q, p)
-    way, _ = places.sample(rows.repeat_interleave(q), truth.reshape(-1, 2))
+    way = places.sample(rows.repeat_interleave(q), truth.reshape(-1, 2))
     there = places.there[index // len(places.turns)][:, None, None]
     wanted = (-(way.reshape(b, t, q, p) / 1.5).square()).masked_fill(~there, -1e4).softmax(-1)
     return -(counts[..., None] * wanted * log).sum() / counts.sum().clamp(min=1)

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from npc_sdk.tensors import FEATURES, Scene
 from npc_sdk.world import quick
-from npc_sdk.world.destinations import AIM, TRACE, Destinations, Looked, aim_at
+from npc_sdk.world.destinations import AIM, TRACE, Destinations, Looked, Ways
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
 from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, relate, seen_from
+from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, seen_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,24 @@ class Filter(nn.Module):
             self.search.weight.mul_(0.1)
 
     def forward(
-        self, z: Float[Tensor, "b e d"], inputs: Float[Tensor, "b e f"], surprise: Float[Tensor, "b q"]
+        self,
+        z: Float[Tensor, "b e d"],
+        inputs: Float[Tensor, "b e f"],
+        mask: Bool[Tensor, "b e"],
+        surprise: Float[Tensor, "b q"],
     ) -> Float[Tensor, "b e d"]:
-        hidden = self.seen(inputs) + self.carried(z)
-        player = hidden[:, PLAYER_SLOT] + self.surprise(surprise)
-        hidden = torch.relu(torch.cat([player[:, None], hidden[:, PLAYER_SLOT + 1 :]], 1))
+        """Returns the latents after the observation, zero where nobody is."""
+        b, e, d = z.shape
+        there = mask.clone()
+        there[:, PLAYER_SLOT] = True
+        rows = there.flatten().nonzero()[:, 0]  # most fights have fewer bodies than there is room for
+        before = z.flatten(0, 1).index_select(0, rows)
+        hidden = self.seen(inputs.flatten(0, 1)[rows]) + self.carried(before)
+        players = there.sum(1).cumsum(0) - there.sum(1) + PLAYER_SLOT
+        hidden = torch.relu(hidden.index_add(0, players, self.surprise(surprise)))
         gate, candidate = self.out(hidden).chunk(2, -1)
-        blended: Tensor = z + torch.sigmoid(gate) * (candidate - z)
-        return blended
+        blended = torch.lerp(before, candidate, torch.sigmoid(gate)) * mask.flatten()[rows, None]
+        return z.new_zeros(b * e, d).index_copy(0, rows, blended).reshape(b, e, d)
 
 
 class EventHead(nn.Module):
@@ -102,13 +112,18 @@ class WorldModel(nn.Module):
         return Memory(z, pose, pose[..., :2], pose[..., 0], known, trace)
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
+        return self.follow(memory, scene)[1]
+
+    def follow(self, memory: Memory, scene: Scene) -> tuple[Body, Memory]:
+        """Filters one observation; returns with it the player as it was predicted before that was taken in."""
         terrain = Terrain.of(scene.walls, scene.map_index)
         player = PLAYER_SLOT
         known = memory.known[:, player, None]
         place = torch.where(known, memory.pose[:, player], scene.pose[:, player])
         index = nearest(scene.pose[..., :2], scene.mask, place[:, :2], self.config.update.neighbours)
-        predicted = self._predict(memory, scene, place, index, terrain)
-        return self._correct(memory, scene, predicted, index, terrain)
+        ways = Ways.of(memory.trace, scene.places, scene.map_index, again=False)
+        predicted = self._predict(memory, scene, place, index, ways, terrain)
+        return predicted, self._correct(memory, scene, predicted, index, ways, terrain)
 
     def roll(self, memory: Memory, scene: Scene, moves: Float[Tensor, "b e h 2"]) -> Rolled:
         """Rolls all entities on together, NPCs by their moves: the interactive core, also what is trained."""
@@ -122,7 +137,13 @@ class WorldModel(nn.Module):
         return interactive(self.update, self.pair, memory, scene, decision)
 
     def _predict(
-        self, memory: Memory, scene: Scene, place: Float[Tensor, "b 4"], index: Int[Tensor, "b k"], terrain: Terrain
+        self,
+        memory: Memory,
+        scene: Scene,
+        place: Float[Tensor, "b 4"],
+        index: Int[Tensor, "b k"],
+        ways: Ways,
+        terrain: Terrain,
     ) -> Body:
         """Moves the remembered player on by the NPC moves that really happened."""
         player = PLAYER_SLOT
@@ -131,17 +152,21 @@ class WorldModel(nn.Module):
         now, known = pick(scene.pose, index), pick(memory.known, index)[..., None]
         before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
         moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
-        aim = aim_at(memory.trace, scene.places, scene.map_index, place[:, :2])
-        return quick.moved(
-            self.update, body, self._near(memory.z, scene, index), torch.cat([before, moved], -1), aim, terrain
-        )
+        others = torch.cat([before, moved], -1)
+        return quick.moved(self.update, body, self._near(memory.z, scene, index), others, ways, terrain)
 
     def _near(self, z: Float[Tensor, "b e d"], scene: Scene, index: Int[Tensor, "b k"]) -> Near:
         keys = self.update.attend.keys(torch.cat([pick(z, index), pick(scene.features, index)], -1))
         return Near(pick(scene.heading, index), keys, pick(scene.mask, index))
 
     def _correct(
-        self, memory: Memory, scene: Scene, predicted: Body, index: Int[Tensor, "b k"], terrain: Terrain
+        self,
+        memory: Memory,
+        scene: Scene,
+        predicted: Body,
+        index: Int[Tensor, "b k"],
+        ways: Ways,
+        terrain: Terrain,
     ) -> Memory:
         """Takes the observation in: pose where seen, own belief where not, and the latent everywhere."""
         player = PLAYER_SLOT
@@ -152,16 +177,16 @@ class WorldModel(nn.Module):
         near = self._near(z, scene, index)
         around = torch.cat([pose[:, None], scene.pose[:, player + 1 :]], 1)
         facing = torch.cat([heading[:, None], scene.heading[:, player + 1 :]], 1)
-        relation, unit = relate(pose, heading, around, facing, terrain)  # b e
+        relation, unit = quick.around(pose, heading, around, facing, terrain)  # b e
         message, direction = self.update.attend(z[:, player], pick(relation, index), pick(unit, index), near)
         way = course(pose, heading).detach()
         vectors = torch.stack([*(pose - predicted.pose).split(2, -1), heading - predicted.heading, heading], 1)
-        aim = aim_at(memory.trace, scene.places, scene.map_index, pose[:, :2]).unflatten(1, (-1, 3))
+        aim = quick.look(ways, pose[:, :2]).unflatten(1, (-1, 3))
         vectors = seen_from(torch.cat([vectors, direction, aim[..., 1:]], 1), way[:, None]).flatten(1)
         speed = pose[:, 2:].norm(dim=-1, keepdim=True) * 0.2
         surprise = torch.cat([vectors, aim[..., 0], message, speed, seen.float(), known.float()], -1)
         inputs = torch.cat([scene.features, _placed(scene, pose, heading), relation], -1)
-        z = self.cell(z, inputs, surprise) * scene.mask[..., None]
+        z = self.cell(z, inputs, scene.mask, surprise)
         looked = Looked(pose[:, :2], seen, known, pick(scene.pose, index)[..., :2], near.valid)
         trace = self.destinations(memory.trace, z[:, player], looked, scene.places, scene.map_index)
         return self._settle(scene, z, pose, heading, predicted, seen, trace)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels import rollout as kernel
 from npc_sdk.kernels.compiled import array, serves
-from npc_sdk.world.destinations import Ways
-from npc_sdk.world.forecast import DT
+from npc_sdk.world import rolling
+from npc_sdk.world.destinations import AIM, Ways
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import RELATION, Body, Near, Update, relate
 
@@ -32,38 +33,41 @@ def run(
     update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
 ) -> Course:
     """Rolls each of `s` rows of `n` groups on; a group shares `near`, `ways` and `terrain`."""
-    runs = by_rule if torch.is_grad_enabled() or not serves(others) else by_kernel
-    return runs(update, body, near, others, ways, terrain)
+    plain = not serves(others) or (torch.is_grad_enabled() and others.shape[2] != 1)
+    return (by_rule if plain else by_kernel)(update, body, near, others, ways, terrain)
 
 
-def moved(
-    update: Update,
-    body: Body,
-    near: Near,
-    others: Float[Tensor, "b k 4"],
-    aim: Float[Tensor, "b q"],
-    terrain: Terrain,
-) -> Body:
-    """Moves one body per scene on by one step; `aim` is what `Ways.look` would say."""
-    if torch.is_grad_enabled() or not serves(others):
-        after: Body = update(body, near, others, aim, terrain)[0]
-        return after
-    b = len(others)
-    ways = Ways(
-        table=aim,
-        base=torch.arange(b)[:, None],
-        origin=aim.new_zeros(b, 1, 2),
-        last=aim.new_zeros(2),
-        stride=aim.new_ones(2),
+def moved(update: Update, body: Body, near: Near, others: Float[Tensor, "b k 4"], ways: Ways, terrain: Terrain) -> Body:
+    """Moves one body per scene on by one step."""
+    course = alone(update, body, near, others[None], ways, terrain)
+    pose, heading = course.path[:, 0].split((4, 2), -1)
+    return update.body(pose, heading, course.z[:, 0], course.variance[:, 0], terrain)
+
+
+def look(ways: Ways, place: Float[Tensor, "b 2"]) -> Float[Tensor, "b q"]:
+    """Says what `Ways.look` does, at one place per scene."""
+    if not serves(place):
+        return ways.look(place)
+    told = np.empty((len(place), AIM), np.float32)
+    kernel.look(_field(ways.rows(torch.arange(len(place))[:, None])), array(place), told)
+    return torch.from_numpy(told)
+
+
+def alone(
+    update: Update, body: Body, near: Near, others: Float[Tensor, "h b k 4"], ways: Ways, terrain: Terrain
+) -> Course:
+    """Rolls one body per scene on, with gradients where they are wanted."""
+    if not serves(others):
+        return by_rule(update, body, near, others, ways, terrain)
+    course = by_kernel(
+        update,
+        Body(*(part[:, None] for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope))),
+        Near(near.heading[:, None], near.key[:, None], near.valid[:, None]),
+        others[:, :, None],
+        ways.rows(torch.arange(others.shape[1])[:, None]),
+        replace(terrain, base=terrain.base[:, None], shift=terrain.shift[:, None]),
     )
-    one = Body(
-        *(part[:, None] for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope))
-    )
-    each = Near(near.heading[:, None], near.key[:, None], near.valid[:, None])
-    walls = replace(terrain, base=terrain.base[:, None], shift=terrain.shift[:, None])
-    course = by_kernel(update, one, each, others[None, :, None], ways, walls)
-    pose, heading = course.path[:, 0, 0].split((4, 2), -1)
-    return update.body(pose, heading, course.z[:, 0, 0], course.variance[:, 0, 0], terrain)
+    return Course(course.path[:, 0], course.z[:, 0], course.variance[:, 0], course.logits[:, 0])
 
 
 def by_rule(
@@ -83,27 +87,30 @@ def by_rule(
     )
 
 
-@torch.no_grad()
 def by_kernel(
     update: Update, body: Body, near: Near, others: Float[Tensor, "h n s k 4"], ways: Ways, terrain: Terrain
 ) -> Course:
-    """Rolls on by the kernel; agrees with the rule to float32 rounding."""
+    """Rolls on by the kernel; agrees with the rule to float32 rounding, and so do the gradients.
+
+    Where gradients are wanted each group must be a single row (s = 1).
+    """
     h, n, s, k, _ = others.shape
-    start = kernel.Start(
-        np.repeat(np.arange(n), s),
-        *(
-            array(part.expand(n, s, *part.shape[2:]).reshape(n * s, *part.shape[2:])).copy()
-            for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope)
-        ),
+    rows = n * s
+    start = tuple(
+        part.expand(n, s, *part.shape[2:]).reshape(rows, *part.shape[2:])
+        for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope)
     )
     beside = kernel.Beside(
-        array(others.reshape(h, n * s, k, 4)), *(array(part[:, 0]) for part in (near.heading, near.key, near.valid))
+        array(others.reshape(h, rows, k, 4)), *(array(part[:, 0]) for part in (near.heading, near.key, near.valid))
     )
-    blended = _ground(ways.table, ways.base, ways.origin / CELL, CELL, ways.last)
-    path, z, variance, logits = (
-        torch.from_numpy(found).unflatten(0, (n, s))
-        for found in kernel.roll(_weights(update), start, beside, _walls(terrain), blended)
-    )
+    given = rolling.Given(start, beside, _walls(terrain), _field(ways))
+    if torch.is_grad_enabled():
+        if s != 1:
+            raise ValueError(f"by_kernel: with gradients expected one row per group, got {s}")
+        found = rolling.with_gradients(update, given, near.key[:, 0])
+    else:
+        found = rolling.rolled(update, given, steps=1)[0]
+    path, z, variance, logits = (part.unflatten(0, (n, s)) for part in found)
     return Course(path, z, variance, logits)
 
 
@@ -118,44 +125,66 @@ def related(
         return relate(pose, heading, own[..., None, :], facing[:, None, None, None].expand(n, s, h, 1, 2), walls)[0][
             ..., 0, :
         ]
-    rows = n * s * h
-    seen, units, way = (np.empty(shape, np.float32) for shape in ((rows, RELATION), (rows, 1, 2), (rows, 2)))
-    kernel.relate(
-        _walls(terrain),
-        np.repeat(np.arange(n), s * h),
-        *(array(part.reshape(rows, -1)) for part in (pose, heading)),
-        array(own.reshape(rows, 1, 4)),
-        array(facing[:, None]),
-        way,
-        seen,
-        units,
+    group, rows = np.repeat(np.arange(n), s * h), n * s * h
+    seen, _ = _seen(
+        group, pose.reshape(rows, 4), heading.reshape(rows, 2), own.reshape(rows, 1, 4), facing[:, None], terrain
     )
-    return torch.from_numpy(seen).reshape(n, s, h, RELATION)
+    return seen.reshape(n, s, h, RELATION)
+
+
+@torch.no_grad()
+def around(
+    pose: Float[Tensor, "b 4"],
+    heading: Float[Tensor, "b 2"],
+    others: Float[Tensor, "b k 4"],
+    facing: Float[Tensor, "b k 2"],
+    terrain: Terrain,
+) -> tuple[Float[Tensor, "b k f"], Float[Tensor, "b k 2"]]:
+    """Says what `relate` does, for one body per scene."""
+    if not serves(pose):
+        return relate(pose, heading, others, facing, terrain)
+    alone = replace(terrain, base=terrain.base[:, None], shift=terrain.shift[:, None])
+    return _seen(np.arange(len(pose)), pose, heading, others, facing, alone)
+
+
+def _seen(
+    group: NDArray[np.int64],
+    pose: Float[Tensor, "r 4"],
+    heading: Float[Tensor, "r 2"],
+    others: Float[Tensor, "r k 4"],
+    facing: Float[Tensor, "g k 2"],
+    terrain: Terrain,
+) -> tuple[Float[Tensor, "r k f"], Float[Tensor, "r k 2"]]:
+    """Runs the kernel that relates; row r belongs to group `group[r]`."""
+    rows, near = others.shape[:2]
+    seen, units = np.empty((rows * near, RELATION), np.float32), np.empty((rows, near, 2), np.float32)
+    given = (array(part) for part in (pose, heading, others, facing))
+    kernel.relate(_walls(terrain), group, *given, np.empty((rows, 2), np.float32), seen, units)
+    return torch.from_numpy(seen).reshape(rows, near, RELATION), torch.from_numpy(units)
 
 
 def _walls(terrain: Terrain) -> kernel.Ground:
     return _ground(terrain.flat, terrain.base, terrain.shift, terrain.cell, terrain.last)
 
 
+def _field(ways: Ways) -> kernel.Field:
+    """The blended field; what is read stays read for all rows of `ways`."""
+    places, (stored, turn) = ways.places, (ways.index // len(ways.places.turns), ways.index % len(ways.places.turns))
+    return kernel.Field(
+        table=array(ways.read),
+        share=array(ways.share),
+        way=array(places.way),
+        stored=array(stored),
+        order=array(places.order),
+        turn=array(turn),
+        origin=array(places.origin[stored]),
+        scene=array(ways.scene[:, 0]),
+        cell=np.float32(CELL),
+        columns=places.columns,
+    )
+
+
 def _ground(flat: Tensor, base: Tensor, shift: Tensor, cell: float, last: Tensor) -> kernel.Ground:
     """One row per group."""
     size = (int(edge) + 1 for edge in last)
     return kernel.Ground(array(flat), array(base[:, 0]), array(shift[:, 0]), np.float32(cell), *size)
-
-
-def _weights(update: Update) -> kernel.Weights:
-    attend, config = update.attend, update.config
-    return kernel.Weights(
-        relation=array(attend.relation.weight.T),
-        own=array(attend.own.weight.T),
-        score=array(attend.score.weight.T),
-        first=array(update.first.weight.T),
-        first_bias=array(update.first.bias),
-        second=array(update.second.weight.T),
-        second_bias=array(update.second.bias),
-        last=array(update.last.weight.T),
-        last_bias=array(update.last.bias),
-        leak=array(update.leak.sigmoid()),
-        ring=array(update.ring),
-        limits=np.array([config.max_turn_speed, config.max_speed, config.radius, DT], np.float32),
-    )

@@ -56,7 +56,7 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     )
     acting = pick(_acting(scene.pose, others), index)  # b k h 4
     ways = Ways.of(memory.trace, scene.places, scene.map_index)
-    course = quick.by_rule(update, body, near, acting.permute(2, 0, 1, 3), ways, terrain)
+    course = quick.alone(update, body, near, acting.permute(2, 0, 1, 3), ways, terrain)
     pose, heading = course.path.split((4, 2), -1)  # b h .
     others = torch.cat([pose[:, None], others[:, PLAYER_SLOT + 1 :]], 1)
     return Rolled(others, heading, course.z, course.variance, course.logits)

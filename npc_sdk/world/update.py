@@ -109,7 +109,7 @@ class Attend(nn.Module):
         self.keys = nn.Linear(config.latent + features, config.message)
         self.own = nn.Linear(config.latent, config.message, bias=False)
         self.relation = nn.Linear(RELATION, config.message, bias=False)
-        self.score = nn.Linear(config.message, config.heads)
+        self.score = nn.Linear(config.message, config.heads, bias=False)  # a bias would not change the choice
 
     def forward(
         self,

@@ -10,7 +10,7 @@ import torch
 from world_scenes import a_decision, a_scene
 
 from npc_sdk.errors import ModelError
-from npc_sdk.tensors import Grids, Scene
+from npc_sdk.tensors import Grids, Scene, node_order
 from npc_sdk.world import (
     DT,
     EVENTS,
@@ -125,7 +125,8 @@ def test_turning_the_world_turns_the_forecast_with_it() -> None:
 
     both = torch.stack([scene.walls.values, scene.walls.values.transpose(1, 2).flip(2)], 1).flatten(0, 1)
     walls = replace(scene.walls, values=both, origin=scene.walls.origin.repeat_interleave(2, 0))
-    laid_out = replace(scene.places, turns=torch.stack([torch.eye(2), quarter.T]))
+    turns = torch.stack([torch.eye(2), quarter.T])
+    laid_out = replace(scene.places, turns=turns, order=node_order(49, 49, turns))
     scene = replace(scene, walls=walls, places=laid_out, map_index=2 * scene.map_index)
     other = replace(scene, pose=turned(scene.pose), heading=turned(scene.heading), map_index=scene.map_index + 1)
     moves = a_decision(scene, h=5).committed

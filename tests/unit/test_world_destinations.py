@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from world_scenes import a_scene
 
 from npc_sdk.envs.arena import make_map
 from npc_sdk.geometry import build_map
 from npc_sdk.geometry.places import FARTHEST, SPACING, build_places
-from npc_sdk.tensors import places
-from npc_sdk.world.destinations import AHEAD, TRACE, Ways, aim_at, destination_loss, guesses
+from npc_sdk.tensors import Places, places
+from npc_sdk.world import quick
+from npc_sdk.world.destinations import AHEAD, TRACE, Destinations, Looked, Ways, destination_loss, guesses
 
 
 def test_places_fit_a_body_keep_apart_and_leave_no_floor_out() -> None:
@@ -35,7 +39,7 @@ def test_the_way_to_a_place_is_no_shorter_than_the_air_line_and_ends_there() -> 
     assert found.way.min((0, 1)).max() < 0.75
 
 
-def a_trace(likely: int, b: int = 2) -> tuple[torch.Tensor, object, torch.Tensor]:
+def a_trace(likely: int, b: int = 2) -> tuple[torch.Tensor, Places, torch.Tensor]:
     scene = a_scene(b=b)
     trace = torch.zeros(b, scene.places.spots.shape[1], TRACE)
     trace[:, likely, : len(AHEAD)] = 12.0
@@ -52,23 +56,70 @@ def test_who_has_seen_nothing_finds_all_places_alike() -> None:
         assert (row[~mask] < -1e3).all()
 
 
+def nodes_near(tables: Places, index: torch.Tensor, likely: int) -> torch.Tensor:
+    """A node of the grid some way off that place, per scene."""
+    aside = tables.spots[index // len(tables.turns), likely] + torch.tensor([[2.0, 0.5], [-0.5, 2.0]])
+    origin = tables.origin[index // len(tables.turns)]
+    return origin + 0.5 * ((aside - origin) / 0.5).round()
+
+
 def test_a_sure_guess_points_down_the_way_to_its_place() -> None:
     trace, tables, index = a_trace(likely=5)
-    spots = tables.spots[index, 5]
-    place = spots + torch.tensor([[1.0, 0.5], [-0.5, 1.0]])
-    aim = aim_at(trace, tables, index, place).reshape(2, len(AHEAD), 3)
-    way, slope = tables.sample(index, place)
-    torch.testing.assert_close(aim[:, 0, 0], way[:, 5] / 12, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(aim[:, 0, 1:], -slope[:, 5].clamp(-1.5, 1.5), atol=1e-2, rtol=1e-2)
+    place = nodes_near(tables, index, 5)
+    told = Ways.of(trace, tables, index).look(place).reshape(2, len(AHEAD), 3)
+    left = tables.sample(index, place)[:, 5]
+    torch.testing.assert_close(told[:, :, 0], (left / 12)[:, None].expand(2, 2), atol=1e-3, rtol=1e-3)
+    step = 0.5 * told[:, 0, 1:] / told[:, 0, 1:].norm(dim=-1, keepdim=True)
+    assert (tables.sample(index, place + step)[:, 5] < left - 0.3).all()
 
 
-def test_the_blended_field_says_at_its_nodes_what_the_guess_says_there() -> None:
+def test_unsure_guesses_are_blended_by_their_chances() -> None:
     trace, tables, index = a_trace(likely=7)
-    ways = Ways.of(trace, tables, index)
-    place = tables.origin[index] + 0.5 * torch.tensor([[20.0, 21.0], [25.0, 12.0]])
-    looked = ways.look(place).reshape(2, len(AHEAD), 3)
-    asked = aim_at(trace, tables, index, place).reshape(2, len(AHEAD), 3)
-    torch.testing.assert_close(looked[..., 0], asked[..., 0], atol=2e-3, rtol=1e-3)
+    trace[:, 9, 0] = 12.0  # the first guess knows only that it is one of two places
+    place = nodes_near(tables, index, 7)
+    told = Ways.of(trace, tables, index).look(place).reshape(2, len(AHEAD), 3)
+    way = tables.sample(index, place)
+    torch.testing.assert_close(told[:, 0, 0], (way[:, 7] + way[:, 9]) / 24, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(told[:, 1, 0], way[:, 7] / 12, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_the_kernel_reads_the_field_as_torch_does(again: bool) -> None:
+    trace, tables, index = a_trace(likely=5, b=6)
+    ways = Ways.of(trace + torch.randn(trace.shape, generator=torch.Generator().manual_seed(1)), tables, index)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(3):  # what was read is read again
+        place = torch.rand(6, 2, generator=generator) * 30 - 15  # beyond the border, too
+        asked = ways if again else replace(ways, read=ways.read[:, :0])
+        for _ in range(2):
+            torch.testing.assert_close(quick.look(asked, place), ways.look(place), atol=1e-5, rtol=1e-5)
+
+
+def test_the_kernel_scores_places_as_torch_does_with_the_same_gradients() -> None:
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    b, k = 6, 5
+    _, tables, index = a_trace(likely=5, b=b)
+    torch.manual_seed(3)
+    scorer = Destinations(48, 32)
+    start = torch.cat([draw(b, tables.spots.shape[1], 2), 6 * draw(b, tables.spots.shape[1], 2).abs()], -1)
+    valid = draw(b, k) > 0
+    valid[0] = False  # a scene with nobody
+    looked = Looked(6 * draw(b, 2), draw(b, 1) > 0, draw(b, 1) > 0, 6 * draw(b, k, 2), valid)
+    latent, wanted = draw(b, 48), draw(*start.shape[:2], 2) * tables.there[index // len(tables.turns)][..., None]
+    results = []
+    for score in (scorer.forward, scorer.by_rule):
+        scorer.zero_grad()
+        trace, z = start.clone().requires_grad_(), latent.clone().requires_grad_()
+        after = score(trace, z, looked, tables, index)
+        (after[..., : len(AHEAD)] * wanted).sum().backward()
+        results.append([after.detach(), trace.grad[..., : len(AHEAD)], z.grad, *(p.grad for p in scorer.parameters())])
+    assert all(part.abs().max() > 0.01 for part in results[1])
+    for told, expected in zip(*results, strict=True):
+        torch.testing.assert_close(told, expected, atol=2e-3, rtol=1e-4)
 
 
 def test_the_loss_prefers_the_place_the_player_went_to() -> None:
@@ -90,5 +141,4 @@ def test_maps_of_different_size_share_one_table() -> None:
     for index, table in enumerate(tables):
         alone = places([table], torch.device("cpu")).sample(torch.tensor([0]), at)
         among = joined.sample(torch.tensor([index]), at)
-        for one, other in zip(alone, among, strict=True):
-            torch.testing.assert_close(one, other[:, : len(table.spots)])
+        torch.testing.assert_close(alone, among[:, : len(table.spots)])

@@ -11,12 +11,13 @@ from npc_sdk.kernels import plans, rollout
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.planner import motion
-from npc_sdk.tensors import Grids
+from npc_sdk.tensors import Grids, Places
 from npc_sdk.world import ModelConfig, WorldModel, quick
-from npc_sdk.world.destinations import AIM, Ways
+from npc_sdk.world.destinations import AHEAD, AIM, Ways
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, Near, Update
 
+TURNED = torch.stack([torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])])
 Given = tuple[Update, Body, Near, torch.Tensor, Ways, Terrain]
 
 
@@ -37,13 +38,19 @@ def inputs(n: int, s: int, h: int = 6, k: int = 5) -> Given:
     hills = (line[:, None] / 2).sin() + (line / 3).cos()
     walls = Grids(torch.stack([hills, -hills]), torch.full((2, 2), -12.0), 0.25)
     terrain = Terrain.of(walls, torch.arange(n)[:, None] % 2)
-    field = torch.stack([hills[::2, ::2] * (i + 1) for i in range(AIM)], -1).reshape(-1, AIM)
+    bumps = torch.stack([hills[::2, ::2] * (i + 1) for i in range(7)], -1).reshape(1, -1, 7)
+    places = Places(
+        torch.zeros(1, 7, 2),
+        torch.ones(1, 7, dtype=torch.bool),
+        bumps,
+        torch.full((1, 2), -12.0),
+        49,
+        TURNED,
+        torch.stack([torch.arange(49 * 49), torch.arange(49 * 49).reshape(49, 49).T.flip(0).flatten()]),
+    )
+    share = draw(n, len(AHEAD), 7).softmax(-1)
     ways = Ways(
-        torch.cat([field] * n),
-        torch.arange(n)[:, None] * len(field),
-        torch.full((n, 1, 2), -12.0),
-        torch.full((2,), 48.0),
-        torch.tensor([1.0, 49.0]),
+        share, places, torch.arange(n) % len(TURNED), torch.arange(n)[:, None], torch.full((n, 49 * 49, AIM), torch.nan)
     )
     pose = torch.cat([draw(n, s, 2) * 5, draw(n, s, 2) * 2], -1)
     body = update.body(pose, unit(n, s, 2), draw(n, s, 48), draw(n, s).abs(), terrain)
@@ -74,6 +81,35 @@ def test_the_kernel_takes_over_where_there_are_no_gradients(monkeypatch: pytest.
         quick.run(*given)
     quick.run(*given)
     assert taken == ["by_kernel", "by_rule"]
+
+
+@pytest.mark.parametrize(("n", "h"), [(16, 1), (16, 6), (40, 3)])
+def test_the_kernel_runs_gradients_back_as_autograd_does(n: int, h: int) -> None:
+    update, body, near, others, ways, terrain = inputs(n, 1, h)
+    generator = torch.Generator().manual_seed(h)
+    wanted = {
+        name: torch.randn(n, 1, h, *size, generator=generator)
+        for name, size in (("path", (6,)), ("z", (48,)), ("variance", ()), ("logits", (2,)))
+    }
+    results = []
+    for rolls in (quick.by_kernel, quick.by_rule):
+        update.zero_grad()
+        leaves = [part.clone().requires_grad_() for part in (body.pose, body.heading, body.z, body.variance)]
+        key = near.key.clone().requires_grad_()
+        start = Body(*leaves, body.clearance, body.slope)
+        course = rolls(update, start, Near(near.heading, key, near.valid), others, ways, terrain)
+        sum((getattr(course, name) * weight).sum() for name, weight in wanted.items()).backward()
+        learned = {name: p.grad for name, p in update.named_parameters() if not name.startswith("attend.keys")}
+        results.append([*(leaf.grad for leaf in leaves), key.grad, *learned.values()])
+    assert len(results[1]) == 5 + 10
+    for told, expected in zip(*results, strict=True):
+        assert expected.norm() > 0.1
+        assert (told - expected).norm() < 2e-3 * expected.norm()  # a place on a border may be read in either cell
+
+
+def test_gradients_want_one_row_per_group() -> None:
+    with pytest.raises(ValueError, match="one row per group, got 3"):
+        quick.by_kernel(*inputs(2, 3))
 
 
 def test_the_kernel_follows_the_weights() -> None:
@@ -108,7 +144,7 @@ def test_both_describe_an_npc_alike() -> None:
 
 
 def test_both_move_one_body_per_scene_alike() -> None:
-    update, body, near, others, _, terrain = inputs(4, 1)
+    update, body, near, others, ways, terrain = inputs(4, 1)
     flat = Body(*(getattr(body, n)[:, 0] for n in ("pose", "heading", "z", "variance", "clearance", "slope")))
     row = replace(terrain, base=terrain.base[:, 0], shift=terrain.shift[:, 0])
     given = (
@@ -116,7 +152,7 @@ def test_both_move_one_body_per_scene_alike() -> None:
         flat,
         Near(near.heading[:, 0], near.key[:, 0], near.valid[:, 0]),
         others[0, :, 0],
-        torch.ones(4, AIM),
+        replace(ways, scene=torch.arange(4)),
     )
     with torch.inference_mode():
         told = quick.moved(*given, row)
