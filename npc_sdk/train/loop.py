@@ -1,4 +1,4 @@
-"""The training loop: streams of play, a growing horizon, checkpoints that resume to the same result."""
+"""The training loop: streams of play, checkpoints that resume to the same result."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class TrainConfig:
     regularizer: str = "sigreg"  # sigreg, vicreg or none
     streams: int = 64  # fights followed side by side, per job
     chunk: int = 16  # observations filtered per step
-    horizons: tuple[int, ...] = (4, 8, 14, 30)  # model steps rolled, growing
-    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # of the training, per horizon
+    horizon: int = 30  # model steps rolled on
     learning_rate: float = 4e-3
     averaging: float = 0.99  # decay of the weight average that is kept as the result
     clip: float = 1.0
@@ -134,14 +133,13 @@ class Trainer:
     def _advance(self, share: float) -> dict[str, float]:
         """Does one optimizer step on the next chunk of every stream."""
         config, streams = self.config, self._streams
-        horizon = self._horizon(share)
-        window = self.dataset.window(streams.row, streams.at, config.chunk + max(horizon, *AHEAD), streams.turn)
+        window = self.dataset.window(streams.row, streams.at, config.chunk + max(config.horizon, *AHEAD), streams.turn)
         chunk = chunk_loss(
             self.model,
             window,
             streams.memory,
             config.chunk,
-            horizon,
+            config.horizon,
             config.weights,
             config.regularizer,
             self.generator,
@@ -166,14 +164,6 @@ class Trainer:
             "norm": float(norm),
             "loss": float(chunk.loss.detach()),
         }
-
-    def _horizon(self, share: float) -> int:
-        passed = 0.0
-        for horizon, part in zip(self.config.horizons, self.config.shares, strict=True):
-            passed += part
-            if share < passed:
-                return horizon
-        return self.config.horizons[-1]
 
     def _fold(self, keep: float) -> None:
         """Moves the averaged weights towards the current ones."""

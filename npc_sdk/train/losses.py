@@ -21,7 +21,7 @@ from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, relate
 
 _EVERY = 4  # observations from one start of a rollout to the next
-_SOON = 0.2  # s; errors count the less the later, from about here on
+_SOON = 1.0  # s; errors count the less the later, from about here on
 _ASKED = 2  # NPCs per scene whose events are asked about
 
 
@@ -32,7 +32,7 @@ class LossWeights:
     place: float = 1.0
     velocity: float = 0.1
     heading: float = 0.2
-    onward: float = 1.0  # velocity one step after a player in sight, which no rollout's errors blur
+    onward: float = 3.0  # velocity one step after a player in sight, which no rollout's errors blur
     believed: float = 0.3  # where the filter thinks an unseen player is
     spread: float = 0.05
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
