@@ -79,7 +79,7 @@ def chunk_loss(
     here = window.kind[:, :steps, PLAYER_SLOT] > 0
     parts = _pose_parts(rolled, truth, counts)
     parts |= _belief_parts(window, states)
-    parts["onward"] = _onward(window, predicted)
+    parts["onward"] = onward_loss(window, predicted)
     parts["destination"] = _destination(window, states, weights)
     parts["events"] = _events(model, window, starts, launched, scene, rolled, truth, counts, generator)
     parts["embedding"] = _embedding(rolled, z, here & window.valid[:, :steps], starts)
@@ -166,7 +166,7 @@ def _belief_parts(window: Window, states: list[Memory]) -> dict[str, Tensor]:
     return {"believed": (counts * ((gap + 1e-4).sqrt() + 0.2 * surprise)).sum() / total}
 
 
-def _onward(window: Window, predicted: list[Body]) -> Tensor:
+def onward_loss(window: Window, predicted: list[Body]) -> Float[Tensor, ""]:
     """Compares the velocity predicted from each observation with that of the next, while the player is in sight."""
     steps = len(predicted)
     velocity = torch.stack([body.pose[:, 2:] for body in predicted[1:]], 1)

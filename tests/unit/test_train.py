@@ -16,11 +16,13 @@ from npc_bridge.recording import ChannelId, Direction, Recorder
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Schema
 from npc_sdk.errors import InputError, ModelError
 from npc_sdk.train import Dataset, TrainConfig, Trainer, build_dataset, read_recordings, train
+from npc_sdk.train.losses import onward_loss
 from npc_sdk.train.moments import HORIZONS, find_moments, follow, whole
 from npc_sdk.world import ConstantVelocity, ModelConfig, UpdateConfig, WorldModel
+from npc_sdk.world.update import Body
 
 SMALL = ModelConfig(update=UpdateConfig(latent=16, message=16, hidden=32), filter_hidden=32)
-QUICK = TrainConfig(model=SMALL, streams=8, chunk=8, horizons=(4,), shares=(1.0,))
+QUICK = TrainConfig(model=SMALL, streams=8, chunk=8, horizon=4)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,33 @@ def test_moments_ask_only_where_the_squad_has_ever_seen_a_living_player(dataset:
     assert not moments.valid[late, -1].any()
 
 
+def test_the_next_velocity_counts_where_the_player_was_and_is_in_sight(dataset: Dataset) -> None:
+    rows = torch.arange(len(dataset.length))
+    steps = 30
+    window = dataset.window(rows, torch.zeros_like(rows), steps)
+    true, seen = window.truth.player[:, :, 2:], window.age[..., 0] == 0
+    counted = seen[:, 1:] & seen[:, :-1]
+    assert 0 < counted.sum() < counted.numel()
+
+    def loss(off: torch.Tensor) -> float:
+        """The loss of velocities that are off by `off` (b t) times (3, 4) m/s."""
+        told = true + off[..., None] * torch.tensor([3.0, 4.0])
+        nothing = torch.zeros(len(rows))
+        bodies = [
+            Body(torch.cat([told[:, t], told[:, t]], -1), told[:, t], nothing[:, None], nothing, nothing, told[:, t])
+            for t in range(steps)
+        ]
+        return float(onward_loss(window, bodies))
+
+    every = torch.ones(len(rows), steps)
+    assert loss(0 * every) == pytest.approx(0.1)  # the root is rounded off near zero
+    assert loss(every) == pytest.approx(5.0, abs=0.01)
+    assert loss(torch.cat([every[:, :1], (~counted).float()], 1)) == pytest.approx(0.1)
+
+
 def test_a_short_training_beats_constant_velocity_on_another_fight(dataset: Dataset) -> None:
     """Standing in for the 30 s gate of CI on arena play: circling cannot be extrapolated in a straight line."""
-    trainer = Trainer(dataset, TrainConfig(model=SMALL, streams=16, chunk=8, horizons=(4, 10), shares=(0.4, 0.6)))
+    trainer = Trainer(dataset, TrainConfig(model=SMALL, streams=16, chunk=8, horizon=10))
     trainer.run(steps=60)
     test = build_dataset([a_play(seed, style=("left", "right")[seed % 2]) for seed in range(20, 24)])
     errors = {
@@ -90,7 +116,7 @@ def _error(model: WorldModel | ConstantVelocity, test: Dataset) -> float:
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset: Dataset) -> None:
     one, two = (Trainer(dataset, QUICK) for _ in range(2))
-    other = Trainer(dataset, TrainConfig(model=SMALL, streams=8, chunk=8, horizons=(4,), shares=(1.0,), seed=1))
+    other = Trainer(dataset, TrainConfig(model=SMALL, streams=8, chunk=8, horizon=4, seed=1))
     for trainer in (one, two, other):
         trainer.run(steps=3)
     assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
