@@ -51,7 +51,9 @@ class Choice:
     shield: ShieldChange = ShieldChange()
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the parts do not fit together."""
+        """Hold all numbers as doubles; raise ValueError where the parts do not fit together."""
+        for name in ("weights", "features", "objective"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
         v, m = self.features.shape
         for name, shape, expected in (
             ("weights", self.weights.shape, (m,)),
@@ -124,17 +126,45 @@ class Explanation:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The choice in short: what every decision is reported with. The fields are those of `Explanation`."""
+
+    family: str
+    runner_up: str
+    objective: float
+    lead: float | None
+    leading: str
+
+
+def verdict(choice: Choice) -> Verdict:
+    """Return what was chosen, over what, and for which term."""
+    return _weighed(choice, _rivals(choice, choice.objective))[0]
+
+
+def _weighed(choice: Choice, rivals: NDArray[np.intp]) -> tuple[Verdict, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the verdict, each term's part of J, and its part of the lead."""
+    second = _runner_up(choice, choice.objective, rivals)
+    own = choice.features[choice.chosen]
+    values = choice.weights * own
+    leads = choice.weights * (choice.features[second] - own) if second is not None else np.zeros_like(values)
+    total = float(choice.objective[choice.chosen])
+    short = Verdict(
+        family=choice.families[choice.chosen],
+        runner_up="" if second is None else choice.families[second],
+        objective=total,
+        lead=None if second is None else float(choice.objective[second]) - total,
+        leading=_largest(choice.terms, np.abs(values) if second is None else leads),
+    )
+    return short, values, leads
+
+
 def explain(choice: Choice) -> Explanation:
     """Return why `choice` was made."""
-    weights = choice.weights.astype(np.float64)
-    features = choice.features.astype(np.float64)
-    objective = choice.objective.astype(np.float64)
+    weights, features, objective = choice.weights, choice.features, choice.objective
     rivals = _rivals(choice, objective)
-    second = _runner_up(choice, objective, rivals)
-
+    short, values, leads = _weighed(choice, rivals)
     own = features[choice.chosen]
-    values = weights * own
-    leads = weights * (features[second] - own) if second is not None else np.zeros_like(weights)
     gap = objective[rivals] - objective[choice.chosen]
     slope = own - features[rivals]  # v M, how fast a rising weight closes the gap to each rival
     up, up_rival = _first_crossings(gap, slope)
@@ -154,21 +184,18 @@ def explain(choice: Choice) -> Explanation:
         )
         for m, term in enumerate(choice.terms)
     ]
-    total = float(objective[choice.chosen])
-    leading = _largest(choice.terms, np.abs(values) if second is None else leads)
-    lead = None if second is None else float(objective[second]) - total
     return Explanation(
         npc=choice.npc,
-        family=choice.families[choice.chosen],
-        runner_up="" if second is None else choice.families[second],
-        objective=total,
-        lead=lead,
+        family=short.family,
+        runner_up=short.runner_up,
+        objective=short.objective,
+        lead=short.lead,
         parts=tuple(parts),
-        remainder=total - math.fsum(part.value for part in parts),
-        leading=leading,
+        remainder=short.objective - math.fsum(part.value for part in parts),
+        leading=short.leading,
         rejected=int(np.count_nonzero(~choice.feasible)),
         shield=choice.shield,
-        sentence=_sentence(choice, parts, leading, lead, "" if second is None else choice.families[second]),
+        sentence=_sentence(choice, parts, short),
     )
 
 
@@ -215,13 +242,13 @@ def _largest(terms: tuple[str, ...], shares: NDArray[np.float64]) -> str:
     return terms[best] if shares[best] > 0 else ""
 
 
-def _sentence(choice: Choice, parts: list[Part], leading: str, lead: float | None, runner_up: str) -> str:
+def _sentence(choice: Choice, parts: list[Part], short: Verdict) -> str:
     """Return one sentence: what, why, against what, what would change it, what the shield did."""
-    text = f"NPC {choice.npc} chose {_words(choice.families[choice.chosen])}"
-    if lead is not None:
-        text += f" over {_words(runner_up)} by {lead:.2f}"
-    if leading:
-        text += f", mostly for {_words(leading)}"
+    text = f"NPC {choice.npc} chose {_words(short.family)}"
+    if short.lead is not None:
+        text += f" over {_words(short.runner_up)} by {short.lead:.2f}"
+    if short.leading:
+        text += f", mostly for {_words(short.leading)}"
     flip = _nearest_flip(parts)
     if flip is not None:
         term, weight, family, verb = flip

@@ -13,7 +13,7 @@ from npc_sdk.belief import PLAYER, Sight, sees
 from npc_sdk.constraints import KINDS
 from npc_sdk.designer.barks import BarkTracker, Intent
 from npc_sdk.designer.board import BoardSnapshot
-from npc_sdk.designer.explain import Explanation, ShieldChange, explain
+from npc_sdk.designer.explain import Choice, Explanation, ShieldChange, Verdict, explain, verdict
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.runtime import Evidence, Report
 
@@ -26,7 +26,8 @@ class Thought:
     """One NPC's newest decision and what the shield made of it."""
 
     evidence: Evidence
-    explanation: Explanation
+    choice: Choice
+    verdict: Verdict
 
 
 class Watch:
@@ -41,7 +42,7 @@ class Watch:
     def explain(self, npc: int) -> Explanation | None:
         """Returns why an NPC does what it does, None before its first decision."""
         thought = self._thoughts.get(npc)
-        return None if thought is None else thought.explanation
+        return None if thought is None else explain(thought.choice)
 
     @property
     def npcs(self) -> tuple[int, ...]:
@@ -60,8 +61,8 @@ class Watch:
             asked = evidence.choice
             shift = float(np.abs(certified.velocities[row] - report.proposals[row]).sum(0).max()) * report.game.dt
             change = ShieldChange(bool(certified.changed[row].any()), rules, shift if np.isfinite(shift) else 0.0)
-            told = explain(replace(asked, shield=change))
-            self._thoughts[npc] = Thought(evidence, told)
+            told = verdict(asked)
+            self._thoughts[npc] = Thought(evidence, replace(asked, shield=change), told)
             scene = int(np.clip(report.squads[row], 0, len(table.squad) - 1))
             seen = bool(table.seen[scene, table.kind[scene] == PLAYER].any())
             start = certified.expected[row, 0, :2]
@@ -93,12 +94,12 @@ class Watch:
             }
             thought = self._thoughts.get(npc)
             if thought is not None and npc in report.evidence:
-                choice = thought.evidence.choice
+                choice = thought.choice
                 entry |= {
-                    "family": thought.explanation.family,
-                    "leading": thought.explanation.leading,
-                    "J": thought.explanation.objective,
-                    "lead": thought.explanation.lead,
+                    "family": thought.verdict.family,
+                    "leading": thought.verdict.leading,
+                    "J": thought.verdict.objective,
+                    "lead": thought.verdict.lead,
                     "path": _block(thought.evidence.paths[choice.chosen]),
                     "alternatives": _block(thought.evidence.paths),
                     "alternatives_J": [float(j) for j in choice.objective],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from npc_sdk.designer.explain import Choice, ShieldChange, explain
+from npc_sdk.designer.explain import Choice, ShieldChange, Verdict, explain, verdict
 
 TERMS = ("flank", "exposure", "cover")
 
@@ -41,6 +41,11 @@ def test_the_runner_up_is_the_best_plan_of_another_family() -> None:
     assert told.lead == pytest.approx(0.5)
     assert told.parts[0].lead == pytest.approx(0.5)
     assert told.leading == "flank"
+
+
+def test_the_verdict_is_the_explanation_in_short() -> None:
+    one = choice([1.0], [[1.0], [1.1], [1.5], [9.0]], ("flank_left", "flank_left", "hold", "seek"))
+    assert verdict(one) == Verdict("flank_left", "hold", 1.0, pytest.approx(0.5), "flank")
 
 
 def test_without_another_family_the_runner_up_is_the_next_best_and_without_rivals_there_is_none() -> None:
