@@ -37,7 +37,7 @@ class TrainConfig:
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
     streams: int = 64  # fights followed side by side, per job
-    chunk: int = 16  # observations filtered per step
+    chunk: int = 8  # observations filtered per step
     horizon: int = 30  # model steps rolled on
     learning_rate: float = 4e-3
     averaging: float = 0.99  # decay of the weight average that is kept as the result

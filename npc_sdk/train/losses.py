@@ -21,7 +21,7 @@ from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import Body, relate
 
 _EVERY = 4  # observations from one start of a rollout to the next
-_SOON = 1.0  # s; errors count the less the later, from about here on
+_SOON = 3.0  # s; errors count the less the later, from about here on
 _ASKED = 2  # NPCs per scene whose events are asked about
 
 
