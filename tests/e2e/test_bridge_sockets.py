@@ -244,6 +244,7 @@ def test_a_restart_opens_a_new_session_with_ticks_from_zero(thinking: Brain) -> 
         until(lambda: game.plays() and client.session not in (0, first))
         assert client.schema == larger
         assert client.counters == counted
+        until(lambda: thinking.seen(GameLeft))
         assert [event.session for event in thinking.seen(GameLeft)] == [first]  # type: ignore[union-attr]
 
 
