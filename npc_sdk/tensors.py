@@ -68,11 +68,15 @@ class Places:
     turns: Float[Tensor, "g 2 2"]  # what turns a map as stored into the way it is laid out
     order: Int[Tensor, "g c"]  # where each node of a map as laid out is stored
 
+    def split(self, index: Int[Tensor, "*b"]) -> tuple[Int[Tensor, "*b"], Int[Tensor, "*b"]]:
+        """Returns which stored map an index stands for, and which turn of it."""
+        return index // len(self.turns), index % len(self.turns)
+
     def sample(self, index: Int[Tensor, " b"], xy: Float[Tensor, "b 2"]) -> Float[Tensor, "b p"]:
         """Returns the way from each point to every place of its map, in m."""
         cells = self.way.shape[1]
-        stored, turn = index // len(self.turns), self.turns[index % len(self.turns)]
-        local = (xy[:, None] @ turn)[:, 0]
+        stored, turn = self.split(index)
+        local = (xy[:, None] @ self.turns[turn])[:, 0]
         last = torch.tensor([self.columns - 1.001, cells // self.columns - 1.001], device=xy.device)
         at = torch.minimum(((local - self.origin[stored]) / CELL).clamp_min(0), last)
         node = at.floor()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.kernels.compiled import compiled
+from npc_sdk.kernels.rollout import bounding, length, steer
 
 Floats = NDArray[np.float32]
 _F = np.float32
@@ -68,36 +69,25 @@ def _unsteer(basis, told, first, gx, gy, out, back, heads):  # type: ignore[no-u
 
 
 @compiled
-def _steered(basis, told, first):  # type: ignore[no-untyped-def]
-    x, y, count = _F(0), _F(0), basis.shape[0]
-    for v in range(count):
-        forward, sideways = told[first + v], told[first + count + v]
-        x += forward * basis[v, 0] - sideways * basis[v, 1]
-        y += forward * basis[v, 1] + sideways * basis[v, 0]
-    return x, y
-
-
-@compiled
 def _unmove(limits, leak, pose, z, variance, basis, told, slopes, out, back):  # type: ignore[no-untyped-def]
     """Takes the gradient of the moved bodies to what the last layer said (`out`), and to the bodies before."""
     rows, latent, count = len(slopes.z), slopes.z.shape[1], 2 * basis.shape[1]
     heads, last = back.shape[1], told.shape[1]
     turn_limit, speed, _, dt = limits
     for r in range(rows):
-        pull_x, pull_y = _steered(basis[r], told[r], latent)
+        pull_x, pull_y = steer(basis, r, told, latent)
         dx, dy = pull_x * _F(4), pull_y * _F(4)
-        slow = turn_limit / max(np.sqrt(dx * dx + dy * dy), turn_limit)
-        mx, my = pose[r, 2] + dx * slow, pose[r, 3] + dy * slow
-        keep = speed / max(np.sqrt(mx * mx + my * my), speed)
+        slow = bounding(dx, dy, turn_limit)
+        keep = bounding(pose[r, 2] + dx * slow, pose[r, 3] + dy * slow, speed)
         gx, gy, gvx, gvy = slopes.pose[r]
         half = dt / _F(2)
         cx, cy = (gvx + gx * half) * keep, (gvy + gy * half) * keep  # of velocity + change
         slopes.pose[r, 2], slopes.pose[r, 3] = gx * half + cx, gy * half + cy
         by = slow * _F(4)
         _unsteer(basis[r], told[r], latent, cx * by, cy * by, out[r], back[r], heads)
-        turn_x, turn_y = _steered(basis[r], told[r], latent + count)
+        turn_x, turn_y = steer(basis, r, told, latent + count)
         hx, hy = basis[r, heads + 1, 0] + turn_x, basis[r, heads + 1, 1] + turn_y
-        size = np.sqrt(hx * hx + hy * hy)
+        size = length(hx, hy)
         ghx, ghy = slopes.heading[r]
         if size > _F(1e-3):
             hx, hy = hx / size, hy / size

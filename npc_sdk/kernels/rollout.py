@@ -49,7 +49,7 @@ class Ground(NamedTuple):
 class Field(NamedTuple):
     """Path fields blended by chances; what is read of `table` is filled in when it is first asked for."""
 
-    table: Floats  # g cells 3q: per guess metres of way left and the way on; NaN where unread, no cells: not kept
+    table: Floats  # g cells 3q: per guess metres of way left and the way on; NaN where unread, empty if not kept
     share: Floats  # g q p, chances of the places
     way: Floats  # m cells p, m of way from each node to each place
     stored: Ints  # g, the map in `way`
@@ -137,7 +137,7 @@ def _nearest(ground, g, x, y):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _length(x, y):  # type: ignore[no-untyped-def]
+def length(x, y):  # type: ignore[no-untyped-def]
     return np.sqrt(x * x + y * y)
 
 
@@ -166,13 +166,13 @@ def relate(walls, group, pose, heading, others, facing, way, seen, units):  # ty
         px, py, vx, vy = pose[r]
         hx, hy = heading[r]
         wx, wy = vx + _F(0.3) * hx, vy + _F(0.3) * hy
-        size = max(_length(wx + _F(1e-9), wy + _F(1e-9)), _F(1e-3))
+        size = max(length(wx + _F(1e-9), wy + _F(1e-9)), _F(1e-3))
         wx, wy = wx / size, wy / size
         way[r, 0], way[r, 1] = wx, wy
         for k in range(near):
             ox, oy, ovx, ovy = others[r, k]
             gx, gy = ox - px, oy - py
-            far = max(_length(gx, gy), _F(1e-2))
+            far = max(length(gx, gy), _F(1e-2))
             ux, uy = gx / far, gy / far
             fx, fy = facing[g, k]
             least = _F(1)
@@ -286,7 +286,7 @@ def _look(w, start, walls, ways, way, given, basis):  # type: ignore[no-untyped-
             row[c + i] = min(max(found, _F(-1)), _F(3)) / _F(3)
         c += len(w.ring)
         sx, sy = start.slope[r]
-        row[c] = _length(vx, vy) * _F(0.2)
+        row[c] = length(vx, vy) * _F(0.2)
         row[c + 1], row[c + 2] = hx * wx + hy * wy, wx * hy - wy * hx
         row[c + 3], row[c + 4] = sx * wx + sy * wy, wx * sy - wy * sx
         row[c + 5], row[c + 6] = px / _F(12), py / _F(12)
@@ -306,7 +306,8 @@ def _look(w, start, walls, ways, way, given, basis):  # type: ignore[no-untyped-
 
 
 @compiled
-def _steer(basis, r, told, first):  # type: ignore[no-untyped-def]
+def steer(basis, r, told, first):  # type: ignore[no-untyped-def]
+    """The sum of a row's directions, each scaled and turned by the pair of weights from column `first` on."""
     x, y, count = _F(0), _F(0), basis.shape[1]
     for v in range(count):
         forward, sideways = told[r, first + v], told[r, first + count + v]
@@ -316,9 +317,9 @@ def _steer(basis, r, told, first):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _bounded(x, y, limit):  # type: ignore[no-untyped-def]
-    by = limit / max(_length(x, y), limit)
-    return x * by, y * by
+def bounding(x, y, limit):  # type: ignore[no-untyped-def]
+    """By how much a vector is shortened so that it is no longer than `limit`."""
+    return limit / max(length(x, y), limit)
 
 
 @compiled
@@ -328,17 +329,20 @@ def _move(w, start, walls, basis, told):  # type: ignore[no-untyped-def]
     turn_limit, speed, radius, dt = w.limits
     for r in range(len(start.group)):
         px, py, vx, vy = start.pose[r]
-        pull_x, pull_y = _steer(basis, r, told, latent)
-        turn_x, turn_y = _steer(basis, r, told, latent + count)
-        push_x, push_y = _steer(basis, r, told, latent + 2 * count)
-        dx, dy = _bounded(pull_x * _F(4), pull_y * _F(4), turn_limit)
-        mx, my = _bounded(vx + dx, vy + dy, speed)
+        pull_x, pull_y = steer(basis, r, told, latent)
+        turn_x, turn_y = steer(basis, r, told, latent + count)
+        push_x, push_y = steer(basis, r, told, latent + 2 * count)
+        dx, dy = pull_x * _F(4), pull_y * _F(4)
+        slow = bounding(dx, dy, turn_limit)
+        mx, my = vx + dx * slow, vy + dy * slow
+        keep = bounding(mx, my, speed)
+        mx, my = mx * keep, my * keep
         px += (vx + mx) * (dt / _F(2)) + push_x * _F(0.1)
         py += (vy + my) * (dt / _F(2)) + push_y * _F(0.1)
         clearance, sx, sy = _slope(walls, start.group[r], px, py)
         inside = min(max(radius - clearance, _F(0)), _F(0.5))
         hx, hy = start.heading[r, 0] + turn_x, start.heading[r, 1] + turn_y
-        size = max(_length(hx + _F(1e-9), hy + _F(1e-9)), _F(1e-3))
+        size = max(length(hx + _F(1e-9), hy + _F(1e-9)), _F(1e-3))
         grown = told[r, latent + 3 * count]
         soft = max(grown, _F(0)) + np.log1p(np.exp(-abs(grown)))
         start.pose[r, 0], start.pose[r, 1] = px + sx * inside, py + sy * inside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npc_sdk.kernels import plans, rollout
+from npc_sdk.kernels import places, plans, rollout
 from npc_sdk.kernels.compiled import AVAILABLE
 
 
@@ -50,6 +50,12 @@ def warm_up() -> None:
         zeros(1, 1, 2),
     )
     rollout.roll(weights, start, beside, walls, ways, rollout.tape(weights, 1, 1, 1, 1))
+    rollout.look(ways, zeros(1, 2), zeros(1, 3))
+    map_ = places.Map(zeros(1, 1, 2), zeros(1, 4, 1), zeros(1, 2), zeros(1, 2, 2), index, index, one, 2)
+    nobody = np.zeros(1, np.bool_)
+    seen = places.Seen(zeros(1, 2), nobody, nobody, zeros(1, 1, 2), nobody[:, None])
+    layers = places.Layers(zeros(places.INPUTS + 1, 4), zeros(4), zeros(1, 4), zeros(1), zeros(1), zeros(2))
+    places.score(layers, map_, seen, zeros(1, 1, 3), zeros(1, 4), zeros(1, 1, places.INPUTS), zeros(1, 1, 3))
     limits = plans.Limits(zeros(1), zeros(1), one)
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)

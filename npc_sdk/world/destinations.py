@@ -7,7 +7,7 @@ somebody will be in a few seconds first, and the way there second, is what targe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels.compiled import serves
+from npc_sdk.kernels.places import INPUTS
 from npc_sdk.tensors import Places
 from npc_sdk.world.forecast import widened
 from npc_sdk.world.scoring import by_kernel
@@ -23,7 +24,7 @@ AHEAD = (15, 30)  # model steps at which each of the two guesses says where the 
 TRACE = len(AHEAD) + 2  # per place: the logit of each guess, and the way there as a fast and a slow average
 AIM = 3 * len(AHEAD)  # numbers that lead the rule: per guess, metres of way left and the direction to go
 _FAST, _SLOW = 0.3, 0.07  # per step
-_INPUTS = 11
+_INPUTS = INPUTS + len(AHEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class Destinations(nn.Module):
         index: Int[Tensor, " b"],
     ) -> Float[Tensor, "b p c"]:
         """Says in torch what `forward` does."""
-        stored, turn = index // len(places.turns), places.turns[index % len(places.turns)]
-        spots = places.spots[stored]  # b p 2
+        stored, turned = places.split(index)
+        spots, turn = places.spots[stored], places.turns[turned]  # b p 2
         way = places.sample(index, looked.place)  # b p
         logits, past = trace.split(len(AHEAD), -1)
         fast, slow = torch.where(looked.known[..., None], past, way[..., None]).unbind(-1)
@@ -98,7 +99,7 @@ class Destinations(nn.Module):
 
 def guesses(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"]) -> Float[Tensor, "b q p"]:
     """Returns the log chances of each guess; all places are alike for a trace that has seen nothing."""
-    there = places.there[index // len(places.turns)]
+    there = places.there[places.split(index)[0]]
     logits = widened(trace, there.shape[1])[..., : len(AHEAD)].transpose(1, 2)
     return logits.masked_fill(~there[:, None], -1e4).log_softmax(-1)
 
@@ -111,35 +112,30 @@ class Ways:
     places: Places
     index: Int[Tensor, " g"]  # of the scenes' maps
     scene: Int[Tensor, "*r"]  # of each row
-    read: Float[Tensor, "g cells r"]  # what kernels read already, NaN elsewhere
 
     @staticmethod
     @torch.no_grad()
-    def of(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"], *, again: bool = True) -> Ways:
-        """Blends the ways to all places by their chances, for one row per scene.
-
-        `again`: nodes will be read more than once, so that what kernels read is worth keeping.
-        """
+    def of(trace: Float[Tensor, "b v c"], places: Places, index: Int[Tensor, " b"]) -> Ways:
+        """Blends the ways to all places by their chances, for one row per scene."""
         share = guesses(trace, places, index).exp()
-        read = share.new_full((len(index), places.way.shape[1] if again and serves(share) else 0, AIM), torch.nan)
-        return Ways(share, places, index, torch.arange(len(index), device=index.device), read)
+        return Ways(share, places, index, torch.arange(len(index), device=index.device))
 
     def rows(self, at: Int[Tensor, "*r"]) -> Ways:
         """Takes the fields of the scenes `at`."""
-        return Ways(self.share, self.places, self.index, self.scene[at], self.read)
+        return replace(self, scene=self.scene[at])
 
     @torch.no_grad()
     def look(self, place: Float[Tensor, "*#r 2"]) -> Float[Tensor, "*#r q"]:
         """Reads at the node nearest to each place the metres of way left and the way on, by central differences."""
         places, columns = self.places, self.places.columns
         last = torch.tensor([columns - 1.0, places.way.shape[1] // columns - 1.0], device=place.device)
-        stored, turn = self.index // len(places.turns), self.index % len(places.turns)
-        at = torch.minimum(((place - places.origin[stored][self.scene]) / CELL).round_().clamp_(min=0), last)
+        stored, turn = (part[self.scene] for part in places.split(self.index))
+        at = torch.minimum(((place - places.origin[stored]) / CELL).round_().clamp_(min=0), last)
         beside = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], device=place.device)
         nodes = torch.minimum((at[..., None, :] + beside).clamp_(min=0), last)  # r 5 2
         node = (nodes @ torch.tensor([1.0, columns], device=place.device)).long()
-        node = places.order[turn[self.scene][..., None], node]
-        way = places.way[stored[self.scene][..., None], node]  # r 5 p
+        node = places.order[turn[..., None], node]
+        way = places.way[stored[..., None], node]  # r 5 p
         left, ahead, behind = (self.share[self.scene] @ way.transpose(-1, -2)).split((1, 2, 2), -1)  # r q .
         on = ((behind - ahead) / (2 * CELL)).clamp_(-1.5, 1.5)
         return torch.cat([left / 12, on], -1).flatten(-2)
@@ -158,6 +154,6 @@ def destination_loss(
     rows = index.repeat_interleave(t)
     log = guesses(trace.reshape(b * t, p, -1), places, rows).reshape(b, t, q, p)
     way = places.sample(rows.repeat_interleave(q), truth.reshape(-1, 2))
-    there = places.there[index // len(places.turns)][:, None, None]
+    there = places.there[places.split(index)[0]][:, None, None]
     wanted = (-(way.reshape(b, t, q, p) / 1.5).square()).masked_fill(~there, -1e4).softmax(-1)
     return -(counts[..., None] * wanted * log).sum() / counts.sum().clamp(min=1)

@@ -59,7 +59,7 @@ class Filter(nn.Module):
         rows = there.flatten().nonzero()[:, 0]  # most fights have fewer bodies than there is room for
         before = z.flatten(0, 1).index_select(0, rows)
         hidden = self.seen(inputs.flatten(0, 1)[rows]) + self.carried(before)
-        players = there.sum(1).cumsum(0) - there.sum(1) + PLAYER_SLOT
+        players = (rows % e == PLAYER_SLOT).nonzero()[:, 0]
         hidden = torch.relu(hidden.index_add(0, players, self.surprise(surprise)))
         gate, candidate = self.out(hidden).chunk(2, -1)
         blended = torch.lerp(before, candidate, torch.sigmoid(gate)) * mask.flatten()[rows, None]
@@ -121,7 +121,7 @@ class WorldModel(nn.Module):
         known = memory.known[:, player, None]
         place = torch.where(known, memory.pose[:, player], scene.pose[:, player])
         index = nearest(scene.pose[..., :2], scene.mask, place[:, :2], self.config.update.neighbours)
-        ways = Ways.of(memory.trace, scene.places, scene.map_index, again=False)
+        ways = Ways.of(memory.trace, scene.places, scene.map_index)
         predicted = self._predict(memory, scene, place, index, ways, terrain)
         return predicted, self._correct(memory, scene, predicted, index, ways, terrain)
 

@@ -1,4 +1,7 @@
-"""Rolls rows on by the update rule: the rule itself where gradients or a GPU are wanted, else the compiled kernel."""
+"""Rolls rows on by the update rule: by compiled loops on a CPU, by the rule itself elsewhere.
+
+The loops carry gradients back for one row per group, which is what training rolls.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def look(ways: Ways, place: Float[Tensor, "b 2"]) -> Float[Tensor, "b q"]:
     if not serves(place):
         return ways.look(place)
     told = np.empty((len(place), AIM), np.float32)
-    kernel.look(_field(ways.rows(torch.arange(len(place))[:, None])), array(place), told)
+    kernel.look(_field(ways.rows(torch.arange(len(place))[:, None]), kept=False), array(place), told)
     return torch.from_numpy(told)
 
 
@@ -57,14 +60,12 @@ def alone(
     update: Update, body: Body, near: Near, others: Float[Tensor, "h b k 4"], ways: Ways, terrain: Terrain
 ) -> Course:
     """Rolls one body per scene on, with gradients where they are wanted."""
-    if not serves(others):
-        return by_rule(update, body, near, others, ways, terrain)
-    course = by_kernel(
+    course = run(
         update,
         Body(*(part[:, None] for part in (body.pose, body.heading, body.z, body.variance, body.clearance, body.slope))),
         Near(near.heading[:, None], near.key[:, None], near.valid[:, None]),
         others[:, :, None],
-        ways.rows(torch.arange(others.shape[1])[:, None]),
+        ways.rows(torch.arange(others.shape[1], device=others.device)[:, None]),
         replace(terrain, base=terrain.base[:, None], shift=terrain.shift[:, None]),
     )
     return Course(course.path[:, 0], course.z[:, 0], course.variance[:, 0], course.logits[:, 0])
@@ -103,7 +104,7 @@ def by_kernel(
     beside = kernel.Beside(
         array(others.reshape(h, rows, k, 4)), *(array(part[:, 0]) for part in (near.heading, near.key, near.valid))
     )
-    given = rolling.Given(start, beside, _walls(terrain), _field(ways))
+    given = rolling.Given(start, beside, _walls(terrain), _field(ways, kept=h > 1))
     if torch.is_grad_enabled():
         if s != 1:
             raise ValueError(f"by_kernel: with gradients expected one row per group, got {s}")
@@ -167,11 +168,12 @@ def _walls(terrain: Terrain) -> kernel.Ground:
     return _ground(terrain.flat, terrain.base, terrain.shift, terrain.cell, terrain.last)
 
 
-def _field(ways: Ways) -> kernel.Field:
-    """The blended field; what is read stays read for all rows of `ways`."""
-    places, (stored, turn) = ways.places, (ways.index // len(ways.places.turns), ways.index % len(ways.places.turns))
+def _field(ways: Ways, *, kept: bool) -> kernel.Field:
+    """The blended field; `kept`: nodes will be read more than once, so what is read is worth keeping."""
+    places = ways.places
+    stored, turn = places.split(ways.index)
     return kernel.Field(
-        table=array(ways.read),
+        table=np.full((len(stored), places.way.shape[1] if kept else 0, AIM), np.nan, np.float32),
         share=array(ways.share),
         way=array(places.way),
         stored=array(stored),

@@ -29,14 +29,14 @@ def by_kernel(
     rates: tuple[float, float],
 ) -> Float[Tensor, "b p c"]:
     """Returns what `Destinations.by_rule` does, and the same gradients."""
-    turned = len(places.turns)
+    stored, turn = places.split(index)
     map_ = kernel.Map(
         spots=array(places.spots),
         way=array(places.way),
         origin=array(places.origin),
         turns=array(places.turns),
-        stored=array(index // turned),
-        turn=array(index % turned),
+        stored=array(stored),
+        turn=array(turn),
         cell=np.float32(CELL),
         columns=places.columns,
     )

@@ -7,21 +7,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from world_scenes import a_decision, a_scene
+from world_scenes import a_decision, a_model, a_scene, filtered
 
 from npc_sdk.errors import ModelError
-from npc_sdk.tensors import Grids, Scene, node_order
+from npc_sdk.tensors import Grids, node_order
 from npc_sdk.world import (
     DT,
     EVENTS,
     ConstantVelocity,
     Forecast,
     Frozen,
-    Memory,
     Mode,
-    ModelConfig,
     UpdateConfig,
-    WorldModel,
     join,
     load_model,
     save_model,
@@ -34,21 +31,8 @@ COLUMNS = ("kind", "pose", "heading", "features", "mask", "seen", "age")
 MODES: tuple[Mode, ...] = ("duet", "factored", "interactive")
 
 
-def a_model(seed: int = 0, neighbours: int = 8) -> WorldModel:
-    torch.manual_seed(seed)
-    update = UpdateConfig(latent=16, message=16, hidden=24, neighbours=neighbours)
-    return WorldModel(ModelConfig(update=update, filter_hidden=24)).eval()
-
-
 def forecasts() -> list[Forecast]:
     return [a_model(), ConstantVelocity(), Frozen()]
-
-
-def filtered(model: Forecast, scene: Scene, times: int = 3) -> Memory:
-    memory = model.start(*scene.kind.shape)
-    for _ in range(times):
-        memory = model.filter(memory, scene)
-    return memory
 
 
 @pytest.mark.parametrize("mode", MODES)

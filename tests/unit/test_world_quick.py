@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from world_scenes import a_decision, a_model, a_scene, filtered
 
-from npc_sdk.kernels import plans, rollout
+from npc_sdk.kernels import places, plans, rollout
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.planner import motion
 from npc_sdk.tensors import Grids, Places
-from npc_sdk.world import ModelConfig, WorldModel, quick
-from npc_sdk.world.destinations import AHEAD, AIM, Ways
+from npc_sdk.world import ModelConfig, WorldModel, destinations, quick
+from npc_sdk.world.destinations import AHEAD, Ways
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import Body, Near, Update
+from npc_sdk.world.update import Body, Near, Update, relate
 
 TURNED = torch.stack([torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])])
 Given = tuple[Update, Body, Near, torch.Tensor, Ways, Terrain]
@@ -49,9 +50,7 @@ def inputs(n: int, s: int, h: int = 6, k: int = 5) -> Given:
         torch.stack([torch.arange(49 * 49), torch.arange(49 * 49).reshape(49, 49).T.flip(0).flatten()]),
     )
     share = draw(n, len(AHEAD), 7).softmax(-1)
-    ways = Ways(
-        share, places, torch.arange(n) % len(TURNED), torch.arange(n)[:, None], torch.full((n, 49 * 49, AIM), torch.nan)
-    )
+    ways = Ways(share, places, torch.arange(n) % len(TURNED), torch.arange(n)[:, None])
     pose = torch.cat([draw(n, s, 2) * 5, draw(n, s, 2) * 2], -1)
     body = update.body(pose, unit(n, s, 2), draw(n, s, 48), draw(n, s).abs(), terrain)
     near = Near(unit(n, 1, k, 2), draw(n, 1, k, 32), draw(n, 1, k) > -1)
@@ -156,22 +155,65 @@ def test_both_move_one_body_per_scene_alike() -> None:
     )
     with torch.inference_mode():
         told = quick.moved(*given, row)
-    expected = quick.moved(*given, row)  # gradients are on: the rule's own words
+    update, flat, near, moving, ways = given
+    expected, _ = update(flat, near, moving, ways.look(flat.pose[:, :2]), row)
     for name in ("pose", "heading", "z", "variance"):
         torch.testing.assert_close(getattr(told, name), getattr(expected, name), atol=2e-3, rtol=1e-3)
+
+
+def test_both_describe_all_around_one_body_per_scene_alike() -> None:
+    _, body, near, others, _, terrain = inputs(6, 1)
+    row = replace(terrain, base=terrain.base[:, 0], shift=terrain.shift[:, 0])
+    given = body.pose[:, 0], body.heading[:, 0], others[0, :, 0], near.heading[:, 0], row
+    for told, expected in zip(quick.around(*given), relate(*given), strict=True):
+        assert (told - expected).abs().quantile(0.98) < 1e-5
+        assert (told - expected).abs().max() < 0.2
+
+
+def test_a_model_filters_and_rolls_alike_with_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, scene = a_model(), a_scene()
+    moves = a_decision(scene).committed
+
+    def imagined() -> tuple[torch.Tensor, ...]:
+        model.zero_grad()
+        memory = filtered(model, scene)
+        rolled = model.roll(memory, scene, moves)
+        (rolled.others[:, 0].sum() + rolled.z.sum() + memory.trace[..., : len(AHEAD)].square().mean()).backward()
+        learned = [p.grad for p in model.parameters() if p.grad is not None]
+        return tuple(part.detach().clone() for part in (memory.z, memory.trace, rolled.others, rolled.z, *learned))
+
+    told = imagined()
+    for module in (quick, destinations):
+        monkeypatch.setattr(module, "serves", lambda tensor: False)
+    expected = imagined()
+    assert len(told) == len(expected) > 20
+    for one, other in zip(told, expected, strict=True):
+        assert (one - other).norm() < 0.02 * other.norm() + 1e-5
+
+
+def test_warming_up_runs_every_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: set[str] = set()
+    kernels = {rollout: ("roll", "relate", "look"), places: ("score",), plans: ("shape", "follow")}
+    for module, names in kernels.items():
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_, name=name: ran.add(name))
+    warm_up()
+    assert ran == {name for names in kernels.values() for name in names}
 
 
 def test_warming_up_compiles_what_a_decision_uses() -> None:
     warm_up()
     given = inputs(2, 3)
-    kernels = (rollout.roll, rollout.relate, plans.shape, plans.follow)
+    kernels = (rollout.roll, rollout.relate, rollout.look, places.score, plans.shape, plans.follow)
+    model, scene = a_model(), a_scene()
     before = [len(kernel.signatures) for kernel in kernels]
     body, own = given[1], given[3].permute(1, 2, 0, 3, 4)[..., 0, :].contiguous()
     free = Lookup(Grids(torch.ones(1, 9, 9), torch.zeros(1, 2), 0.5), torch.zeros(2, dtype=torch.long))
     limits = motion.Body(torch.ones(2), torch.ones(2))
     with torch.inference_mode():
         quick.by_kernel(*given)
+        filtered(model, scene)
         quick.related(torch.zeros(2, 3, 6, 6), own, torch.ones(2, 2), given[5])
         motion.shape(free, limits, 0.1, body.pose[:, 0], torch.ones(2, 3, 6, 2))
         motion.follow(limits, 0.1, body.pose[:, 0], [free], 6, 0.5)
-    assert [len(kernel.signatures) for kernel in kernels] == before == [1, 1, 1, 1]
+    assert [len(kernel.signatures) for kernel in kernels] == before == [1] * 6

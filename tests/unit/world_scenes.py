@@ -11,7 +11,7 @@ from npc_sdk.geometry import SdfGrid
 from npc_sdk.geometry.places import build_places
 from npc_sdk.tensors import FEATURES, Grids, Places, Scene, places
 from npc_sdk.train.dataset import Play
-from npc_sdk.world import Decision
+from npc_sdk.world import Decision, Forecast, Memory, ModelConfig, UpdateConfig, WorldModel
 
 BOX = Polygon("box", "wall", ((-2.0, -1.0), (2.0, -1.0), (2.0, 1.0), (-2.0, 1.0)), opaque=True)
 
@@ -90,3 +90,16 @@ def a_play(seed: int, steps: int = 60, npcs: int = 4, style: str = "") -> Play:
         kind > 0,
     )
     return Play(frames, (BOX,), (-12.0, -12.0, 12.0, 12.0), 1, style)
+
+
+def a_model(seed: int = 0, neighbours: int = 8) -> WorldModel:
+    torch.manual_seed(seed)
+    update = UpdateConfig(latent=16, message=16, hidden=24, neighbours=neighbours)
+    return WorldModel(ModelConfig(update=update, filter_hidden=24)).eval()
+
+
+def filtered(model: Forecast, scene: Scene, times: int = 3) -> Memory:
+    memory = model.start(*scene.kind.shape)
+    for _ in range(times):
+        memory = model.filter(memory, scene)
+    return memory
