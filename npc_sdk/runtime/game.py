@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,7 @@ from npc_sdk.shield import Outstanding
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+_PACE = 8  # gaps between snapshots, the shortest of which is the pace of a brain that keeps up
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class Game:
         self.frame: Frame | None = None
         self.hold_fire = False
         self.passed = 1  # ticks between the last two snapshots
+        self._gaps: deque[int] = deque(maxlen=_PACE)
         self._owed = 0.0  # decisions, the part of one that the last tick left over
         self._next = 0  # the NPC whose turn it is among equals
         self.table: BeliefTable | None = None
@@ -80,7 +84,9 @@ class Game:
         if self._tracker is None:
             squads = int(max(1, self.frame.squad.max() + 1))
             self._tracker = Tracker(self.map.opaque_edges[None], squads, self._sight)
-        self.passed = 1 if self._tick is None else max(1, snapshot.tick - self._tick)
+        if self._tick is not None:
+            self.passed = max(1, snapshot.tick - self._tick)
+            self._gaps.append(self.passed)
         self._tick = snapshot.tick
         self.table = self._tracker.update(self.frame, self.passed * self.dt)
         return self.table
@@ -123,13 +129,15 @@ class Game:
         """Says which NPCs decide now: who has no plan, then those with the oldest plans.
 
         With `stagger`, as many as keep every plan younger than one model step at the pace at which snapshots come, in
-        turn among equals; without, all whose plan is that old.
+        turn among equals; without, all whose plan is that old. What a gap between snapshots left undone is caught up
+        with one NPC at a time: done at once it would make this answer late, and the next snapshot wait, and so on.
         """
         age = np.where(self.plans.start[slots] < 0, np.iinfo(np.int64).max, apply_tick - self.plans.start[slots])
         if not stagger:
             return np.asarray(age >= self.ticks_per_step)
-        self._owed = min(self._owed + len(slots) * self.passed / self.ticks_per_step, float(len(slots)))
-        quota = int(self._owed + 1e-9)
+        rate, pace = len(slots) / self.ticks_per_step, min(self._gaps, default=1)
+        self._owed = min(self._owed + rate * self.passed, float(len(slots)))
+        quota = min(int(self._owed + 1e-9), math.ceil(rate * pace) + 1)
         self._owed -= quota
         turn = (np.arange(len(slots)) - self._next) % max(1, len(slots))
         chosen = np.lexsort((turn, -age))[:quota]

@@ -11,7 +11,7 @@ SHARE = 0.95  # of them that should be in time
 MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
 LEAST_MS = -8.0  # slack that any game has: it sends and looks once per frame
 QUEUE_MS = 2.0  # that every snapshot waits, however idle the brain
-RETRY_MS = 0.05  # by which each answer in time raises the hope that later ones would be too
+STEP_MS = 1.0  # of the slack's estimate, which settles where SHARE of the answers that it bears on come in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Pace:
 
     A game sends its snapshot somewhere within a frame and looks for answers at a fixed place of a later one, so an
     answer that aims `lead` ticks ahead has `lead` frames and a `slack` that only the game knows. Answers that came too
-    late tell how small it is at most; those in time let it grow back slowly.
+    late tell how small it can be; those in time let it grow. Each moves the estimate a little, as a quantile is
+    followed: a hiccup of the machine is not the pace of the game.
 
     A brain that needs longer than a tick finds a snapshot waiting that is already old. An answer to it may come too
     late where one to the next would not, and chunks reach far enough ahead to bridge the gap.
@@ -41,6 +42,7 @@ class Pace:
         self._fixed = fixed
         self._works: deque[float] = deque(maxlen=WINDOW)
         self._sent: dict[int, deque[_Sent]] = {}
+        self._heard: dict[int, int] = {}  # tick of the last snapshot learned from
         self._slack: float | None = None  # ms
 
     def note(
@@ -52,8 +54,14 @@ class Pace:
         answers.append(_Sent(chunk, apply_tick, lead * 1000.0 / tick_hz - latency_ms))
 
     def learn(self, session: int, tick: int, chunk: int, tick_hz: float) -> None:
-        """Takes in the newest `chunk` that a game executed in the tick before `tick`, 0 if all its NPCs braked."""
+        """Takes in the newest `chunk` that a game executed in the tick before `tick`, 0 if all its NPCs braked.
+
+        After a pause of the game nothing is learned: it did not look for the answers that came meanwhile.
+        """
         answers, due = self._sent.get(session, deque()), None
+        heard, self._heard[session] = self._heard.get(session, tick), tick
+        if tick - heard > MOST_TICKS:
+            answers.clear()
         while answers and answers[0].apply_tick < tick:
             due = answers.popleft()
         if due is None:
@@ -61,12 +69,13 @@ class Pace:
         slack, late = self._slack_ms(tick_hz), chunk < due.chunk
         if late and due.spare_ms > -LEAST_MS:
             return  # it was there in time: something else kept it from being executed
-        slack = min(slack, -due.spare_ms) - RETRY_MS if late else slack + RETRY_MS
+        slack = slack - SHARE * STEP_MS if late and -due.spare_ms < slack else slack + (1 - SHARE) * STEP_MS
         self._slack = min(max(slack, LEAST_MS), 900.0 / tick_hz)
 
     def forget(self, session: int) -> None:
         """Drops what it knows of a game that has left."""
         self._sent.pop(session, None)
+        self._heard.pop(session, None)
 
     def ticks(self, tick_hz: float) -> int:
         """Returns the lead for the next answer."""

@@ -173,6 +173,22 @@ def test_turns_are_fair_and_no_more_than_asked(every: int) -> None:
     assert decided.max() <= 17
 
 
+def test_a_gap_is_caught_up_with_little_by_little() -> None:
+    """All at once, the answer would be late, the next snapshot would wait, and that gap be caught up with in turn."""
+    brain, game = runtime(Board(), stagger=True), arena()
+    schema = arena_schema(game.maps[0], game.config)
+    ladder = Ladder(schema)
+    brain.register("g", schema)
+    counts = []
+    for tick in [*range(12), *range(60, 84), *(range(84, 96, 2))]:
+        ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
+        counts.append(int((action.status & STATUS_PLANNED > 0).sum()))
+        age = (tick - report.game.plans.start[report.slots]).max()
+        assert age < 3 or 60 <= tick < 63 or tick >= 84
+    assert max(counts[1:]) <= -(-8 // 3) + 1
+    assert sum(counts[12:15]) >= 8, "nobody waits longer than the others took"
+
+
 def test_lost_answers_are_bridged_by_the_certified_rest() -> None:
     line = Line(2, lose={10, 11, 12})
     line.run(40)

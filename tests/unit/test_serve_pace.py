@@ -41,33 +41,51 @@ def test_a_slow_spell_raises_the_lead_and_passes() -> None:
     assert pace.ticks(HZ) == 1
 
 
-def test_answers_that_come_too_late_take_the_slack_away() -> None:
-    pace = settled(40.0)
-    assert pace.ticks(HZ) == 1
-    pace.learn(7, tick=11, chunk=5, tick_hz=HZ)  # chunk 10, meant for tick 10, was not what ran in it
-    assert pace.ticks(HZ) == 2
+def played(pace: Pace, first: int, ticks: int, latency_ms: float, executed: int = 1) -> None:
+    """Goes on for some ticks, in each of which the game executed the `executed`-th newest answer or none (0)."""
+    for tick in range(first, first + ticks):
+        pace.learn(7, tick=tick, chunk=max(0, tick - executed) if executed else 0, tick_hz=HZ)
+        note(pace, latency_ms, tick)
 
 
-def test_answers_in_time_bring_the_slack_back() -> None:
+@pytest.mark.parametrize("executed", [2, 3, 0])  # the answer before, the one before that, none: all braked
+def test_answers_that_come_too_late_take_the_slack_away(executed: int) -> None:
     pace = Pace()
-    late, in_time = 40.0, 45.0
-    for tick in range(2000):
-        note(pace, in_time, tick)
-        pace.learn(7, tick=tick + 2, chunk=tick + 1, tick_hz=HZ)
+    played(pace, 0, 60, 40.0)
     assert pace.ticks(HZ) == 1
-    note(pace, late, 3000)
-    pace.learn(7, tick=3002, chunk=2999, tick_hz=HZ)
+    played(pace, 60, 30, 40.0, executed)
     assert pace.ticks(HZ) == 2
-    for tick in range(4000, 4400):
-        note(pace, in_time, tick)
-        pace.learn(7, tick=tick + 2, chunk=tick + 1, tick_hz=HZ)
-    assert pace.ticks(HZ) == 1
+    played(pace, 90, 500, 40.0)
+    assert pace.ticks(HZ) == 1, "answers in time bring it back"
 
 
-def test_npcs_that_brake_although_an_answer_was_due_say_that_it_was_late() -> None:
-    pace = settled(40.0)
-    pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
+def test_one_late_answer_in_forty_is_no_reason_to_aim_further_ahead() -> None:
+    pace = Pace()
+    played(pace, 0, 60, 40.0)
+    for spell in range(20):
+        start = 60 + 40 * spell
+        played(pace, start, 1, 40.0, executed=2)
+        played(pace, start + 1, 39, 40.0)
+        assert pace.ticks(HZ) == 1
+
+
+def test_one_in_ten_is() -> None:
+    pace = Pace()
+    played(pace, 0, 60, 40.0)
+    for spell in range(30):
+        played(pace, 60 + 10 * spell, 1, 40.0, executed=2)
+        played(pace, 61 + 10 * spell, 9, 40.0)
     assert pace.ticks(HZ) == 2
+
+
+def test_a_pause_of_the_game_says_nothing() -> None:
+    pace = Pace()
+    played(pace, 0, 60, 40.0)
+    for spell in range(1, 40):  # it comes back, and what it executes is of before the pause
+        pace.learn(7, tick=100 * spell, chunk=3, tick_hz=HZ)
+        for tick in range(5):
+            note(pace, 40.0, 100 * spell + tick)
+    assert pace.ticks(HZ) == 1
 
 
 def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_lateness() -> None:
@@ -79,10 +97,13 @@ def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_la
 
 
 def test_a_game_that_left_is_forgotten() -> None:
-    pace = settled(40.0)
-    pace.forget(7)
-    pace.learn(7, tick=11, chunk=0, tick_hz=HZ)
-    assert pace.ticks(HZ) == 1
+    pace = Pace()
+    for game in range(0, 4000, 100):
+        played(pace, game, 2, 40.0)
+        pace.forget(7)
+        pace.learn(7, tick=game + 3, chunk=0, tick_hz=HZ)
+        pace.forget(7)
+        assert pace.ticks(HZ) == 1
 
 
 def test_a_snapshot_that_has_waited_too_long_is_passed_over() -> None:
