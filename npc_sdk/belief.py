@@ -245,36 +245,40 @@ def sees(
     return seen
 
 
-_ROLES = ("heading", "health", "ammo", "cooldown", "shots", "fuse")
+_MOTION = ("x", "y", "vx", "vy", "heading")
+_STATE = ("health", "ammo", "cooldown", "shots", "fuse", "squad", "leader", "home_x", "home_y", "alive")
+_ROLES = _MOTION + _STATE
+_KINDS = {"player": PLAYER, "npc": NPC, "projectile": PROJECTILE}
 
 
 class Slots:
     """Gives every entity of one game a slot that stays its own as long as it lives, and reads blocks into frames."""
 
     def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-        self._types = [t for role in ("player", "npc", "projectile") for t in schema.entities if t.role == role]
+        self._types = [t for role in _KINDS for t in schema.entities if t.role == role]
+        self._columns = {}  # per type, the rows of a frame's table that it fills, and from which of its fields
+        for entity in self._types:
+            found = [(row, schema.role_column(entity.name, role)) for row, role in enumerate(_ROLES)]
+            pairs = [(row, column) for row, column in found if column is not None]
+            self._columns[entity.name] = np.array(pairs, np.intp).reshape(-1, 2).T
         self._slot: dict[int, int] = {}
         self.size = sum(t.max_count for t in self._types)
 
     def frame(self, blocks: Mapping[str, EntityBlock]) -> Frame:
         """Reads one game's entity blocks into a frame of one world. Unknown ids take free slots of their type."""
-        size = self.size
-        columns: dict[str, Floats] = {name: np.zeros(size, np.float32) for name in (*_ROLES, "x", "y", "vx", "vy")}
-        columns |= {name: np.zeros(size, np.float32) for name in ("squad", "leader", "home_x", "home_y", "alive")}
-        ids, kind = np.zeros(size, np.uint32), np.zeros(size, np.int8)
+        table = np.zeros((len(_ROLES), self.size), np.float32)
+        columns = dict(zip(_ROLES, table, strict=True))
+        ids, kind = np.zeros(self.size, np.uint32), np.zeros(self.size, np.int8)
         first = 0
         for entity in self._types:
             block = blocks.get(entity.name)
             if block is not None:
                 at = self._slots(block.ids, first, entity.max_count)
                 ids[at] = block.ids
-                kind[at] = {"player": PLAYER, "npc": NPC, "projectile": PROJECTILE}[entity.role]
+                kind[at] = _KINDS[entity.role]
                 columns["alive"][at] = 1.0
-                for name, column in columns.items():
-                    index = self._schema.role_column(entity.name, name)
-                    if index is not None:
-                        column[at] = block.values[:, index]
+                rows, sources = self._columns[entity.name]
+                table[rows[:, None], at] = block.values[:, sources].T
                 if entity.role != "npc":
                     columns["squad"][at] = -1
             first += entity.max_count

@@ -69,7 +69,7 @@ def _dataset(args: Namespace, given: list[Path] | None, folder: Path, split: str
         styles = STYLES if split == "train" else ALL_STYLES
         record(RecordConfig(episodes, args.seconds, seed, split, styles), folder, args.jobs)
         given = [folder]
-    return build_dataset(read_recordings(given).plays)
+    return build_dataset(read_recordings(given, quiet=False).plays, quiet=False)
 
 
 def _lines(report: Mapping[str, object]) -> list[str]:

@@ -64,6 +64,8 @@ def path_field(
 
     Eight directions overrate slanted ways by up to 8 %. No way cuts a blocked corner.
     """
+    from npc_sdk.kernels import compiled, ways  # here, so that a game without a brain does not load a compiler
+
     rows, columns = blocked.shape
     free = ~blocked
     field = np.full((len(targets), rows + 2, columns + 2), UNREACHABLE, np.float32)
@@ -73,20 +75,25 @@ def path_field(
     inner = field[:, 1:-1, 1:-1]
     inner[:, blocked] = UNREACHABLE
     padded = np.pad(free, 1)
-    steps = []
-    for dr, dc in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
-        here = slice(1 + dr, rows + 1 + dr), slice(1 + dc, columns + 1 + dc)
+    steps = np.full((len(ways.NEIGHBOURS), rows, columns), UNREACHABLE, np.float32)
+    for step, (dr, dc) in zip(steps, ways.NEIGHBOURS, strict=True):
         beside = padded[1 + dr : rows + 1 + dr, 1:-1] & padded[1:-1, 1 + dc : columns + 1 + dc]
-        extra = np.where(free & beside, cell * (_DIAGONAL if dr and dc else 1.0), UNREACHABLE)
-        steps.append((here, extra.astype(np.float32)))
-    for _ in range(rows * columns):
+        step[free & beside] = cell * (_DIAGONAL if dr and dc else 1.0)
+    (ways.spread if compiled.AVAILABLE else _spread)(field, steps)
+    return inner.copy()
+
+
+def _spread(field: NDArray[np.float32], steps: NDArray[np.float32]) -> None:
+    """What `npc_sdk.kernels.ways.spread` does, where nothing can be compiled."""
+    from npc_sdk.kernels.ways import NEIGHBOURS
+
+    _, rows, columns = steps.shape
+    inner = field[:, 1:-1, 1:-1]
+    before = np.full_like(inner, np.nan)
+    while not np.array_equal(before, inner):
         before = inner.copy()
-        for (r, c), extra in steps:
-            np.minimum(inner, field[:, r, c] + extra, out=inner)
-        if np.array_equal(before, inner):
-            break
-    out: NDArray[np.float32] = np.minimum(inner, UNREACHABLE)
-    return out
+        for (dr, dc), step in zip(NEIGHBOURS, steps, strict=True):
+            np.minimum(inner, field[:, 1 + dr : rows + 1 + dr, 1 + dc : columns + 1 + dc] + step, out=inner)
 
 
 def fill_blocked(

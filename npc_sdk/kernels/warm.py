@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npc_sdk.kernels import places, plans, rollout
+from npc_sdk.kernels import places, plans, rollout, ways
 from npc_sdk.kernels.compiled import AVAILABLE
 
 
@@ -35,7 +35,7 @@ def warm_up() -> None:
     beside = rollout.Beside(zeros(1, 1, 1, 4), zeros(1, 1, 2), zeros(1, 1, 4), np.ones((1, 1), np.bool_))
     walls = rollout.Ground(zeros(4), index, zeros(1, 2), one, 2, 2)
     whole = np.zeros((1, 4), np.int64)
-    ways = rollout.Field(
+    field = rollout.Field(
         zeros(1, 4, 3), zeros(1, 1, 1), zeros(1, 4, 1), index, whole, index, zeros(1, 2), index, one, 2
     )
     rollout.relate(
@@ -49,8 +49,8 @@ def warm_up() -> None:
         zeros(1, 15),
         zeros(1, 1, 2),
     )
-    rollout.roll(weights, start, beside, walls, ways, rollout.tape(weights, 1, 1, 1, 1))
-    rollout.look(ways, zeros(1, 2), zeros(1, 3))
+    rollout.roll(weights, start, beside, walls, field, rollout.tape(weights, 1, 1, 1, 1))
+    rollout.look(field, zeros(1, 2), zeros(1, 3))
     map_ = places.Map(zeros(1, 1, 2), zeros(1, 4, 1), zeros(1, 2), zeros(1, 2, 2), index, index, one, 2)
     nobody = np.zeros(1, np.bool_)
     seen = places.Seen(zeros(1, 2), nobody, nobody, zeros(1, 1, 2), nobody[:, None])
@@ -59,6 +59,7 @@ def warm_up() -> None:
     limits = plans.Limits(zeros(1), zeros(1), one)
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
+    ways.spread(zeros(1, 3, 3), zeros(8, 1, 1))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from npc_bridge.schema import Polygon
 from npc_sdk.belief import NPC, PLAYER, BeliefTable, Frame, Tracker
@@ -158,7 +159,7 @@ class Dataset:
         return Dataset(**{f.name: moved(getattr(self, f.name)) for f in fields(Dataset)})  # type: ignore[arg-type]  # as read
 
 
-def build_dataset(plays: Sequence[Play]) -> Dataset:
+def build_dataset(plays: Sequence[Play], quiet: bool = True) -> Dataset:
     """Tracks every squad's belief through every play and lays all of it out in padded arrays."""
     if not plays:
         raise ValueError("expected at least one recorded play, got none")
@@ -190,7 +191,7 @@ def build_dataset(plays: Sequence[Play]) -> Dataset:
         play=play,
         walls=_all_turns(sdfs),
         places=places(
-            [build_places(sdf, _RADIUS) for sdf in sdfs],
+            [build_places(sdf, _RADIUS) for sdf in tqdm(sdfs, desc="maps", unit="map", disable=quiet)],
             torch.device("cpu"),
             _symmetries(torch.device("cpu"), torch.float32),
         ),

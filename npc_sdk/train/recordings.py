@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from npc_bridge.messages import Snapshot, decode
 from npc_bridge.recording import ChannelId, Direction, read
@@ -30,7 +31,7 @@ class Recordings:
     fingerprint: str  # of the files read
 
 
-def read_recordings(paths: Sequence[Path | str]) -> Recordings:
+def read_recordings(paths: Sequence[Path | str], quiet: bool = True) -> Recordings:
     """Reads recording files, and all of them in folders, in the order of their names.
 
     Raises:
@@ -42,7 +43,7 @@ def read_recordings(paths: Sequence[Path | str]) -> Recordings:
         raise InputError(f"recordings: expected *{SUFFIX} files under {', '.join(map(str, paths))}, found none")
     plays, interfaces = [], {}
     digest = hashlib.sha256()
-    for file in files:
+    for file in tqdm(files, desc="read", unit="play", disable=quiet):
         recording = read(file)
         interfaces[recording.schema.interface_sha256] = file
         frames = _frames(

@@ -55,8 +55,8 @@ def train(
     if jobs < 1 or (jobs > 1 and torch.device(device).type != "cpu"):
         raise InputError(f"train: expected 1 job, or more of them on the CPU, got {jobs} on {device}")
     config, folder = config or TrainConfig(), Path(out)
-    read = read_recordings(recordings)
-    dataset = build_dataset(read.plays)
+    read = read_recordings(recordings, quiet)
+    dataset = build_dataset(read.plays, quiet)
     trainer = Trainer(dataset, config, torch.device(device), jobs=jobs)
     fingerprint = hashlib.sha256(
         f"{json.dumps(asdict(config), sort_keys=True)} {read.fingerprint} {steps}".encode()

@@ -151,6 +151,17 @@ def test_path_field_agrees_with_dijkstra_and_marks_what_is_cut_off() -> None:
     assert field[0, 1, 1] == UNREACHABLE
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.45])
+def test_compiled_passes_and_passes_over_the_whole_grid_end_at_the_same_bytes(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    blocked, targets = rng.random((30, 41)) < share, rng.uniform(0.0, 20.0, (12, 2))
+    quick = path_field(blocked, 0.5, targets)
+    monkeypatch.setattr("npc_sdk.kernels.compiled.AVAILABLE", False)
+    assert quick.tobytes() == path_field(blocked, 0.5, targets).tobytes()
+
+
 def test_map_tables_leave_zones_out_and_keep_low_walls_out_of_sight_tables() -> None:
     zone, low = wall(ELL, kind="zone", opaque=False), wall(BOX, opaque=False)
     tables = build_map([zone, low], BOUNDS, 0.35)
