@@ -38,6 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--candidates", type=int, default=32, help="of the planner (32, as in play)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kill", action="store_true", help="kill the brain mid-fight instead, and start it again")
+    parser.add_argument("--kills", type=int, default=5, help="how often (5)")
     parser.add_argument("--quick", action="store_true", help="2 groups of 1 s, 2 changes: does it run at all")
     add_json(parser)
 
@@ -172,64 +173,88 @@ def _live_lines(f: dict[str, Json]) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """One kill: the frames from the last before it to some time after the return, and as many undisturbed ones."""
+
+    tick: int
+    fallback_ms: float
+    fallback_ticks: int
+    back_ms: float
+    frames: list[Frame]
+    control: list[Frame]
+    led_before: float  # share of NPCs on a plan in the last frame before it
+
+
 def kill(args: Namespace, load: Load) -> tuple[dict[str, Json], list[str]]:
-    """Kills the brain with SIGKILL while it leads, starts it again, and compares with as many undisturbed frames."""
-    seconds = 1.0 if args.quick else 3.0
-    with BrainProcess(*_options(args)) as first:
-        at = first.wait()
-        game = Game(str(at["data"]), args.npcs, args.seed, load)
-        with progress(4, "bench live --kill", "phase") as bar:
-            _until_led(game, first)
-            calm = _play(game, seconds)
-            bar.update()
-            first.kill()
-            killed_tick = game.tick
-            frames = _play(game, seconds)
-            bar.update()
-            options = _options(args, data=str(at["data"]), control=str(at["control"]), telemetry=str(at["telemetry"]))
-            with BrainProcess(*options) as second:
-                while not second.listening:
+    """Kills the brain with SIGKILL while it leads, starts it again, and compares with as many undisturbed frames.
+
+    One longest interval says little: an idle machine wakes a sleeper up a millisecond late now and then. So the brain
+    is killed several times, and the longest interval of all kills compared with that of the frames between them.
+    """
+    seconds, times = (1.0, 1) if args.quick else (3.0, args.kills)
+    kills: list[Killed] = []
+    brain = BrainProcess(*_options(args))
+    try:
+        at = {name: str(value) for name, value in brain.wait().items()}
+        game = Game(at["data"], args.npcs, args.seed, load)
+        again = _options(args, data=at["data"], control=at["control"], telemetry=at["telemetry"])
+        with progress(times, "bench live --kill", "kill") as bar:
+            _until_led(game, brain)
+            last = _play(game, seconds)[-1]
+            for _ in range(times):
+                tick = game.tick
+                brain.kill()
+                frames = [last, *_play(game, seconds)]
+                brain.stop()
+                brain = BrainProcess(*again)
+                while not brain.listening:
                     frames.append(game.frame(brain=True))
                     if len(frames) > 60 * TICK_HZ:
-                        second.wait()
-                listening = second.ready_at
-                frames += _until_led(game, second)
-                back = frames[-1]
+                        brain.wait()
+                frames += _until_led(game, brain)
+                back_ms = (frames[-1].start - brain.ready_at) * 1e3
                 frames += _play(game, seconds)
-                bar.update()
                 control = _play(game, len(frames) / TICK_HZ)
+                fell = next((f for f in frames[1:] if fallen_back(f)), None)
+                after = (fell.start - frames[1].start) * 1e3 if fell else float("inf")
+                ticks = fell.tick - tick if fell else -1
+                kills.append(Killed(tick, after, ticks, back_ms, frames, control, _led_share([last])))
+                last = control[-1]
                 bar.update()
         game.close()
-    killed_at = frames[0].start
-    fell = next((f for f in frames if fallen_back(f)), None)
-    worst, usual = _longest_interval([calm[-1], *frames]), _longest_interval(control)
+    finally:
+        brain.stop()
+    return _kill_figures(kills)
+
+
+def _kill_figures(kills: list[Killed]) -> tuple[dict[str, Json], list[str]]:
+    worst, usual = max(_longest_interval(k.frames) for k in kills), max(_longest_interval(k.control) for k in kills)
+    fallback, back = max(k.fallback_ms for k in kills), max(k.back_ms for k in kills)
+    stale = sum(f.stale for k in kills for f in [*k.frames[1:], *k.control])
+    passed = fallback <= FALLBACK_MS and back <= BACK_MS and worst <= usual + STALL_MS and stale == 0
     figures: dict[str, Json] = {
-        "passed": False,
-        "killed_tick": killed_tick,
-        "fallback_ms": (fell.start - killed_at) * 1e3 if fell else float("inf"),
-        "fallback_ticks": fell.tick - killed_tick if fell else -1,
-        "back_ms": (back.start - listening) * 1e3,
+        "passed": passed and all(k.led_before == 1.0 for k in kills),  # there was something to lose
+        "kills": len(kills),
+        "killed_tick": [k.tick for k in kills],
+        "fallback_ms": fallback,
+        "fallback_ticks": max(k.fallback_ticks for k in kills),
+        "back_ms": back,
         "interval_ms_max": worst,
         "interval_ms_max_control": usual,
-        "interval_ms_p99": _interval_quantile(frames, 99),
-        "interval_ms_p99_control": _interval_quantile(control, 99),
-        "stale_executed": sum(f.stale for f in [*calm, *frames, *control]),
-        "frames": len(frames),
-        "led_before": _led_share(calm),
-        "led_after": _led_share(control),
+        "interval_ms_p99": _interval_quantile([k.frames for k in kills], 99),
+        "interval_ms_p99_control": _interval_quantile([k.control for k in kills], 99),
+        "stale_executed": stale,
+        "frames": sum(len(k.frames) for k in kills),
+        "led_before": min(k.led_before for k in kills),
+        "led_after": min(_led_share(k.control) for k in kills),
     }
-    figures["passed"] = (
-        float(str(figures["fallback_ms"])) <= FALLBACK_MS
-        and float(str(figures["back_ms"])) <= BACK_MS
-        and worst <= usual + STALL_MS
-        and figures["stale_executed"] == 0
-        and _led_share(calm[-1:]) == 1.0  # there was something to lose
-    )
+    ticks = ", ".join(str(k.tick) for k in kills)
     lines = [
-        f"killed at tick {killed_tick}: every NPC on callback or brake after {figures['fallback_ms']:.0f} ms",
-        f"planned again {figures['back_ms']:.0f} ms after the new brain listened",
+        f"killed at tick {ticks}: every NPC on callback or brake after at most {fallback:.0f} ms",
+        f"planned again at most {back:.0f} ms after the new brain listened",
         f"longest tick interval {worst:.1f} ms, in as many undisturbed frames {usual:.1f} ms",
-        f"stale steps executed: {figures['stale_executed']}",
+        f"stale steps executed: {stale}",
         "passed" if figures["passed"] else "failed",
     ]
     return figures, lines
@@ -280,5 +305,5 @@ def _longest_interval(frames: list[Frame]) -> float:
     return max(_intervals(frames))
 
 
-def _interval_quantile(frames: list[Frame], percent: float) -> float:
-    return quantiles(np.array(_intervals(frames)), percent)[0]
+def _interval_quantile(runs: list[list[Frame]], percent: float) -> float:
+    return quantiles(np.concatenate([_intervals(frames) for frames in runs]), percent)[0]
