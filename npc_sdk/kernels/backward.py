@@ -46,7 +46,7 @@ class Slopes(NamedTuple):
     z: Floats  # r d
     variance: Floats  # r
     key: Floats  # r k m
-    leak: Floats  # d, of the share of the drift taken
+    leak: Floats  # of the share of the drift taken
     mixed: Floats  # t rk m
     own: Floats  # t r m
     share: Floats  # t rk a
@@ -71,7 +71,7 @@ def _unsteer(basis, told, first, gx, gy, out, back, heads):  # type: ignore[no-u
 @compiled
 def _unmove(limits, leak, pose, z, variance, basis, told, slopes, out, back):  # type: ignore[no-untyped-def]
     """Takes the gradient of the moved bodies to what the last layer said (`out`), and to the bodies before."""
-    rows, latent, count = len(slopes.z), slopes.z.shape[1], 2 * basis.shape[1]
+    rows, latent, count = len(slopes.z), len(leak), 2 * basis.shape[1]
     heads, last = back.shape[1], told.shape[1]
     turn_limit, speed, _, dt = limits
     for r in range(rows):

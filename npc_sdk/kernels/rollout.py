@@ -30,7 +30,7 @@ class Weights(NamedTuple):
     second_bias: Floats
     last: Floats  # u parts
     last_bias: Floats
-    leak: Floats  # d, share of the drift taken per step
+    leak: Floats  # share of the drift taken per step, of the first numbers of z; the rest stay
     ring: Floats  # p 2, m, first ahead and then to the left
     limits: Floats  # turn m/s, speed m/s, radius m, time step s
 
@@ -325,7 +325,7 @@ def bounding(x, y, limit):  # type: ignore[no-untyped-def]
 @compiled
 def _move(w, start, walls, basis, told):  # type: ignore[no-untyped-def]
     """Moves every row on in place by what the last layer said."""
-    latent, count = start.z.shape[1], 2 * basis.shape[1]
+    latent, count = len(w.leak), 2 * basis.shape[1]
     turn_limit, speed, radius, dt = w.limits
     for r in range(len(start.group)):
         px, py, vx, vy = start.pose[r]

@@ -146,7 +146,7 @@ def ask(model: WorldModel, dataset: Dataset, moments: Moments, stride: int, seed
 @torch.inference_mode()
 def latents(model: WorldModel, dataset: Dataset, moments: Moments, stride: int) -> Float[Tensor, "m d"]:
     """The player's latent at each moment."""
-    out = torch.zeros(len(moments.row), model.config.update.latent)
+    out = torch.zeros(len(moments.row), model.config.update.hidden_state)
     for t, memory, _ in follow(model, whole(dataset), stride):
         out[moments.t == t] = memory.z[moments.row[moments.t == t], PLAYER_SLOT]
     return out

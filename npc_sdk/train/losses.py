@@ -83,7 +83,7 @@ def chunk_loss(
     parts["destination"] = _destination(window, states, weights)
     parts["events"] = _events(model, window, starts, launched, scene, rolled, truth, counts, generator)
     parts["embedding"] = _embedding(rolled, z, here & window.valid[:, :steps], starts)
-    parts["collapse"] = REGULARIZERS[regularizer](z[here], generator)
+    parts["collapse"] = REGULARIZERS[regularizer](z[here][:, :-1], generator)  # the last one only counts
     loss = sum((getattr(weights, name) * value for name, value in parts.items()), start=z.new_zeros(()))
     return Chunk(
         loss,

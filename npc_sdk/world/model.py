@@ -16,6 +16,8 @@ from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, 
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, seen_from
 
+WATCHED_S = 10.0  # s, what the last number of z counts the time in sight in
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -29,17 +31,23 @@ class ModelConfig:
 
 
 class Filter(nn.Module):
-    """A gated cell: blends the predicted latent with what the observation says."""
+    """A gated cell: blends the predicted latent with what the observation says.
+
+    Beside it a player's z holds its habit: the mean of what was made of it at all times it was in sight, and last how
+    long that was (`WATCHED_S`). A mean over a fight tells who plays where no moment does, and training through a second
+    of play would not teach a gate to keep it.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         update, hidden = config.update, config.filter_hidden
-        self.latent = update.latent
+        self.latent, self.habit = update.latent, update.habit
         self.seen = nn.Linear(len(config.features) + 8 + RELATION, hidden)
         self.surprise = nn.Linear(11 + AIM + update.message + 2 * update.heads, hidden, bias=False)  # players only
-        self.carried = nn.Linear(update.latent, hidden, bias=False)
+        self.carried = nn.Linear(update.hidden_state, hidden, bias=False)
         self.out = nn.Linear(hidden, 2 * update.latent)
-        self.search = nn.Linear(update.latent, 3)
+        self.trait = nn.Linear(hidden, update.habit - 1)
+        self.search = nn.Linear(update.hidden_state, 3)
         with torch.no_grad():
             self.out.bias[: update.latent] = torch.linspace(-0.5, -4.5, update.latent)  # remembers for 0.3 s to 9 s
             self.out.weight[update.latent :].mul_(4)  # latents of about unit size from the start
@@ -51,8 +59,9 @@ class Filter(nn.Module):
         inputs: Float[Tensor, "b e f"],
         mask: Bool[Tensor, "b e"],
         surprise: Float[Tensor, "b q"],
+        seen: Bool[Tensor, "b 1"],
     ) -> Float[Tensor, "b e d"]:
-        """Returns the latents after the observation, zero where nobody is."""
+        """Returns z after the observation, zero where nobody is; `seen` says whether the player is in sight."""
         b, e, d = z.shape
         there = mask.clone()
         there[:, PLAYER_SLOT] = True
@@ -62,8 +71,20 @@ class Filter(nn.Module):
         players = (rows % e == PLAYER_SLOT).nonzero()[:, 0]
         hidden = torch.relu(hidden.index_add(0, players, self.surprise(surprise)))
         gate, candidate = self.out(hidden).chunk(2, -1)
-        blended = torch.lerp(before, candidate, torch.sigmoid(gate)) * mask.flatten()[rows, None]
+        latent = torch.lerp(before[:, : self.latent], candidate, torch.sigmoid(gate))
+        habit = latent.new_zeros(len(rows), self.habit)
+        habit = habit.index_copy(0, players, self._settled(before[players, self.latent :], hidden[players], seen))
+        blended = torch.cat([latent, habit], -1) * mask.flatten()[rows, None]
         return z.new_zeros(b * e, d).index_copy(0, rows, blended).reshape(b, e, d)
+
+    def _settled(
+        self, habit: Float[Tensor, "b h"], hidden: Float[Tensor, "b u"], seen: Bool[Tensor, "b 1"]
+    ) -> Float[Tensor, "b h"]:
+        """Takes one more look into the mean."""
+        looks = habit[:, -1:] * (WATCHED_S / DT)
+        share = seen / (looks + 1)
+        traits = habit[:, :-1] + share * (self.trait(hidden) - habit[:, :-1])
+        return torch.cat([traits, (looks + seen.to(looks)) * (DT / WATCHED_S)], -1)
 
 
 class EventHead(nn.Module):
@@ -71,8 +92,8 @@ class EventHead(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.player = nn.Linear(config.update.latent, config.event_hidden)
-        self.npc = nn.Linear(config.update.latent + len(config.features), config.event_hidden, bias=False)
+        self.player = nn.Linear(config.update.hidden_state, config.event_hidden)
+        self.npc = nn.Linear(config.update.hidden_state + len(config.features), config.event_hidden, bias=False)
         self.relation = nn.Linear(RELATION, config.event_hidden, bias=False)
         self.out = nn.Linear(config.event_hidden, 2)
 
@@ -97,7 +118,7 @@ class WorldModel(nn.Module):
         self.update = Update(self.config.update, len(self.config.features))
         self.cell = Filter(self.config)
         self.pair = EventHead(self.config)
-        self.destinations = Destinations(self.config.update.latent, self.config.destination_hidden)
+        self.destinations = Destinations(self.config.update.hidden_state, self.config.destination_hidden)
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +129,7 @@ class WorldModel(nn.Module):
         like = self.update.leak
         pose = like.new_zeros(b, e, 4)
         known = torch.zeros(b, e, dtype=torch.bool, device=like.device)
-        z, trace = like.new_zeros(b, e, self.config.update.latent), like.new_zeros(b, 0, TRACE)
+        z, trace = like.new_zeros(b, e, self.config.update.hidden_state), like.new_zeros(b, 0, TRACE)
         return Memory(z, pose, pose[..., :2], pose[..., 0], known, trace)
 
     def filter(self, memory: Memory, scene: Scene) -> Memory:
@@ -186,7 +207,7 @@ class WorldModel(nn.Module):
         speed = pose[:, 2:].norm(dim=-1, keepdim=True) * 0.2
         surprise = torch.cat([vectors, aim[..., 0], message, speed, seen.float(), known.float()], -1)
         inputs = torch.cat([scene.features, _placed(scene, pose, heading), relation], -1)
-        z = self.cell(z, inputs, scene.mask, surprise)
+        z = self.cell(z, inputs, scene.mask, surprise, seen)
         looked = Looked(pose[:, :2], seen, known, pick(scene.pose, index)[..., :2], near.valid)
         trace = self.destinations(memory.trace, z[:, player], looked, scene.places, scene.map_index)
         return self._settle(scene, z, pose, heading, predicted, seen, trace)

@@ -24,7 +24,8 @@ RELATION = 15  # numbers that describe one body as another sees it
 class UpdateConfig:
     """Sizes and bounds of the update rule."""
 
-    latent: int = 48
+    latent: int = 48  # what the rule moves on
+    habit: int = 48  # what only observations change, beside it
     message: int = 32
     heads: int = 4
     hidden: int = 96
@@ -34,6 +35,11 @@ class UpdateConfig:
     radius: float = 0.35  # m, kept from walls
     probe_radii: tuple[float, ...] = (1.0, 2.5)  # m
     probes: int = 8  # per radius
+
+    @property
+    def hidden_state(self) -> int:
+        """The size of z: latent and habit."""
+        return self.latent + self.habit
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,8 @@ class Attend(nn.Module):
     def __init__(self, config: UpdateConfig, features: int) -> None:
         super().__init__()
         self.heads = config.heads
-        self.keys = nn.Linear(config.latent + features, config.message)
-        self.own = nn.Linear(config.latent, config.message, bias=False)
+        self.keys = nn.Linear(config.hidden_state + features, config.message)
+        self.own = nn.Linear(config.hidden_state, config.message, bias=False)
         self.relation = nn.Linear(RELATION, config.message, bias=False)
         self.score = nn.Linear(config.message, config.heads, bias=False)  # a bias would not change the choice
 
@@ -136,7 +142,7 @@ class Update(nn.Module):
         self.attend = Attend(config, features)
         self.basis = config.heads + 3 + len(AHEAD)
         points = len(config.probe_radii) * config.probes
-        inputs = config.latent + config.message + 2 * config.heads + points + 9 + AIM
+        inputs = config.hidden_state + config.message + 2 * config.heads + points + 9 + AIM
         self.first = nn.Linear(inputs, config.hidden)
         self.second = nn.Linear(config.hidden, config.hidden)
         self.parts = (config.latent, 2 * self.basis, 2 * self.basis, 2 * self.basis, 1, 2)
@@ -195,7 +201,8 @@ class Update(nn.Module):
         inside = (config.radius - clearance).clamp_(0, 0.5)
         heading = _unit(body.heading + _steer(basis, turn))
         variance = (body.variance + torch.nn.functional.softplus(growth[..., 0]) * 0.1).clamp(max=144.0)
-        z = torch.lerp(body.z, drift, torch.sigmoid(self.leak))
+        latent, habit = body.z.split((config.latent, config.habit), -1)
+        z = torch.cat([torch.lerp(latent, drift, torch.sigmoid(self.leak)), habit.expand(*drift.shape[:-1], -1)], -1)
         pose = torch.cat([place + slope * inside[..., None], moved], -1)
         return Body(pose, heading, z, variance, clearance + inside, slope), logits
 

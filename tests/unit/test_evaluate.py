@@ -29,7 +29,9 @@ def datasets() -> tuple[Dataset, Dataset]:
 @pytest.fixture(scope="module")
 def report(datasets: tuple[Dataset, Dataset]) -> dict[str, object]:
     torch.manual_seed(0)
-    model = WorldModel(ModelConfig(update=UpdateConfig(latent=16, message=16, hidden=24), filter_hidden=24)).eval()
+    model = WorldModel(
+        ModelConfig(update=UpdateConfig(latent=16, habit=8, message=16, hidden=24), filter_hidden=24)
+    ).eval()
     return dict(evaluate(model, *datasets, unseen_styles=("other",), without_regularizer=model))
 
 

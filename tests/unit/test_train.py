@@ -21,7 +21,7 @@ from npc_sdk.train.moments import HORIZONS, find_moments, follow, whole
 from npc_sdk.world import ConstantVelocity, ModelConfig, UpdateConfig, WorldModel
 from npc_sdk.world.update import Body
 
-SMALL = ModelConfig(update=UpdateConfig(latent=16, message=16, hidden=32), filter_hidden=32)
+SMALL = ModelConfig(update=UpdateConfig(latent=16, habit=8, message=16, hidden=32), filter_hidden=32)
 QUICK = TrainConfig(model=SMALL, streams=8, chunk=8, horizon=4)
 
 

@@ -24,6 +24,7 @@ from npc_sdk.world import (
     save_model,
 )
 from npc_sdk.world.destinations import AIM
+from npc_sdk.world.model import WATCHED_S
 from npc_sdk.world.regularizers import REGULARIZERS, sigreg
 from npc_sdk.world.terrain import Terrain
 
@@ -148,6 +149,24 @@ def test_a_seen_player_is_where_it_is_seen() -> None:
     model, scene = a_model(), a_scene()
     seen = replace(scene, seen=torch.ones_like(scene.seen))
     torch.testing.assert_close(filtered(model, seen).pose[:, 0], scene.pose[:, 0])
+
+
+def test_a_players_habit_is_the_mean_of_all_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, scene, config = a_model(), a_scene(), a_model().config.update
+    scenes = [replace(scene, seen=torch.full_like(scene.seen, seen)) for seen in (True, False, True, True, False)]
+    made = torch.tensor([1.0, 100.0, 4.0, 1.0, 100.0])[:, None].expand(-1, config.habit - 1)
+    looks = iter(made)
+    monkeypatch.setattr(model.cell.trait, "forward", lambda hidden: next(looks).expand(len(hidden), -1))
+    memory = model.start(*scene.kind.shape)
+    for one in scenes:
+        memory = model.filter(memory, one)
+    habit = memory.z[:, :, config.latent :]
+    torch.testing.assert_close(habit[:, 0, :-1], torch.full_like(habit[:, 0, :-1], 2.0))
+    torch.testing.assert_close(habit[:, 0, -1], torch.full((len(habit),), 3 * DT / WATCHED_S))
+    assert (habit[:, 1:] == 0).all(), "of players only"
+    rolled = model.roll(memory, scene, a_decision(scene).committed)
+    for k in range(rolled.z.shape[1]):
+        torch.testing.assert_close(rolled.z[:, k, config.latent :], habit[:, 0], rtol=0.0, atol=0.0)
 
 
 def test_memories_of_games_of_different_width_join_and_come_apart() -> None:

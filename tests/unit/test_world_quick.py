@@ -52,7 +52,7 @@ def inputs(n: int, s: int, h: int = 6, k: int = 5) -> Given:
     share = draw(n, len(AHEAD), 7).softmax(-1)
     ways = Ways(share, places, torch.arange(n) % len(TURNED), torch.arange(n)[:, None])
     pose = torch.cat([draw(n, s, 2) * 5, draw(n, s, 2) * 2], -1)
-    body = update.body(pose, unit(n, s, 2), draw(n, s, 48), draw(n, s).abs(), terrain)
+    body = update.body(pose, unit(n, s, 2), draw(n, s, update.config.hidden_state), draw(n, s).abs(), terrain)
     near = Near(unit(n, 1, k, 2), draw(n, 1, k, 32), draw(n, 1, k) > -1)
     others = torch.cat([draw(h, n, s, k, 2) * 5, draw(h, n, s, k, 2)], -1)
     return update, body, near, others, ways, terrain
@@ -88,7 +88,7 @@ def test_the_kernel_runs_gradients_back_as_autograd_does(n: int, h: int) -> None
     generator = torch.Generator().manual_seed(h)
     wanted = {
         name: torch.randn(n, 1, h, *size, generator=generator)
-        for name, size in (("path", (6,)), ("z", (48,)), ("variance", ()), ("logits", (2,)))
+        for name, size in (("path", (6,)), ("z", (body.z.shape[-1],)), ("variance", ()), ("logits", (2,)))
     }
     results = []
     for rolls in (quick.by_kernel, quick.by_rule):
@@ -171,7 +171,7 @@ def test_both_describe_all_around_one_body_per_scene_alike() -> None:
 
 
 def test_a_model_filters_and_rolls_alike_with_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, scene = a_model(), a_scene()
+    model, scene = a_model(1), a_scene()
     moves = a_decision(scene).committed
 
     def imagined() -> tuple[torch.Tensor, ...]:

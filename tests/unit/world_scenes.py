@@ -94,7 +94,7 @@ def a_play(seed: int, steps: int = 60, npcs: int = 4, style: str = "") -> Play:
 
 def a_model(seed: int = 0, neighbours: int = 8) -> WorldModel:
     torch.manual_seed(seed)
-    update = UpdateConfig(latent=16, message=16, hidden=24, neighbours=neighbours)
+    update = UpdateConfig(latent=16, habit=8, message=16, hidden=24, neighbours=neighbours)
     return WorldModel(ModelConfig(update=update, filter_hidden=24)).eval()
 
 
