@@ -16,6 +16,7 @@ from npc_sdk.world.model import ModelConfig, WorldModel
 from npc_sdk.world.update import UpdateConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+KIND, VERSION = "npc_sdk.world", 2  # 1 knew no habit
 
 
 def save_model(
@@ -27,8 +28,8 @@ def save_model(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     document = {
-        "kind": "npc_sdk.world",
-        "version": 1,
+        "kind": KIND,
+        "version": VERSION,
         "interface_sha256": interface_sha256,
         "model": asdict(model.config),
         "notes": notes or {},
@@ -66,9 +67,12 @@ def read_document(folder: Path) -> dict[str, object]:
         document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG}: expected the description of a checkpoint, got: {error}") from error
-    if not isinstance(document, dict) or document.get("kind") != "npc_sdk.world" or document.get("version") != 1:
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise ModelError(f"{folder / CONFIG}: expected kind {KIND}; this file was written by something else")
+    if document.get("version") != VERSION:
         raise ModelError(
-            f"{folder / CONFIG}: expected kind npc_sdk.world, version 1; this file was written by something else"
+            f"{folder / CONFIG}: expected a checkpoint of version {VERSION}, got {document.get('version')}; "
+            "train it again with this version of npc-sdk"
         )
     return document
 

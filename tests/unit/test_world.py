@@ -229,6 +229,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_remedy(tmp_path: obj
     with pytest.raises(ModelError, match="expected the weights"):
         load_model(folder)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
+        text.write('{"kind": "npc_sdk.world", "version": 1}')
+    with pytest.raises(ModelError, match="version 2, got 1; train it again"):
+        load_model(folder)
+    with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
         text.write('{"kind": "something else"}')
     with pytest.raises(ModelError, match="written by something else"):
         load_model(folder)
