@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import torch
+from typing import Any
 
 try:
     import numba
@@ -16,17 +11,6 @@ except ImportError:  # not there, or not for this Python or NumPy
     AVAILABLE = False
 else:
     AVAILABLE = True
-
-
-def serves(tensor: torch.Tensor) -> bool:
-    """Says whether kernels may do this work: they know no GPU."""
-    return AVAILABLE and tensor.device.type == "cpu"
-
-
-def array(tensor: torch.Tensor) -> NDArray[Any]:
-    """The tensor's numbers, rows first, in its own memory where that is laid out so."""
-    numbers: NDArray[Any] = tensor.detach().contiguous().numpy()
-    return numbers
 
 
 def compiled(function: Any) -> Any:

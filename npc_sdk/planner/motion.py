@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from npc_sdk.kernels import plans as kernel
-from npc_sdk.kernels.compiled import array, serves
+from npc_sdk.kernels.arrays import array, serves
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.tensors import Grids
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from npc_sdk.geometry.roads import CELL
-from npc_sdk.kernels.compiled import serves
+from npc_sdk.kernels.arrays import serves
 from npc_sdk.kernels.places import INPUTS
 from npc_sdk.tensors import Places
 from npc_sdk.world.forecast import widened

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels import rollout as kernel
-from npc_sdk.kernels.compiled import array, serves
+from npc_sdk.kernels.arrays import array, serves
 from npc_sdk.world import rolling
 from npc_sdk.world.destinations import AIM, Ways
 from npc_sdk.world.terrain import Terrain

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from npc_sdk.kernels import backward
 from npc_sdk.kernels import rollout as kernel
-from npc_sdk.kernels.compiled import array
+from npc_sdk.kernels.arrays import array
 from npc_sdk.world.forecast import DT
 from npc_sdk.world.update import Update
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from npc_sdk.geometry.roads import CELL
 from npc_sdk.kernels import places as kernel
-from npc_sdk.kernels.compiled import array
+from npc_sdk.kernels.arrays import array
 from npc_sdk.tensors import Places
 
 if TYPE_CHECKING:
