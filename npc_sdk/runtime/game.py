@@ -126,22 +126,24 @@ class Game:
         return pose[:, :2], pose[:, 2:]
 
     def due(self, slots: NDArray[np.intp], apply_tick: int, stagger: bool) -> NDArray[np.bool_]:
-        """Says which NPCs decide now: who has no plan, then those with the oldest plans.
+        """Says which NPCs decide now: who has no plan before those with the oldest plans.
 
         With `stagger`, as many as keep every plan younger than one model step at the pace at which snapshots come, in
-        turn among equals; without, all whose plan is that old. What a gap between snapshots left undone is caught up
-        with one NPC at a time: done at once it would make this answer late, and the next snapshot wait, and so on.
+        turn among equals; without, all whose plan is that old. What a gap between snapshots left undone, and what a
+        game's beginning asks for, is done little by little: at once it would make this answer late, and the next
+        snapshot wait, and so on.
         """
         age = np.where(self.plans.start[slots] < 0, np.iinfo(np.int64).max, apply_tick - self.plans.start[slots])
         if not stagger:
             return np.asarray(age >= self.ticks_per_step)
         rate, pace = len(slots) / self.ticks_per_step, min(self._gaps, default=1)
         self._owed = min(self._owed + rate * self.passed, float(len(slots)))
-        quota = min(int(self._owed + 1e-9), math.ceil(rate * pace) + 1)
-        self._owed -= quota
+        fresh = int((self.plans.start[slots] < 0).sum())
+        quota = min(max(int(self._owed + 1e-9), fresh), math.ceil(rate * pace) + 1)
+        self._owed = max(self._owed - quota, 0.0)
         turn = (np.arange(len(slots)) - self._next) % max(1, len(slots))
         chosen = np.lexsort((turn, -age))[:quota]
-        due = age == np.iinfo(np.int64).max
+        due = np.zeros(len(slots), np.bool_)
         due[chosen] = True
         if quota:
             self._next = int(chosen[-1]) + 1

@@ -93,7 +93,7 @@ class Pace:
         return room <= 0.0 or age_ms <= max(room, QUEUE_MS)
 
     def _worst(self) -> float:
-        return sorted(self._works)[math.ceil(SHARE * len(self._works)) - 1]
+        return sorted(self._works)[int(SHARE * (len(self._works) - 1))]  # one slow start says nothing
 
     def _slack_ms(self, tick_hz: float) -> float:
         return 500.0 / tick_hz if self._slack is None else self._slack
