@@ -50,6 +50,14 @@ def snapshot(game: Arena, tick: int, ladder: Ladder, hide: tuple[float, float] |
     return Snapshot(0, schema.schema_id, tick, tick * 33333, tick, blocks, ladder.executing)
 
 
+def staggered() -> tuple[Runtime, Arena, Ladder]:
+    """A brain that knows one game, "g", whose NPCs decide in turn."""
+    brain, game = runtime(Board(), stagger=True), arena()
+    schema = arena_schema(game.maps[0], game.config)
+    brain.register("g", schema)
+    return brain, game, Ladder(schema)
+
+
 def test_permuting_the_hidden_truth_changes_no_decision() -> None:
     """Two games whose squads see the same, while the player hides in different places, get the same bytes."""
     answers = []
@@ -145,10 +153,7 @@ def test_answers_fit_the_game_when_they_apply(lead: int) -> None:
 @pytest.mark.parametrize("every", [1, 2, 4])
 def test_every_npc_decides_in_turn_however_slow_the_brain(every: int) -> None:
     """Plans age by at most one model step, or by the gap between snapshots where that is longer."""
-    brain, game = runtime(Board(), stagger=True), arena()
-    schema = arena_schema(game.maps[0], game.config)
-    ladder = Ladder(schema)
-    brain.register("g", schema)
+    brain, game, ladder = staggered()
     counts, ages = [], []
     for tick in range(0, 24, every):
         ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
@@ -161,10 +166,7 @@ def test_every_npc_decides_in_turn_however_slow_the_brain(every: int) -> None:
 @pytest.mark.parametrize("every", [1, 2])
 def test_turns_are_fair_and_no_more_than_asked(every: int) -> None:
     """Ten decisions a second for every NPC, whether or not the brain keeps up with the snapshots."""
-    brain, game = runtime(Board(), stagger=True), arena()
-    schema = arena_schema(game.maps[0], game.config)
-    ladder = Ladder(schema)
-    brain.register("g", schema)
+    brain, game, ladder = staggered()
     decided = np.zeros(8, np.int64)
     for tick in range(0, 60, every):
         ((_, action, _),) = brain.tick([("g", snapshot(game, tick, ladder))])
@@ -175,10 +177,7 @@ def test_turns_are_fair_and_no_more_than_asked(every: int) -> None:
 
 def test_a_gap_is_caught_up_with_little_by_little() -> None:
     """All at once, the answer would be late, the next snapshot would wait, and that gap be caught up with in turn."""
-    brain, game = runtime(Board(), stagger=True), arena()
-    schema = arena_schema(game.maps[0], game.config)
-    ladder = Ladder(schema)
-    brain.register("g", schema)
+    brain, game, ladder = staggered()
     counts = []
     for tick in [*range(12), *range(60, 84), *(range(84, 96, 2))]:
         ((_, action, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
@@ -191,10 +190,7 @@ def test_a_gap_is_caught_up_with_little_by_little() -> None:
 
 def test_a_game_that_begins_gets_its_first_decisions_in_bites() -> None:
     """One slow first answer would make all that follow aim further ahead for a second and a half."""
-    brain, game = runtime(Board(), stagger=True), arena()
-    schema = arena_schema(game.maps[0], game.config)
-    ladder = Ladder(schema)
-    brain.register("g", schema)
+    brain, game, ladder = staggered()
     planned = []
     for tick in range(3):
         ((_, _, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
