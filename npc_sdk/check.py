@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+from npc_sdk.options import count, natural
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.stress import StressConfig, Totals
@@ -19,10 +20,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk check`."""
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     shield = kinds.add_parser("shield", help="audit the shield under tight rules, wild weights and hostile plans")
-    shield.add_argument("--steps", type=int, default=100_000, help="NPC-ticks (100000); 3000 is what CI runs")
-    shield.add_argument("--seed", type=int, default=0)
+    shield.add_argument("--steps", type=count, default=100_000, help="NPC-ticks (100000); 3000 is what CI runs")
+    shield.add_argument("--seed", type=natural, default=0)
     shield.add_argument("--model", default="arena", help="of one half; the other half has an untrained model")
-    shield.add_argument("--candidates", type=int, default=8, help="the planner's candidates (8)")
+    shield.add_argument("--candidates", type=count, default=8, help="the planner's candidates (8)")
     add_json(shield)
 
 

@@ -112,9 +112,3 @@ def read_header(data: bytes, limits: Limits = LIMITS) -> Header:
 def padded(size: int) -> int:
     """Rounds a block's size up to the next border."""
     return -(-size // ALIGN) * ALIGN
-
-
-def pad(block: bytes) -> bytes:
-    """Returns a block with zeros up to the next border."""
-    gap = -len(block) % ALIGN
-    return block + bytes(gap) if gap else block

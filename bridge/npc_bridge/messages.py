@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaError
-from .frames import FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, pad, padded, read_header
+from .frames import ALIGN, FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, padded, read_header
 from .limits import LIMITS, Limits
 from .packing import Reader, Value, pack, unpack
 from .schema import Schema
@@ -305,20 +305,20 @@ def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
         raise LocalProtocolError(f"SNAPSHOT: entity types not in the schema: {', '.join(unknown)}")
     rows = 0
     table = b""
-    parts = []
+    parts: list[bytes | memoryview] = []
     for name in sorted(message.blocks, key=known.__getitem__):
         block, width = message.blocks[name], len(schema.entities[known[name]].fields)
         count = len(block.ids)
         rows += count
         table += BLOCK.pack(known[name], width, count)
-        parts.append(_bytes(block.ids, "<u4", (count,), f"entity '{name}': ids"))
-        parts.append(_bytes(block.values, "<f4", (count, width), f"entity '{name}': values"))
+        parts.extend(_bytes(block.ids, "<u4", (count,), f"entity '{name}': ids"))
+        parts.extend(_bytes(block.values, "<f4", (count, width), f"entity '{name}': values"))
     executing = message.executing
     doing = len(executing.ids)
-    parts.append(_bytes(executing.ids, "<u4", (doing,), "executing: ids"))
-    parts.append(_bytes(executing.chunk, "<u4", (doing,), "executing: chunk"))
-    parts.append(_bytes(executing.step, "<u2", (doing,), "executing: step"))
-    parts.append(_bytes(executing.rung, "<u1", (doing,), "executing: rung"))
+    parts.extend(_bytes(executing.ids, "<u4", (doing,), "executing: ids"))
+    parts.extend(_bytes(executing.chunk, "<u4", (doing,), "executing: chunk"))
+    parts.extend(_bytes(executing.step, "<u2", (doing,), "executing: step"))
+    parts.extend(_bytes(executing.rung, "<u1", (doing,), "executing: rung"))
     header = Header(
         Kind.SNAPSHOT,
         flags=message.flags,
@@ -332,7 +332,7 @@ def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
         blocks=len(message.blocks),
         extra=doing,
     )
-    return b"".join((header.pack(), pad(table), *parts))
+    return b"".join((header.pack(), table, bytes(-len(table) % ALIGN), *parts))
 
 
 def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits) -> Snapshot:
@@ -410,13 +410,13 @@ def _encode_action(message: Action, schema: Schema) -> bytes:
         (
             header.pack(),
             timing,
-            _bytes(message.ids, "<u4", (n,), "ACTION: ids"),
-            _bytes(message.steps, "<f4", (n, m, k), "ACTION: steps"),
-            _bytes(message.expected, "<f4", (n, m, POSE_FIELDS), "ACTION: expected"),
-            _bytes(message.brake, "<f4", (n,), "ACTION: brake"),
-            _bytes(message.tolerance, "<f4", (n,), "ACTION: tolerance"),
-            _bytes(message.status, "<u1", (n,), "ACTION: status"),
-            _bytes(message.bark, "<u2", (n,), "ACTION: bark"),
+            *_bytes(message.ids, "<u4", (n,), "ACTION: ids"),
+            *_bytes(message.steps, "<f4", (n, m, k), "ACTION: steps"),
+            *_bytes(message.expected, "<f4", (n, m, POSE_FIELDS), "ACTION: expected"),
+            *_bytes(message.brake, "<f4", (n,), "ACTION: brake"),
+            *_bytes(message.tolerance, "<f4", (n,), "ACTION: tolerance"),
+            *_bytes(message.status, "<u1", (n,), "ACTION: status"),
+            *_bytes(message.bark, "<u2", (n,), "ACTION: bark"),
         )
     )
 
@@ -481,7 +481,8 @@ class _Cursor:
         return block
 
 
-def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> bytes:
+def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> tuple[memoryview, bytes]:
+    """Returns an array's block without copying it, and the zeros up to the next border."""
     if array.shape != shape:
         raise LocalProtocolError(f"{where}: expected shape {shape}, got {array.shape}")
     wanted = WIRE[dtype]
@@ -489,7 +490,7 @@ def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where
         if array.dtype.newbyteorder("<") != wanted:
             raise LocalProtocolError(f"{where}: expected dtype {wanted.name}, got {array.dtype.name}")
         array = array.astype(wanted)
-    return pad(array.tobytes())
+    return np.ascontiguousarray(array).data, bytes(-array.nbytes % ALIGN)
 
 
 def _same_schema(header: Header, schema: Schema) -> None:

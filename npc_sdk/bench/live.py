@@ -18,6 +18,7 @@ from npc_sdk.envs.arena import TICK_HZ
 from npc_sdk.errors import SdkError
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress
 from npc_sdk.experiments.stats import quantiles
+from npc_sdk.options import count, duration, natural
 
 WARM_FRAMES = 8  # of a block, while caches and the other process settle
 START_FRAMES = 300  # within which a game must be led by a fresh brain
@@ -30,15 +31,15 @@ STALL_MS = 1.0  # what a clock may wobble between two windows
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--model", default="arena", help="as for npc-sdk serve")
-    parser.add_argument("--npcs", type=int, default=16)
-    parser.add_argument("--blocks", type=int, default=20, help="groups of blocks: brain on, off, off again (20)")
-    parser.add_argument("--block-seconds", type=float, default=1.5)
-    parser.add_argument("--changes", type=int, default=8, help="weight changes that are followed to a decision (8)")
-    parser.add_argument("--lead-ticks", type=int, default=0, help="from the streamed state to the answer; 0 adapts (0)")
-    parser.add_argument("--candidates", type=int, default=32, help="of the planner (32, as in play)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--npcs", type=count, default=16)
+    parser.add_argument("--blocks", type=count, default=20, help="groups of blocks: brain on, off, off again (20)")
+    parser.add_argument("--block-seconds", type=duration, default=1.5)
+    parser.add_argument("--changes", type=count, default=8, help="weight changes that are followed to a decision (8)")
+    parser.add_argument("--lead-ticks", type=natural, default=0, help="from state to answer; 0 adapts (0)")
+    parser.add_argument("--candidates", type=count, default=32, help="of the planner (32, as in play)")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--kill", action="store_true", help="kill the brain mid-fight instead, and start it again")
-    parser.add_argument("--kills", type=int, default=5, help="how often (5)")
+    parser.add_argument("--kills", type=count, default=5, help="how often (5)")
     parser.add_argument("--quick", action="store_true", help="2 groups of 1 s, 2 changes: does it run at all")
     add_json(parser)
 

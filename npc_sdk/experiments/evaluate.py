@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from npc_sdk.experiments import fight
 from npc_sdk.experiments.report import add_json, emit, machine, table
+from npc_sdk.options import count, duration, natural
 
 if TYPE_CHECKING:
     from npc_sdk.train.dataset import Dataset
@@ -23,10 +24,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--without", type=Path, metavar="FOLDER", help="a checkpoint trained with --regularizer none")
     parser.add_argument("--test", nargs="+", type=Path, metavar="PATH", help="recordings of held-out play, all styles")
     parser.add_argument("--train", nargs="+", type=Path, metavar="PATH", help="recordings the plain rivals learn from")
-    parser.add_argument("--episodes", type=int, default=80, help="fresh held-out fights where no --test is given (80)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of fresh fights (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the fresh fights")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that play fresh fights (1)")
+    parser.add_argument("--episodes", type=count, default=80, help="fresh fights where no --test is given (80)")
+    parser.add_argument("--seconds", type=duration, default=20.0, help="length of fresh fights (20)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the fresh fights")
+    parser.add_argument("--jobs", type=count, default=1, help="processes that play fresh fights (1)")
     add_json(parser)
     kinds = parser.add_subparsers(dest="what", metavar="play")
     fight.add_arguments(kinds.add_parser("play", help="planned NPCs against scripted ones"))

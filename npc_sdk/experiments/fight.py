@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+from npc_sdk.options import count, duration
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.contest import Duel, Score
@@ -17,11 +18,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
     )
-    parser.add_argument("--seeds", type=int, default=32, help="fights per contestant (32)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="longest length of a fight in game time (30)")
-    parser.add_argument("--npcs", type=int, default=8)
+    parser.add_argument("--seeds", type=count, default=32, help="fights per contestant (32)")
+    parser.add_argument("--seconds", type=duration, default=30.0, help="longest length of a fight in game time (30)")
+    parser.add_argument("--npcs", type=count, default=8)
     parser.add_argument("--persona", default="", help="of the planned NPCs (the default weights)")
-    parser.add_argument("--candidates", type=int, default=32, help="the planner's candidates (32, as in play)")
+    parser.add_argument("--candidates", type=count, default=32, help="the planner's candidates (32, as in play)")
     parser.add_argument("--plain", action="store_true", help="also the planner with a constant-velocity forecast")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true", help="4 seeds, 6 s, 8 candidates: does it run at all")

@@ -27,6 +27,7 @@ from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.experiments.report import add_json, emit, progress
+from npc_sdk.options import count, duration, natural
 
 BATCH = 16  # worlds stepped together: enough to amortise NumPy, few enough to lose little on Ctrl-C
 NPC_COUNTS = (8, 4, 12, 8, 6, 16)  # by batch, so that a model sees squads of several sizes
@@ -199,9 +200,9 @@ def _record_one(job: tuple[list[Episode], RecordConfig, Path]) -> int:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk record`."""
     parser.add_argument("--out", type=Path, required=True, help="folder for recordings; finished ones are kept")
-    parser.add_argument("--episodes", type=int, default=64, help="fights to play (64)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="longest length of a fight in game time (30)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--episodes", type=count, default=64, help="fights to play (64)")
+    parser.add_argument("--seconds", type=duration, default=30.0, help="longest length of a fight in game time (30)")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--split", choices=SPLITS, default="train", help="which maps")
     parser.add_argument(
         "--styles",
@@ -210,8 +211,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="STYLE",
         help=f"player styles: {' '.join(ALL_STYLES)} (all but {' '.join(HELD_OUT_STYLES)})",
     )
-    parser.add_argument("--every", type=int, default=3, metavar="TICKS", help="engine ticks per snapshot (3)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument("--every", type=count, default=3, metavar="TICKS", help="engine ticks per snapshot (3)")
+    parser.add_argument("--jobs", type=count, default=1, help="processes (1)")
     add_json(parser)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from npc_sdk.experiments.report import add_json, emit, machine, progress, table
+from npc_sdk.options import count, duration
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.sweep import Result
@@ -24,13 +25,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
     )
     parser.add_argument("--terms", nargs="+", metavar="TERM", help="only these (all)")
-    parser.add_argument("--seeds", type=int, default=8, help="fights per level (8)")
+    parser.add_argument("--seeds", type=count, default=8, help="fights per level (8)")
     parser.add_argument(
-        "--persona-seeds", type=int, default=10, help="fights per persona, at least 2 (10); 0 leaves them out"
+        "--persona-seeds", type=count, default=10, help="fights per persona, at least 2 (10); 0 leaves them out"
     )
-    parser.add_argument("--seconds", type=float, default=12.0, help="game time per fight (12)")
-    parser.add_argument("--npcs", type=int, default=4, help="NPCs per fight (4)")
-    parser.add_argument("--candidates", type=int, default=32, help="the planner's candidates (32, as in play)")
+    parser.add_argument("--seconds", type=duration, default=12.0, help="game time per fight (12)")
+    parser.add_argument("--npcs", type=count, default=4, help="NPCs per fight (4)")
+    parser.add_argument("--candidates", type=count, default=32, help="the planner's candidates (32, as in play)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true", help="2 seeds, 4 s, 3 levels, 8 candidates: does it run at all")
     add_json(parser)

@@ -6,6 +6,8 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from npc_sdk.options import count, duration, natural
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk train`."""
@@ -13,14 +15,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the checkpoint; an interrupted run there goes on"
     )
-    parser.add_argument("--minutes", type=float, help="how long to train (7, unless --steps is given)")
-    parser.add_argument("--steps", type=int, help="train this many steps instead: the same result on every run")
+    parser.add_argument("--minutes", type=duration, help="how long to train (7, unless --steps is given)")
+    parser.add_argument("--steps", type=count, help="train this many steps instead: the same result on every run")
     parser.add_argument(
         "--regularizer", choices=("sigreg", "vicreg", "none"), default="sigreg", help="against collapse of the latent"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
-        "--jobs", type=int, default=1, help="processes that train together, each on one core; not on a GPU (1)"
+        "--jobs", type=count, default=1, help="processes that train together, each on one core; not on a GPU (1)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")

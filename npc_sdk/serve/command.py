@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from npc_sdk.options import count, duration, natural
+
 DATA, CONTROL, TELEMETRY = "tcp://127.0.0.1:5757", "tcp://127.0.0.1:5758", "tcp://127.0.0.1:5759"
 
 
@@ -17,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", default=CONTROL, help="where designers connect")
     parser.add_argument("--telemetry", default=TELEMETRY, help="where plans and figures are published")
     parser.add_argument("--personas", type=Path, help="folder of persona files; the shipped ones by default")
-    parser.add_argument("--lead-ticks", type=int, default=0, help="ticks from state to answer; 0 adapts (0)")
-    parser.add_argument("--deadline-ms", type=float, default=20.0, help="of planning, per tick (20)")
-    parser.add_argument("--candidates", type=int, default=32, help="plans tried per NPC (32)")
+    parser.add_argument("--lead-ticks", type=natural, default=0, help="ticks from state to answer; 0 adapts (0)")
+    parser.add_argument("--deadline-ms", type=duration, default=20.0, help="of planning, per tick (20)")
+    parser.add_argument("--candidates", type=count, default=32, help="plans tried per NPC (32)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=1, help="of torch; more than one starves a game beside it")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=count, default=1, help="of torch; more than one starves a game beside it")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
     parser.add_argument("--verbose", action="store_true", help="log to stderr")
 

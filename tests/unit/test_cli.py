@@ -77,6 +77,26 @@ def test_a_request_that_makes_no_sense_exits_with_2(arguments: list[str]) -> Non
     assert end.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["bench", "live", "--kill", "--kills", "0"], "--kills: expected a whole number of at least 1, got '0'"),
+        (["bench", "live", "--blocks", "-2"], "--blocks: expected a whole number of at least 1, got '-2'"),
+        (["bench", "live", "--block-seconds", "nan"], "--block-seconds: expected a number above 0, got 'nan'"),
+        (["train", "plays", "--out", "m", "--minutes", "0"], "--minutes: expected a number above 0, got '0'"),
+        (["record", "--out", "plays", "--seed", "-1"], "--seed: expected a whole number of at least 0, got '-1'"),
+        (["demo", "--frames", "many"], "--frames: expected a whole number of at least 1, got 'many'"),
+    ],
+)
+def test_a_number_out_of_range_is_named_with_what_was_expected(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_typed_error_is_one_line_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
