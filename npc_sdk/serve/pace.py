@@ -93,7 +93,9 @@ class Pace:
         return room <= 0.0 or age_ms <= max(room, QUEUE_MS)
 
     def _worst(self) -> float:
-        return sorted(self._works)[int(SHARE * (len(self._works) - 1))]  # one slow start says nothing
+        works = sorted(self._works)
+        last = len(works) - 1
+        return works[max(0, min(int(SHARE * last), last - 1))]  # a brain's first answer is slow and says nothing
 
     def _slack_ms(self, tick_hz: float) -> float:
         return 500.0 / tick_hz if self._slack is None else self._slack

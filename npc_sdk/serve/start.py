@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -63,6 +64,8 @@ def serve(args: argparse.Namespace) -> int:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
         Brain(server, runtime, board, loaded.sha256, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
     return 0
 

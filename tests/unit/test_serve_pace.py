@@ -31,6 +31,14 @@ def test_until_it_knows_better_a_game_looks_half_a_frame_after_it_sends(latency_
     assert pace.ticks(HZ) == ticks
 
 
+def test_a_slow_first_answer_is_forgotten_with_the_second() -> None:
+    pace = Pace()
+    note(pace, 120.0)
+    assert pace.ticks(HZ) == 4
+    note(pace, 20.0, tick=1)
+    assert pace.ticks(HZ) == 1
+
+
 def test_a_slow_spell_raises_the_lead_and_passes() -> None:
     pace = settled(10.0)
     for _ in range(5):
