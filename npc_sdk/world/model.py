@@ -16,6 +16,7 @@ from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, 
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, seen_from
 
+DOUBT_LOOKS = 50  # looks at nobody in particular that a habit begins with: 5 s of them
 WATCHED_S = 10.0  # s, what the last number of z counts the time in sight in
 
 
@@ -28,14 +29,15 @@ class ModelConfig:
     filter_hidden: int = 96
     event_hidden: int = 32
     destination_hidden: int = 32
+    trait_hidden: int = 192
 
 
 class Filter(nn.Module):
     """A gated cell: blends the predicted latent with what the observation says.
 
-    Beside it a player's z holds its habit: the mean of what was made of it at all times it was in sight, and last how
-    long that was (`WATCHED_S`). A mean over a fight tells who plays where no moment does, and training through a second
-    of play would not teach a gate to keep it.
+    Beside it a player's z holds its habit: the mean of what was made of it at all times it was in sight, drawn to zero
+    while they are few (`DOUBT_LOOKS`), and last how long that was (`WATCHED_S`). A mean over a fight tells who plays
+    where no moment does, and training through a second of play would not teach a gate to keep it.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -46,7 +48,11 @@ class Filter(nn.Module):
         self.surprise = nn.Linear(11 + AIM + update.message + 2 * update.heads, hidden, bias=False)  # players only
         self.carried = nn.Linear(update.hidden_state, hidden, bias=False)
         self.out = nn.Linear(hidden, 2 * update.latent)
-        self.trait = nn.Linear(hidden, update.habit - 1)
+        self.trait = nn.Sequential(
+            nn.Linear(self.seen.in_features + self.surprise.in_features + update.latent, config.trait_hidden),
+            nn.ReLU(),
+            nn.Linear(config.trait_hidden, update.habit - 1),
+        )
         self.search = nn.Linear(update.hidden_state, 3)
         with torch.no_grad():
             self.out.bias[: update.latent] = torch.linspace(-0.5, -4.5, update.latent)  # remembers for 0.3 s to 9 s
@@ -72,18 +78,19 @@ class Filter(nn.Module):
         hidden = torch.relu(hidden.index_add(0, players, self.surprise(surprise)))
         gate, candidate = self.out(hidden).chunk(2, -1)
         latent = torch.lerp(before[:, : self.latent], candidate, torch.sigmoid(gate))
+        image = self.trait(torch.cat([inputs[:, PLAYER_SLOT], surprise, z[:, PLAYER_SLOT, : self.latent]], -1))
         habit = latent.new_zeros(len(rows), self.habit)
-        habit = habit.index_copy(0, players, self._settled(before[players, self.latent :], hidden[players], seen))
+        habit = habit.index_copy(0, players, self._settled(z[:, PLAYER_SLOT, self.latent :], image, seen))
         blended = torch.cat([latent, habit], -1) * mask.flatten()[rows, None]
         return z.new_zeros(b * e, d).index_copy(0, rows, blended).reshape(b, e, d)
 
     def _settled(
-        self, habit: Float[Tensor, "b h"], hidden: Float[Tensor, "b u"], seen: Bool[Tensor, "b 1"]
+        self, habit: Float[Tensor, "b h"], image: Float[Tensor, "b h-1"], seen: Bool[Tensor, "b 1"]
     ) -> Float[Tensor, "b h"]:
         """Takes one more look into the mean."""
         looks = habit[:, -1:] * (WATCHED_S / DT)
-        share = seen / (looks + 1)
-        traits = habit[:, :-1] + share * (self.trait(hidden) - habit[:, :-1])
+        share = seen / (looks + 1 + DOUBT_LOOKS)
+        traits = habit[:, :-1] + share * (image - habit[:, :-1])
         return torch.cat([traits, (looks + seen.to(looks)) * (DT / WATCHED_S)], -1)
 
 

@@ -25,7 +25,7 @@ class UpdateConfig:
     """Sizes and bounds of the update rule."""
 
     latent: int = 48  # what the rule moves on
-    habit: int = 48  # what only observations change, beside it
+    habit: int = 96  # what only observations change, beside it
     message: int = 32
     heads: int = 4
     hidden: int = 96

@@ -24,7 +24,7 @@ from npc_sdk.world import (
     save_model,
 )
 from npc_sdk.world.destinations import AIM
-from npc_sdk.world.model import WATCHED_S
+from npc_sdk.world.model import DOUBT_LOOKS, WATCHED_S
 from npc_sdk.world.regularizers import REGULARIZERS, sigreg
 from npc_sdk.world.terrain import Terrain
 
@@ -151,7 +151,9 @@ def test_a_seen_player_is_where_it_is_seen() -> None:
     torch.testing.assert_close(filtered(model, seen).pose[:, 0], scene.pose[:, 0])
 
 
-def test_a_players_habit_is_the_mean_of_all_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_players_habit_is_the_mean_of_all_looks_after_some_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, scene, config = a_model(), a_scene(), a_model().config.update
     scenes = [replace(scene, seen=torch.full_like(scene.seen, seen)) for seen in (True, False, True, True, False)]
     made = torch.tensor([1.0, 100.0, 4.0, 1.0, 100.0])[:, None].expand(-1, config.habit - 1)
@@ -161,7 +163,7 @@ def test_a_players_habit_is_the_mean_of_all_looks_at_it(monkeypatch: pytest.Monk
     for one in scenes:
         memory = model.filter(memory, one)
     habit = memory.z[:, :, config.latent :]
-    torch.testing.assert_close(habit[:, 0, :-1], torch.full_like(habit[:, 0, :-1], 2.0))
+    torch.testing.assert_close(habit[:, 0, :-1], torch.full_like(habit[:, 0, :-1], 6.0 / (3 + DOUBT_LOOKS)))
     torch.testing.assert_close(habit[:, 0, -1], torch.full((len(habit),), 3 * DT / WATCHED_S))
     assert (habit[:, 1:] == 0).all(), "of players only"
     rolled = model.roll(memory, scene, a_decision(scene).committed)
@@ -230,7 +232,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_remedy(tmp_path: obj
         load_model(folder)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
         text.write('{"kind": "npc_sdk.world", "version": 1}')
-    with pytest.raises(ModelError, match="version 2, got 1; train it again"):
+    with pytest.raises(ModelError, match="version 3, got 1; train it again"):
         load_model(folder)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
         text.write('{"kind": "something else"}')
