@@ -23,12 +23,15 @@ def duration(text: str) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0.0):
-        raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
+        raise ArgumentTypeError(f"expected a finite number above 0, got {text!r}")
     return number
 
 
 def _whole(text: str, least: int) -> int:
-    number = int(text) if text.strip().lstrip("+-").isdecimal() else least - 1
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
     if number < least:
         raise ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
     return number

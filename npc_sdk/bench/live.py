@@ -57,7 +57,7 @@ def live(args: Namespace, load: Load) -> tuple[dict[str, Json], list[str]]:
     """Measures the cost of a brain at work."""
     groups, seconds = (2, 1.0) if args.quick else (args.blocks, args.block_seconds)
     changes = 2 if args.quick else args.changes
-    frames_per_block = WARM_FRAMES + round(seconds * TICK_HZ)
+    frames_per_block = WARM_FRAMES + max(1, round(seconds * TICK_HZ))
     with BrainProcess(*_options(args)) as brain:
         at = brain.wait()
         game = Game(str(at["data"]), args.npcs, args.seed, load)

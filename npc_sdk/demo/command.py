@@ -34,8 +34,6 @@ def main(args: argparse.Namespace) -> int:
     """Play until the window is closed or the frames are over."""
     if not _LEAST_NPCS <= args.npcs <= _MOST_NPCS:
         raise InputError(f"--npcs: expected {_LEAST_NPCS}..{_MOST_NPCS}, got {args.npcs}")
-    if args.frames < 1:
-        raise InputError(f"--frames: expected 1 or more, got {args.frames}")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _leave)  # so that the brain is stopped too

@@ -85,7 +85,7 @@ def fight(config: ContestConfig, name: str, decider: Decider, first: int) -> Sco
     board = new_board()
     if config.persona:
         board.apply({"op": "assign_persona", "target": "global", "persona": config.persona})
-    rules = ArenaConfig(npcs=config.npcs, max_ticks=round(config.seconds * TICK_HZ))
+    rules = ArenaConfig(npcs=config.npcs, max_ticks=max(1, round(config.seconds * TICK_HZ)))
     trace, played = play(cast(config.split, _seeds(config, first)), rules, decider, board, config.seconds)
     dealt, taken = played.dealt.sum(1), played.taken.sum(1)
     standing = trace.alive[:, :, 0] & trace.alive[:, :, 1:].any(2)  # both sides

@@ -144,5 +144,5 @@ def play(fights: Cast, config: ArenaConfig, decider: Decider, board: Board, seco
     """Plays the fights and returns what happened, whole and sampled."""
     changes = PlanChanges(len(fights.maps), config.npcs)
     stage = lock_step(fights, config, decider, board, (changes,))
-    trace = stage.run(round(seconds / DT))
+    trace = stage.run(max(1, round(seconds / DT)))
     return trace, play_of(trace, stage.arena, changes.mean())

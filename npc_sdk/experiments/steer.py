@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from npc_sdk.experiments.report import add_json, emit, machine, progress, table
-from npc_sdk.options import count, duration
+from npc_sdk.options import count, duration, natural
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.sweep import Result
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--terms", nargs="+", metavar="TERM", help="only these (all)")
     parser.add_argument("--seeds", type=count, default=8, help="fights per level (8)")
     parser.add_argument(
-        "--persona-seeds", type=count, default=10, help="fights per persona, at least 2 (10); 0 leaves them out"
+        "--persona-seeds", type=natural, default=10, help="fights per persona, at least 2 (10); 0 leaves them out"
     )
     parser.add_argument("--seconds", type=duration, default=12.0, help="game time per fight (12)")
     parser.add_argument("--npcs", type=count, default=4, help="NPCs per fight (4)")

@@ -48,8 +48,12 @@ class Pace:
     def note(
         self, session: int, chunk: int, apply_tick: int, lead: int, latency_ms: float, work_ms: float, tick_hz: float
     ) -> None:
-        """Remembers an answer, how long after the snapshot's arrival it was sent, and how long it was worked on."""
-        self._works.append(work_ms)
+        """Remembers an answer, how long after the snapshot's arrival it was sent, and how long it was worked on.
+
+        The work on a game's first answer says nothing: it reads the map's tables for the first time.
+        """
+        if session in self._sent:
+            self._works.append(work_ms)
         answers = self._sent.setdefault(session, deque(maxlen=WINDOW))
         answers.append(_Sent(chunk, apply_tick, lead * 1000.0 / tick_hz - latency_ms))
 
@@ -93,9 +97,7 @@ class Pace:
         return room <= 0.0 or age_ms <= max(room, QUEUE_MS)
 
     def _worst(self) -> float:
-        works = sorted(self._works)
-        last = len(works) - 1
-        return works[max(0, min(int(SHARE * last), last - 1))]  # a brain's first answer is slow and says nothing
+        return sorted(self._works)[int(SHARE * (len(self._works) - 1))]
 
     def _slack_ms(self, tick_hz: float) -> float:
         return 500.0 / tick_hz if self._slack is None else self._slack

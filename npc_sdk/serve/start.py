@@ -59,13 +59,13 @@ def serve(args: argparse.Namespace) -> int:
         signal.signal(name, lambda *_: stop.set())
     if args.attached:
         threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
     endpoints = Endpoints(args.data, args.control, args.telemetry)
     with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
         Brain(server, runtime, board, loaded.sha256, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
     return 0
 

@@ -16,7 +16,7 @@ from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, 
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, seen_from
 
-DOUBT_LOOKS = 50  # looks at nobody in particular that a habit begins with: 5 s of them
+DOUBT_LOOKS = 50  # at nobody in particular that a habit begins with: 5 s. Another number: another checkpoint version
 WATCHED_S = 10.0  # s, what the last number of z counts the time in sight in
 
 

@@ -10,6 +10,7 @@ from documented import PAGE
 
 from npc_sdk import __version__, cli
 from npc_sdk.errors import InputError
+from npc_sdk.experiments import steer
 
 WITHOUT_TORCH = """
 import sys
@@ -82,9 +83,10 @@ def test_a_request_that_makes_no_sense_exits_with_2(arguments: list[str]) -> Non
     [
         (["bench", "live", "--kill", "--kills", "0"], "--kills: expected a whole number of at least 1, got '0'"),
         (["bench", "live", "--blocks", "-2"], "--blocks: expected a whole number of at least 1, got '-2'"),
-        (["bench", "live", "--block-seconds", "nan"], "--block-seconds: expected a number above 0, got 'nan'"),
-        (["train", "plays", "--out", "m", "--minutes", "0"], "--minutes: expected a number above 0, got '0'"),
+        (["bench", "live", "--block-seconds", "nan"], "--block-seconds: expected a finite number above 0, got 'nan'"),
+        (["train", "plays", "--out", "m", "--minutes", "0"], "--minutes: expected a finite number above 0, got '0'"),
         (["record", "--out", "plays", "--seed", "-1"], "--seed: expected a whole number of at least 0, got '-1'"),
+        (["demo", "--frames", "+-3"], "--frames: expected a whole number of at least 1, got '+-3'"),
         (["demo", "--frames", "many"], "--frames: expected a whole number of at least 1, got 'many'"),
     ],
 )
@@ -129,3 +131,9 @@ def test_the_reference_page_lists_every_command_as_help_does() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name in cli.COMMANDS:
         assert f"| `npc-sdk {name}` |" in page
+
+
+def test_steering_without_personas_is_asked_for_with_0() -> None:
+    parser = argparse.ArgumentParser()
+    steer.add_arguments(parser)
+    assert parser.parse_args(["--persona-seeds", "0"]).persona_seeds == 0
