@@ -112,3 +112,8 @@ def read_header(data: bytes, limits: Limits = LIMITS) -> Header:
 def padded(size: int) -> int:
     """Rounds a block's size up to the next border."""
     return -(-size // ALIGN) * ALIGN
+
+
+def gap(size: int) -> bytes:
+    """Returns the zeros from a block's end to the next border."""
+    return bytes(padded(size) - size)

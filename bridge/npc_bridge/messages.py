@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaError
-from .frames import ALIGN, FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, padded, read_header
+from .frames import FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, gap, padded, read_header
 from .limits import LIMITS, Limits
 from .packing import Reader, Value, pack, unpack
 from .schema import Schema
@@ -332,7 +332,7 @@ def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
         blocks=len(message.blocks),
         extra=doing,
     )
-    return b"".join((header.pack(), table, bytes(-len(table) % ALIGN), *parts))
+    return b"".join((header.pack(), table, gap(len(table)), *parts))
 
 
 def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits) -> Snapshot:
@@ -490,7 +490,7 @@ def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where
         if array.dtype.newbyteorder("<") != wanted:
             raise LocalProtocolError(f"{where}: expected dtype {wanted.name}, got {array.dtype.name}")
         array = array.astype(wanted)
-    return np.ascontiguousarray(array).data, bytes(-array.nbytes % ALIGN)
+    return np.ascontiguousarray(array).data, gap(array.nbytes)
 
 
 def _same_schema(header: Header, schema: Schema) -> None:
