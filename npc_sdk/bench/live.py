@@ -14,7 +14,7 @@ from npc_sdk.bench.game import Frame, Game, fallen_back
 from npc_sdk.bench.pace import Load, PairedRatios, block_order, paired_ratios
 from npc_sdk.bench.process import BrainProcess
 from npc_sdk.designer.client import Designer
-from npc_sdk.envs.arena import TICK_HZ
+from npc_sdk.envs.arena import TICK_HZ, ticks_in
 from npc_sdk.errors import SdkError
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress
 from npc_sdk.experiments.stats import quantiles
@@ -57,7 +57,7 @@ def live(args: Namespace, load: Load) -> tuple[dict[str, Json], list[str]]:
     """Measures the cost of a brain at work."""
     groups, seconds = (2, 1.0) if args.quick else (args.blocks, args.block_seconds)
     changes = 2 if args.quick else args.changes
-    frames_per_block = WARM_FRAMES + max(1, round(seconds * TICK_HZ))
+    frames_per_block = WARM_FRAMES + ticks_in(seconds)
     with BrainProcess(*_options(args)) as brain:
         at = brain.wait()
         game = Game(str(at["data"]), args.npcs, args.seed, load)

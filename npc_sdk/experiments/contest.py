@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.envs.arena import TICK_HZ, ArenaConfig
+from npc_sdk.envs.arena import TICK_HZ, ArenaConfig, ticks_in
 from npc_sdk.experiments.scripted import SCRIPTED, Kind, ScriptedDecider
 from npc_sdk.experiments.stage import cast, new_board, play
 from npc_sdk.experiments.stats import Interval, paired_t
@@ -85,7 +85,7 @@ def fight(config: ContestConfig, name: str, decider: Decider, first: int) -> Sco
     board = new_board()
     if config.persona:
         board.apply({"op": "assign_persona", "target": "global", "persona": config.persona})
-    rules = ArenaConfig(npcs=config.npcs, max_ticks=max(1, round(config.seconds * TICK_HZ)))
+    rules = ArenaConfig(npcs=config.npcs, max_ticks=ticks_in(config.seconds))
     trace, played = play(cast(config.split, _seeds(config, first)), rules, decider, board, config.seconds)
     dealt, taken = played.dealt.sum(1), played.taken.sum(1)
     standing = trace.alive[:, :, 0] & trace.alive[:, :, 1:].any(2)  # both sides

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import Snapshot, encode
 from npc_bridge.recording import ChannelId, Direction, Recorder
 from npc_bridge.schema import Schema
-from npc_sdk.envs.arena import SPLITS, TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
+from npc_sdk.envs.arena import SPLITS, TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks, ticks_in
 from npc_sdk.envs.arena.fights import Fight
 from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
@@ -113,7 +113,7 @@ def unfinished(config: RecordConfig, out: Path) -> list[list[Episode]]:
 
 def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> int:
     """Plays and writes some fights of one batch; returns how many. Sidecars come last, as marks of whole files."""
-    rules = ArenaConfig(npcs=batch[0].npcs, mortal=batch[0].mortal, max_ticks=max(1, round(config.seconds * TICK_HZ)))
+    rules = ArenaConfig(npcs=batch[0].npcs, mortal=batch[0].mortal, max_ticks=ticks_in(config.seconds))
     maps = [make_map(e.map_split, e.map_index) for e in batch]
     seeds = [e.seed for e in batch]
     arena = Arena(maps, rules, seeds)

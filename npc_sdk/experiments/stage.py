@@ -14,7 +14,7 @@ from npc_sdk.designer.barks import BARK_KEYS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.designer.request import Table
-from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map
+from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map, ticks_in
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
 from npc_sdk.experiments.lockstep import LockStep, Observer, Players, Trace
 from npc_sdk.experiments.metrics import Play
@@ -144,5 +144,5 @@ def play(fights: Cast, config: ArenaConfig, decider: Decider, board: Board, seco
     """Plays the fights and returns what happened, whole and sampled."""
     changes = PlanChanges(len(fights.maps), config.npcs)
     stage = lock_step(fights, config, decider, board, (changes,))
-    trace = stage.run(max(1, round(seconds / DT)))
+    trace = stage.run(ticks_in(seconds))
     return trace, play_of(trace, stage.arena, changes.mean())

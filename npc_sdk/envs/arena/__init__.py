@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npc_sdk.envs.arena.aim import Shooting, aim_and_fire, limited
-from npc_sdk.envs.arena.config import CHANNELS, DT, TICK_HZ, ArenaConfig, Blast, Body, Gun
+from npc_sdk.envs.arena.config import CHANNELS, DT, TICK_HZ, ArenaConfig, Blast, Body, Gun, ticks_in
 from npc_sdk.envs.arena.fights import Fight, Unseen, unseen_fraction
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, SPLITS, ArenaMap, make_map
 from npc_sdk.envs.arena.npcs import KINDS, ScriptedNpcs
@@ -42,5 +42,6 @@ __all__ = [
     "limited",
     "make_map",
     "snapshot_blocks",
+    "ticks_in",
     "unseen_fraction",
 ]

@@ -14,6 +14,11 @@ MAX_REACH = 10.0  # m, of a throw
 MAX_NPCS = 24
 
 
+def ticks_in(seconds: float) -> int:
+    """Returns the ticks nearest to a length of time, at least one."""
+    return max(1, round(seconds * TICK_HZ))
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """What physics allows a body; deliberately looser for NPCs than what the game declares."""
