@@ -14,6 +14,7 @@ MAJOR = 1
 ALIGN = 16  # bytes; every block starts on such a border, so engines can read it in place
 HEADER = struct.Struct("<4sBBHIIQqIIHBBI")  # PROTOCOL.md, Header
 HEADER_BYTES = HEADER.size
+_ZEROS = bytes(ALIGN)
 U32 = (1 << 32) - 1
 LAST_TICK = (1 << 62) - 1  # so that sums of ticks stay within 64 bits in every language
 
@@ -116,4 +117,4 @@ def padded(size: int) -> int:
 
 def gap(size: int) -> bytes:
     """Returns the zeros from a block's end to the next border."""
-    return bytes(padded(size) - size)
+    return _ZEROS[: -size % ALIGN]

@@ -6,6 +6,7 @@ was certified for.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
@@ -103,8 +104,7 @@ class Ladder:
         self._fresh_steps = fresh_steps
         self._velocity_tolerance = velocity_tolerance
         self._chunk = _NEVER
-        self._slot = 0
-        self._table = _Table.empty(np.zeros(0, np.uint32), 1, len(self._default))
+        self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
 
     @property
     def session(self) -> int:
@@ -123,14 +123,12 @@ class Ladder:
 
     def accept(self, action: Action) -> bool:
         """Takes a checked action in; False if it is stale and was dropped."""
-        last = min(action.valid_until_tick, action.apply_tick + action.steps.shape[1] - 1)
-        if action.session != self._session or action.chunk <= self._chunk or last <= self._tick:
+        held = _Held(action)
+        if action.session != self._session or action.chunk <= self._chunk or held.last <= self._tick:
             self._counts["stale_dropped"] += len(action.ids)
             return False
         self._chunk = action.chunk
-        self._table = self._table.wide_enough(action)
-        self._slot = (self._slot + 1) % HELD
-        self._table.put(action, self._slot)
+        self._held.appendleft(held)
         return True
 
     def step(
@@ -150,36 +148,63 @@ class Ladder:
         ids = np.asarray(ids, np.uint32)
         here = np.asarray(pose, np.float64)
         living = np.ones(n, np.bool_) if alive is None else np.asarray(alive, np.bool_)
-        pick = self._table.pick(tick, ids, here, self._velocity_tolerance)
-        commands = self._without_plan(ids, here, pick.brake, pick.found)
-        runs = pick.runs & living
-        commands[runs] = pick.steps[runs]
+        pick = self._pick(tick, ids, here, living)
+        commands, runs = pick.commands, pick.runs
+        if not runs.all():
+            rest = ~runs
+            commands[rest] = self._without_plan(ids[rest], here[rest])
+            commands[~living] = self._default
         fresh = (pick.chunk == pick.newest_due) & (pick.age < self._fresh_steps)
         rung = np.where(runs, np.where(fresh, RUNG_PLAN, RUNG_TAIL), RUNG_BRAKE).astype(np.uint8)
         rung[~living] = RUNG_NONE
-        commands[~living] = self._default
         self._call_back(tick, ids, here, living & ~pick.any_valid, commands, rung)
-        self._count(rung, int((pick.off_pose & living).sum()))
-        chunk = np.where(runs, pick.chunk, 0).astype(np.uint32)
-        step = np.where(runs, pick.age, 0).astype(np.uint16)
+        self._count(rung, int(np.count_nonzero(pick.off_pose)))
         self._tick = tick
         self._last_ids, self._last_commands = ids.copy(), commands
+        chunk, step = pick.chunk.astype(np.uint32), pick.age.astype(np.uint16)
         self._executing = Executing(self._last_ids, chunk, step, rung)
         return LadderResult(commands.copy(), rung, chunk, step)
 
-    def _without_plan(
-        self, ids: U32s, pose: NDArray[np.float64], brake: NDArray[np.float64], found: NDArray[np.bool_]
-    ) -> Floats:
+    def _pick(self, tick: int, ids: U32s, pose: NDArray[np.float64], living: NDArray[np.bool_]) -> _Pick:
+        """Goes through the held actions from the newest on, until every living NPC has a step that it may run."""
+        pick = _Pick.none(living, len(self._default))
+        for held in self._held:
+            age = tick - held.action.apply_tick
+            if age < 0:
+                continue
+            row, named = held.rows(ids)
+            if not named.any():
+                continue
+            pick.newest_due[named & (pick.newest_due == 0)] = held.action.chunk
+            if tick > held.last:
+                continue
+            off = pose - held.action.expected[row, age]  # n 4
+            square = off * off
+            near = square[:, 0] + square[:, 1] <= held.tolerance[row] ** 2  # false for NaN
+            steady = square[:, 2] + square[:, 3] <= self._velocity_tolerance**2
+            pick.offer(held.action, row, age, named & living, near & steady)
+            if pick.runs.sum() == pick.alive:
+                break
+        return pick
+
+    def _without_plan(self, ids: U32s, pose: NDArray[np.float64]) -> Floats:
         """Returns braking commands: v max(0, 1 - A dt / |v|) on the move channels, the others held or default."""
         commands = np.tile(self._default, (len(ids), 1))
         if self._hold.any():
             commands[:, self._hold] = self._last_of(ids)[:, self._hold]
         velocity = np.where(np.isfinite(pose[:, 2:]), pose[:, 2:], 0.0)
         speed = np.hypot(velocity[:, 0], velocity[:, 1])
-        slowing = np.where(found, brake, self._brake) * self._dt
-        kept = np.maximum(0.0, 1.0 - slowing / np.maximum(speed, 1e-12))
+        kept = np.maximum(0.0, 1.0 - self._brake_of(ids) * self._dt / np.maximum(speed, 1e-12))
         commands[:, self._move] = np.clip(velocity * kept[:, None], self._low[self._move], self._high[self._move])
         return commands
+
+    def _brake_of(self, ids: U32s) -> NDArray[np.float64]:
+        """Returns n, m/s^2: of the newest held action that names the NPC, else the schema's."""
+        brake = np.full(len(ids), self._brake, np.float64)
+        for held in reversed(self._held):
+            row, named = held.rows(ids)
+            brake[named] = held.action.brake[row[named]]
+        return brake
 
     def _last_of(self, ids: U32s) -> Floats:
         if np.array_equal(ids, self._last_ids):
@@ -223,115 +248,51 @@ class Ladder:
         self._counts["off_pose"] += off_pose
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """One action, ready to be looked up by NPC."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.last = min(action.valid_until_tick, action.apply_tick + action.steps.shape[1] - 1)  # tick with a step
+        self.tolerance = action.tolerance.astype(np.float64)
+        self._order = np.argsort(action.ids)
+        self._sorted = action.ids[self._order]
+
+    def rows(self, ids: U32s) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Returns n, the action's row of each NPC, and n, whether it has one."""
+        if not len(self._sorted):
+            return np.zeros(len(ids), np.intp), np.zeros(len(ids), np.bool_)
+        at = np.minimum(np.searchsorted(self._sorted, ids), len(self._sorted) - 1)
+        return self._order[at], self._sorted[at] == ids
+
+
+@dataclass(slots=True, eq=False)
 class _Pick:
-    """The newest chunk that each of n NPCs may run now."""
+    """The newest step that each of n NPCs may run now, filled in from the newest action to the oldest."""
 
+    alive: int  # how many NPCs could run a step
+    commands: Floats  # n k, meaningful where one runs
     runs: NDArray[np.bool_]
-    any_valid: NDArray[np.bool_]  # some chunk is time-valid, on its pose or not
-    off_pose: NDArray[np.bool_]  # the newest time-valid chunk does not match the pose
-    found: NDArray[np.bool_]  # the NPC was named by some held action
-    chunk: NDArray[np.int64]
-    newest_due: NDArray[np.int64]
+    any_valid: NDArray[np.bool_]  # alive, and some chunk is time-valid, on its pose or not
+    off_pose: NDArray[np.bool_]  # alive, and the newest time-valid chunk does not match the pose
+    chunk: NDArray[np.int64]  # 0 where none runs
     age: NDArray[np.int64]  # ticks since the chunk's first step
-    steps: Floats  # n k
-    brake: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """Held chunks per NPC: r NPCs sorted by id, HELD slots written in turn, m steps, k channels."""
-
-    ids: U32s  # r
-    chunk: NDArray[np.int64]  # r HELD, _NEVER where empty
-    apply: NDArray[np.int64]  # r HELD
-    until: NDArray[np.int64]  # r HELD, last tick that has a step
-    tolerance: NDArray[np.float64]  # r HELD
-    steps: Floats  # r HELD m k
-    expected: Floats  # r HELD m 4
-    brake: NDArray[np.float64]  # r HELD
+    newest_due: NDArray[np.int64]  # 0 where none is due
 
     @classmethod
-    def empty(cls, ids: U32s, m: int, k: int) -> _Table:
-        r = len(ids)
-        return cls(
-            ids=ids,
-            chunk=np.full((r, HELD), _NEVER, np.int64),
-            apply=np.zeros((r, HELD), np.int64),
-            until=np.full((r, HELD), _NEVER, np.int64),
-            tolerance=np.zeros((r, HELD)),
-            steps=np.zeros((r, HELD, m, k), np.float32),
-            expected=np.zeros((r, HELD, m, 4), np.float32),
-            brake=np.zeros((r, HELD)),
-        )
+    def none(cls, living: NDArray[np.bool_], k: int) -> _Pick:
+        n = len(living)
+        flags, numbers = np.zeros((3, n), np.bool_), np.zeros((3, n), np.int64)
+        return cls(int(living.sum()), np.zeros((n, k), np.float32), *flags, *numbers)
 
-    def wide_enough(self, action: Action) -> _Table:
-        """Returns a table with a row for every NPC of the action; NPCs no held action names give up theirs."""
-        m = action.steps.shape[1]
-        if m <= self.steps.shape[2]:
-            if np.array_equal(action.ids, self.ids):
-                return self
-            if np.isin(action.ids, self.ids, assume_unique=True).all():
-                return self
-        named = (self.chunk > _NEVER).any(axis=1)
-        ids = np.union1d(self.ids[named], action.ids).astype(np.uint32)
-        wider = _Table.empty(ids, max(m, self.steps.shape[2]), action.steps.shape[2])
-        rows = np.searchsorted(ids, self.ids[named])
-        for name in ("chunk", "apply", "until", "tolerance", "brake"):
-            getattr(wider, name)[rows] = getattr(self, name)[named]
-        held = self.steps.shape[2]
-        wider.steps[rows, :, :held] = self.steps[named]
-        wider.expected[rows, :, :held] = self.expected[named]
-        return wider
-
-    def put(self, action: Action, slot: int) -> None:
-        """Writes an action into a slot of its NPCs; the slot of all others becomes empty."""
-        m = action.steps.shape[1]
-        rows = np.searchsorted(self.ids, action.ids)
-        self.chunk[:, slot] = _NEVER
-        self.until[:, slot] = _NEVER
-        self.chunk[rows, slot] = action.chunk
-        self.apply[rows, slot] = action.apply_tick
-        self.until[rows, slot] = min(action.valid_until_tick, action.apply_tick + m - 1)
-        self.tolerance[rows, slot] = action.tolerance
-        self.steps[rows, slot, :m] = action.steps
-        self.expected[rows, slot, :m] = action.expected
-        self.brake[rows, slot] = action.brake
-
-    def pick(self, tick: int, ids: U32s, pose: NDArray[np.float64], velocity_tolerance: float) -> _Pick:
-        if not len(self.ids):
-            return _nothing(len(ids), self.steps.shape[3])
-        row = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        found = self.ids[row] == ids
-        chunk = np.where(found[:, None], self.chunk[row], _NEVER)  # n HELD
-        age = tick - self.apply[row]  # n HELD
-        due = (chunk > _NEVER) & (age >= 0)
-        valid = due & (tick <= self.until[row])
-        at = np.where(valid, age, 0)
-        slots = np.arange(HELD)[None, :]
-        off = pose[:, None, :] - self.expected[row[:, None], slots, at]  # n HELD 4
-        near = (off[..., :2] ** 2).sum(axis=-1) <= self.tolerance[row] ** 2  # false for NaN
-        steady = (off[..., 2:] ** 2).sum(axis=-1) <= velocity_tolerance**2
-        ok = valid & near & steady
-        best = np.where(ok, chunk, _NEVER).argmax(axis=1)
-        each = np.arange(len(ids))
-        runs = ok[each, best]
-        newest_valid = np.where(valid, chunk, _NEVER).argmax(axis=1)
-        any_valid: NDArray[np.bool_] = np.any(valid, axis=1)
-        return _Pick(
-            runs=runs,
-            any_valid=any_valid,
-            off_pose=any_valid & ~ok[each, newest_valid],
-            found=np.asarray((chunk > _NEVER).any(axis=1)),
-            chunk=chunk[each, best],
-            newest_due=np.where(due, chunk, _NEVER).max(axis=1),
-            age=at[each, best],
-            steps=self.steps[row, best, at[each, best]],
-            brake=self.brake[row, chunk.argmax(axis=1)],
-        )
-
-
-def _nothing(n: int, k: int) -> _Pick:
-    no = np.zeros(n, np.bool_)
-    never = np.full(n, _NEVER, np.int64)
-    return _Pick(no, no, no, no, never, never, np.zeros(n, np.int64), np.zeros((n, k), np.float32), np.zeros(n))
+    def offer(
+        self, action: Action, row: NDArray[np.intp], age: int, named: NDArray[np.bool_], ok: NDArray[np.bool_]
+    ) -> None:
+        """Gives the action's step to the NPCs that it names and fits and that have none yet."""
+        self.off_pose |= named & ~self.any_valid & ~ok
+        self.any_valid |= named
+        taken = named & ok & ~self.runs
+        self.commands[taken] = action.steps[row[taken], age]
+        self.chunk[taken] = action.chunk
+        self.age[taken] = age
+        self.runs |= taken

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from npc_bridge.conformance import sample_action, sample_schema
 from npc_bridge.errors import LocalProtocolError
 from npc_bridge.ladder import HELD, Ladder
-from npc_bridge.messages import Action, Floats, U32s
+from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, Action, Floats, U32s
 
 SCHEMA = sample_schema()
 SESSION = 0x01020304
@@ -116,13 +116,27 @@ def test_actions_may_name_different_npcs_and_longer_chunks() -> None:
     assert result.rung.tolist() == [0, 0, 0]
 
 
-def test_rows_of_npcs_that_are_gone_are_given_up() -> None:
+def test_only_the_newest_actions_are_held() -> None:
     ladder = started()
-    for chunk in range(100):
-        action = sample_action(npcs=1, chunk=chunk, apply_tick=302 + chunk)
-        ladder.accept(replace(action, ids=np.array([101 + chunk], np.uint32)))
-        ladder.step(302 + chunk, np.array([101 + chunk], np.uint32), np.zeros((1, 4)))
-    assert len(ladder._table.ids) <= HELD + 1
+    own, other = np.array([101], np.uint32), np.array([102], np.uint32)
+    first = sample_action(npcs=1, chunk=0, apply_tick=302)
+    ladder.accept(replace(first, ids=own))
+    for chunk in range(1, HELD):
+        ladder.accept(replace(sample_action(npcs=1, chunk=chunk, apply_tick=302), ids=other))
+    assert ladder.step(302, own, pose_of(first, 0)).rung.tolist() == [RUNG_PLAN]
+    ladder.accept(replace(sample_action(npcs=1, chunk=HELD, apply_tick=303), ids=other))
+    assert ladder.step(303, own, pose_of(first, 1)).rung.tolist() == [RUNG_BRAKE]
+
+
+def test_rows_in_any_order_and_actions_without_rows_are_read() -> None:
+    ladder = started()
+    action = sample_action()
+    backwards = {name: getattr(action, name)[::-1] for name in ("ids", "steps", "expected", "brake", "tolerance")}
+    assert ladder.accept(replace(action, **backwards))
+    assert ladder.accept(replace(sample_action(npcs=0), chunk=action.chunk + 1))
+    result = ladder.step(302, IDS, pose_of(action, 0))
+    assert result.rung.tolist() == [RUNG_PLAN] * 3
+    assert np.array_equal(result.commands, action.steps[:, 0])
 
 
 def test_held_channels_repeat_the_last_command_and_others_default() -> None:
