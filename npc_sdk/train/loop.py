@@ -36,7 +36,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     regularizer: str = "sigreg"  # sigreg, vicreg or none
-    streams: int = 64  # fights followed side by side, per job
+    streams: int = 64  # fights followed side by side, by all jobs together
     chunk: int = 8  # observations filtered per step
     horizon: int = 30  # model steps rolled on
     learning_rate: float = 4e-3
@@ -79,7 +79,7 @@ class Trainer:
         self._optimizers = _optimizers(self.model, config.learning_rate)
         self.step = 0
         self.spent_s = 0.0
-        b, e = config.streams, dataset.kind.shape[2]
+        b, e = -(-config.streams // jobs), dataset.kind.shape[2]
         zeros = torch.zeros(b, dtype=torch.long, device=self.device)
         self._streams = _Streams(zeros, zeros.clone(), zeros.clone(), self.model.start(b, e))
         self._renew(torch.ones(b, dtype=torch.bool, device=self.device), anywhere=True)

@@ -42,8 +42,8 @@ def train(
     """Learns a world model from recordings and writes it to `out`; goes on with a run that was interrupted there.
 
     Exactly one of `budget_s` and `steps` must be given. With `steps`, an interrupted run ends with the same weights as
-    one that was not, as long as one job trains. Several `jobs` are processes that follow `config.streams` fights each
-    and average their gradients: on the CPU only.
+    one that was not, as long as one job trains. Several `jobs` are processes that share the `config.streams` fights and
+    average their gradients: on the CPU only.
 
     Raises:
         InputError: no recordings, neither or both of `budget_s` and `steps`, or jobs that cannot be had.
@@ -59,7 +59,7 @@ def train(
     dataset = build_dataset(read.plays, quiet)
     trainer = Trainer(dataset, config, torch.device(device), jobs=jobs)
     fingerprint = hashlib.sha256(
-        f"{json.dumps(asdict(config), sort_keys=True)} {read.fingerprint} {steps}".encode()
+        f"{json.dumps(asdict(config), sort_keys=True)} {read.fingerprint} {steps} {jobs}".encode()
     ).hexdigest()
     load_run(trainer, folder, fingerprint)
 
