@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
-from npc_sdk.options import count, duration
+from npc_sdk.options import count, duration, natural
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.contest import Duel, Score
@@ -19,6 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
     )
     parser.add_argument("--seeds", type=count, default=32, help="fights per contestant (32)")
+    parser.add_argument("--first-seed", type=natural, default=1000, help="of the fights: its map and its chance (1000)")
     parser.add_argument("--seconds", type=duration, default=30.0, help="longest length of a fight in game time (30)")
     parser.add_argument("--npcs", type=count, default=8)
     parser.add_argument("--persona", default="", help="of the planned NPCs (the default weights)")
@@ -39,9 +40,8 @@ def main(args: Namespace) -> int:
     from npc_sdk.serve.models import device_of, load
 
     torch.set_num_threads(1)
-    config = contest.ContestConfig(args.seeds, args.seconds, args.npcs, persona=args.persona)
-    if args.quick:
-        config = contest.ContestConfig(4, 6.0, 4, persona=args.persona)
+    seeds, seconds, npcs = (4, 6.0, 4) if args.quick else (args.seeds, args.seconds, args.npcs)
+    config = contest.ContestConfig(seeds, seconds, npcs, first_seed=args.first_seed, persona=args.persona)
     device = device_of(args.device)
     how = PlannerConfig(candidates=8 if args.quick else args.candidates)
     names = {"planned": args.model} | ({"planned_constant_velocity": "constant-velocity"} if args.plain else {})
@@ -65,6 +65,7 @@ def main(args: Namespace) -> int:
         "model_sha256": models["planned"].sha256,
         "persona": config.persona,
         "seeds": config.seeds,
+        "first_seed": config.first_seed,
         "seconds": config.seconds,
         "npcs": config.npcs,
         "split": config.split,
