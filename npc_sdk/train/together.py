@@ -1,4 +1,4 @@
-"""Several processes train one model: each follows its share of the fights, each step takes the mean of the gradients."""
+"""Several processes train one model: each follows its share of the fights; a step takes the mean of the gradients."""
 
 from __future__ import annotations
 
