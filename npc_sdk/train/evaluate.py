@@ -24,6 +24,7 @@ from npc_sdk.world.update import relate
 ROWS = ("model", "identity", "constant_velocity", "ridge_direct", "ridge_iterated", "z_zeroed", "z_shuffled")
 _PATIENCES = (0.0, 0.3, 0.6, 1.0, 2.0)  # s, of constant velocity; chosen on training play
 _EVENT_STEPS = 10
+_PIECE = 256  # rows read side by side where nothing but z is asked for: thousands at once would not fit into memory
 
 Tree: TypeAlias = "float | str | Mapping[str, Tree]"
 
@@ -147,8 +148,11 @@ def ask(model: WorldModel, dataset: Dataset, moments: Moments, stride: int, seed
 def latents(model: WorldModel, dataset: Dataset, moments: Moments, stride: int) -> Float[Tensor, "m d"]:
     """The player's latent at each moment."""
     out = torch.zeros(len(moments.row), model.config.update.hidden_state)
-    for t, memory, _ in follow(model, whole(dataset), stride):
-        out[moments.t == t] = memory.z[moments.row[moments.t == t], PLAYER_SLOT]
+    for rows in torch.arange(len(dataset.length)).split(_PIECE):
+        mine = (moments.row >= rows[0]) & (moments.row <= rows[-1])
+        for t, memory, _ in follow(model, whole(dataset, rows), stride):
+            now = mine & (moments.t == t)
+            out[now] = memory.z[moments.row[now] - rows[0], PLAYER_SLOT]
     return out
 
 

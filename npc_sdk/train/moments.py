@@ -50,10 +50,10 @@ def _alive_through(dataset: Dataset, row: Int[Tensor, "m"], t: Int[Tensor, "m"],
     return dead[row, last] == dead[row, t]
 
 
-def whole(dataset: Dataset) -> Window:
-    """The whole dataset as one window, with room after its end for the farthest horizon."""
-    rows = torch.arange(len(dataset.length))
-    return dataset.window(rows, torch.zeros_like(rows), int(dataset.length.max()) + FARTHEST)
+def whole(dataset: Dataset, rows: Int[Tensor, "b"] | None = None) -> Window:
+    """The whole dataset, or some rows of it, as one window, with room after its end for the farthest horizon."""
+    rows = torch.arange(len(dataset.length)) if rows is None else rows
+    return dataset.window(rows, torch.zeros_like(rows), int(dataset.length[rows].max()) + FARTHEST)
 
 
 def follow(forecast: Forecast, window: Window, stride: int) -> Iterator[tuple[int, Memory, Scene]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import torch
 from world_scenes import a_play
 
 from npc_sdk.train import Dataset, build_dataset, evaluate
-from npc_sdk.train.evaluate import ROWS
-from npc_sdk.train.moments import NAMES
+from npc_sdk.train.evaluate import ROWS, latents
+from npc_sdk.train.moments import NAMES, find_moments
 from npc_sdk.train.ridge import fit_ridge
 from npc_sdk.train.scores import auroc, brier, effective_rank, linear_probe
 from npc_sdk.world import ModelConfig, UpdateConfig, WorldModel
@@ -27,11 +28,15 @@ def datasets() -> tuple[Dataset, Dataset]:
 
 
 @pytest.fixture(scope="module")
-def report(datasets: tuple[Dataset, Dataset]) -> dict[str, object]:
+def model() -> WorldModel:
     torch.manual_seed(0)
-    model = WorldModel(
+    return WorldModel(
         ModelConfig(update=UpdateConfig(latent=16, habit=8, message=16, hidden=24), filter_hidden=24)
     ).eval()
+
+
+@pytest.fixture(scope="module")
+def report(datasets: tuple[Dataset, Dataset], model: WorldModel) -> dict[str, object]:
     return dict(evaluate(model, *datasets, unseen_styles=("other",), without_regularizer=model))
 
 
@@ -49,6 +54,17 @@ def test_a_ridge_learns_circling_that_constant_velocity_cannot(report: dict[str,
     assert isinstance(table, dict)
     assert table["ridge_direct"]["1.0"] < 0.7 * table["constant_velocity"]["1.0"]
     assert table["constant_velocity"]["1.0"] < table["identity"]["1.0"]
+
+
+@torch.inference_mode()
+def test_latents_are_the_same_however_many_plays_are_read_at_once(
+    datasets: tuple[Dataset, Dataset], model: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = find_moments(datasets[0], 5)
+    together = latents(model, datasets[0], moments, 5)
+    monkeypatch.setattr(sys.modules[latents.__module__], "_PIECE", 4)
+    assert together.std(0).max() > 0.01
+    assert torch.allclose(latents(model, datasets[0], moments, 5), together, atol=1e-5)
 
 
 def test_unseen_styles_are_reported_apart(report: dict[str, object]) -> None:
