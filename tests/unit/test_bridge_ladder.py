@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from npc_bridge.conformance import sample_action, sample_schema
 from npc_bridge.errors import LocalProtocolError
 from npc_bridge.ladder import HELD, Ladder
-from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, Action, Floats, U32s
+from npc_bridge.messages import RUNG_BRAKE, RUNG_NONE, RUNG_PLAN, Action, Floats, U32s
 
 SCHEMA = sample_schema()
 SESSION = 0x01020304
@@ -137,6 +137,27 @@ def test_rows_in_any_order_and_actions_without_rows_are_read() -> None:
     result = ladder.step(302, IDS, pose_of(action, 0))
     assert result.rung.tolist() == [RUNG_PLAN] * 3
     assert np.array_equal(result.commands, action.steps[:, 0])
+
+
+def test_off_pose_counts_only_npcs_whose_newest_chunk_does_not_fit() -> None:
+    ladder = started()
+    older, newer = sample_action(chunk=1, apply_tick=302), sample_action(chunk=2, apply_tick=302)
+    newer = replace(newer, expected=newer.expected + np.float32(50.0))
+    assert ladder.accept(older)
+    assert ladder.accept(newer)
+    pose = pose_of(newer, 0)
+    pose[1] = older.expected[1, 0]  # fits the older one only
+    assert ladder.step(302, IDS, pose).chunk.tolist() == [2, 1, 2]
+    assert ladder.counters.off_pose == 1
+
+
+def test_the_dead_get_defaults_even_while_they_slide() -> None:
+    ladder = started()
+    result = ladder.step(302, IDS, np.full((3, 4), 2.0), np.array([True, False, True]))
+    defaults = [c.default for c in SCHEMA.channels]
+    assert result.commands[1].tolist() == defaults
+    assert result.commands[0].tolist() != defaults
+    assert result.rung.tolist() == [RUNG_BRAKE, RUNG_NONE, RUNG_BRAKE]
 
 
 def test_held_channels_repeat_the_last_command_and_others_default() -> None:
