@@ -106,7 +106,7 @@ class Border:
         for name, values in (("brake", action.brake), ("tolerance", action.tolerance)):
             if len(values) and not (values.min() >= 0 and values.max() <= FLOAT32_MAX):  # false for NaN
                 return f"ACTION: {name} expected finite numbers of at least 0"
-        if (action.status > STATUS_BITS).any():
+        if len(action.status) and action.status.max() > STATUS_BITS:
             return f"ACTION: status expected bits {STATUS_BITS:#x} only"
         return ""
 

@@ -50,7 +50,7 @@ LOG = logging.getLogger(__name__)
 
 FRAMES_PER_POLL = 16
 MONITOR_EVENTS_PER_POLL = 32
-WATCH_US = 50_000  # between looks at a connection that works
+WATCH_US = 100_000  # between looks at a connection that works
 DUMB_PEER_US = 400_000  # a TCP peer that has not finished ZeroMQ's handshake by then does not know it
 DEAF_PEER_US = 500_000  # a ZeroMQ peer that has not answered HELLO by then is not ours, or hangs
 SILENT_US = 1_500_000  # without actions while snapshots are sent

@@ -269,19 +269,21 @@ def encode(message: Message, schema: Schema | None = None) -> bytes:
         raise LocalProtocolError(f"{type(message).__name__}: {error}") from None
 
 
-def decode(data: bytes, schema: Schema | None = None, limits: Limits = LIMITS) -> Message:
+def decode(data: bytes, schema: Schema | None = None, limits: Limits = LIMITS, header: Header | None = None) -> Message:
     """Reads one frame.
 
     Args:
         data: the bytes.
         schema: lays out SNAPSHOT and ACTION; the others need none.
         limits: upper bounds.
+        header: of these bytes, where the caller has read it already.
 
     Raises:
         RemoteProtocolError: whatever is wrong with the bytes.
         LocalProtocolError: a SNAPSHOT or ACTION, and no schema was passed.
     """
-    header = read_header(data, limits)
+    if header is None:
+        header = read_header(data, limits)
     if header.kind is Kind.SNAPSHOT:
         return _decode_snapshot(data, header, _needed(schema), limits)
     if header.kind is Kind.ACTION:

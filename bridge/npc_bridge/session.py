@@ -233,7 +233,7 @@ class ClientSession:
         header = read_header(data, self._limits)
         if header.kind is Kind.ACTION and header.session != self.session:
             return Ignored(Kind.ACTION)
-        message = decode(data, self._schema, self._limits)
+        message = decode(data, self._schema, self._limits, header)
         if isinstance(message, Welcome):
             return self._welcomed(message)
         if isinstance(message, ErrorReport):
@@ -490,7 +490,7 @@ class ServerSession:
                 f"{header.kind.name}: expected session {self.number}, got {header.session}",
             )
             return Received(replies=(encode(report),))
-        message = decode(data, self._layout.schema if self._layout else None, self._offer.limits)
+        message = decode(data, self._layout.schema if self._layout else None, self._offer.limits, header)
         match message:
             case Hello():
                 return self._greeted(message)
