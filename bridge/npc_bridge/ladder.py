@@ -167,7 +167,7 @@ class Ladder:
 
     def _pick(self, tick: int, ids: U32s, pose: NDArray[np.float64], living: NDArray[np.bool_]) -> _Pick:
         """Goes through the held actions from the newest on, until every living NPC has a step that it may run."""
-        pick = _Pick.none(living, len(self._default))
+        pick = _Pick.none(len(ids), len(self._default))
         for held in self._held:
             age = tick - held.action.apply_tick
             if age < 0:
@@ -183,7 +183,7 @@ class Ladder:
             near = square[:, 0] + square[:, 1] <= held.tolerance[row] ** 2  # false for NaN
             steady = square[:, 2] + square[:, 3] <= self._velocity_tolerance**2
             pick.offer(held.action, row, age, named & living, near & steady)
-            if pick.runs.sum() == pick.alive:
+            if np.array_equal(pick.runs, living):
                 break
         return pick
 
@@ -270,7 +270,6 @@ class _Held:
 class _Pick:
     """The newest step that each of n NPCs may run now, filled in from the newest action to the oldest."""
 
-    alive: int  # how many NPCs could run a step
     commands: Floats  # n k, meaningful where one runs
     runs: NDArray[np.bool_]
     any_valid: NDArray[np.bool_]  # alive, and some chunk is time-valid, on its pose or not
@@ -280,10 +279,10 @@ class _Pick:
     newest_due: NDArray[np.int64]  # 0 where none is due
 
     @classmethod
-    def none(cls, living: NDArray[np.bool_], k: int) -> _Pick:
-        n = len(living)
+    def none(cls, n: int, k: int) -> _Pick:
+        """Returns one in which no NPC has a step yet."""
         flags, numbers = np.zeros((3, n), np.bool_), np.zeros((3, n), np.int64)
-        return cls(int(living.sum()), np.zeros((n, k), np.float32), *flags, *numbers)
+        return cls(np.zeros((n, k), np.float32), *flags, *numbers)
 
     def offer(
         self, action: Action, row: NDArray[np.intp], age: int, named: NDArray[np.bool_], ok: NDArray[np.bool_]

@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model", default="arena", help="arena, constant-velocity, frozen, untrained or a checkpoint folder"
     )
     parser.add_argument("--seeds", type=count, default=32, help="fights per contestant (32)")
-    parser.add_argument("--first-seed", type=natural, default=1000, help="of the fights: its map and its chance (1000)")
+    parser.add_argument("--first-seed", type=natural, default=1000, help="of the first; the others follow (1000)")
     parser.add_argument("--seconds", type=duration, default=30.0, help="longest length of a fight in game time (30)")
     parser.add_argument("--npcs", type=count, default=8)
     parser.add_argument("--persona", default="", help="of the planned NPCs (the default weights)")

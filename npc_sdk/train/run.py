@@ -47,7 +47,7 @@ def train(
 
     Raises:
         InputError: no recordings, neither or both of `budget_s` and `steps`, or jobs that cannot be had.
-        ModelError: recordings of several games, or a run in `out` of another configuration.
+        ModelError: recordings of several games, or a run in `out` of another configuration or number of jobs.
         KeyboardInterrupt: after saving what is needed to go on.
     """
     if (steps is None) == (budget_s is None):

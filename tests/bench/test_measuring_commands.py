@@ -36,8 +36,10 @@ def test_steer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_evaluate_play(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "evaluate", "play", "--quick", "--seeds", "2", "--model", "constant-velocity")
+    asked = ("evaluate", "play", "--quick", "--seeds", "2", "--model", "constant-velocity")
+    found = figures(capsys, *asked, "--first-seed", "7")
     assert printed_keys(found) == documented_keys("evaluate play")
+    assert found["first_seed"] == 7
     duels = found["duels"]
     assert isinstance(duels, list)
     assert [d["rival"] for d in duels] == ["random", "chase", "utility"]

@@ -148,6 +148,15 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path) -> None:
         train([tmp_path / "play"], tmp_path / "out", QUICK, steps=2, quiet=True)
 
 
+def test_jobs_share_the_fights_of_a_step_and_go_on_only_together(dataset: Dataset, tmp_path: Path) -> None:
+    shares = [Trainer(dataset, QUICK, rank=rank, jobs=3).state()[0]["stream.row"] for rank in range(3)]
+    assert [len(share) for share in shares] == [3, 3, 3]  # of 8
+    _record(tmp_path / "play", count=1)
+    train([tmp_path / "play"], tmp_path / "out", QUICK, steps=1, quiet=True, jobs=2)
+    with pytest.raises(ModelError, match="expected a run of this configuration"):
+        train([tmp_path / "play"], tmp_path / "out", QUICK, steps=1, quiet=True)
+
+
 def test_training_names_the_schema_it_was_trained_on(tmp_path: Path) -> None:
     schema = _record(tmp_path / "play", count=1)
     train([tmp_path / "play"], tmp_path / "out", QUICK, steps=1, quiet=True)
