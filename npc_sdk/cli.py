@@ -45,7 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "record": Entry("npc_sdk.experiments.record", "play the arena headless and write recordings to learn from"),
     "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
-    "bench": Entry("npc_sdk.bench.command", "measure: live, errors"),
+    "bench": Entry("npc_sdk.bench.command", "measure: live, decide, errors"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield"),
     "steer": Entry("npc_sdk.experiments.steer", "measure how far each weight moves the behaviour it names"),
     "doctor": Entry("npc_sdk.doctor", "look for what is wrong with this installation"),

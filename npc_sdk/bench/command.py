@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.bench import errors, live
+from npc_sdk.bench import decide, errors, live
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares one sub-command per measurement."""
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     live.add_arguments(kinds.add_parser("live", help="a game and its brain as two processes, in real time"))
+    decide.add_arguments(kinds.add_parser("decide", help="what each forecast is worth in fights, and what it costs"))
     errors.add_arguments(kinds.add_parser("errors", help="how fast and how clearly wrong input is reported"))
 
 
 def main(args: Namespace) -> int:
     """Runs `npc-sdk bench`."""
+    if args.what == "decide":
+        return decide.main(args)
     return live.main(args) if args.what == "live" else errors.main(args)

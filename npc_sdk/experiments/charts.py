@@ -12,7 +12,7 @@ from jaxtyping import Float
 from npc_sdk.errors import MissingDependency
 
 try:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 except ImportError as error:  # pragma: no cover - the demo extra brings pillow
     raise MissingDependency("pillow", "demo") from error
 
@@ -85,6 +85,42 @@ def matrix_png(
             x = margin + cell * j
             draw.rectangle((x, y, x + cell - 2, y + 18), fill=_shade(value))
             draw.text((x + 8, y + 3), f"{values[i, j]:+.2f}", fill=_INK)
+    image.save(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of a bar chart: a mean with its interval, and a note."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    note: str = ""
+
+
+def bars_png(path: Path, title: str, bars: Sequence[Bar]) -> None:
+    """Draws means with their intervals as rows, from the line at 0."""
+    left, wide, high, margin = 190, 520, 30, 40
+    image = Image.new("RGB", (left + wide + 110, margin + high * len(bars) + 24), _PAPER)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(14)
+    low, top = min(0.0, *(b.low for b in bars)), max(0.0, *(b.high for b in bars))
+    scale = wide / ((top - low) or 1.0)
+
+    def at(value: float) -> float:
+        return left + (value - low) * scale
+
+    draw.text((8, 10), title, fill=_INK, font=font)
+    for i, bar in enumerate(bars):
+        y = margin + high * i
+        draw.text((8, y + 6), bar.name, fill=_INK, font=font)
+        draw.rectangle((min(at(0), at(bar.mean)), y + 6, max(at(0), at(bar.mean)), y + high - 8), fill=_BAND)
+        middle = y + high // 2 - 1
+        draw.line((at(bar.low), middle, at(bar.high), middle), fill=_LINE, width=2)
+        draw.ellipse((at(bar.mean) - 4, middle - 4, at(bar.mean) + 4, middle + 4), fill=_LINE)
+        draw.text((left + wide + 8, y + 6), f"{bar.mean:+.1f}  {bar.note}", fill=_INK, font=font)
+    draw.line((at(0), margin, at(0), margin + high * len(bars)), fill=_GRID, width=2)
     image.save(path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.envs.arena import TICK_HZ, ArenaConfig, ticks_in
+from npc_sdk.envs.arena import ALL_STYLES, TICK_HZ, ArenaConfig, ticks_in
 from npc_sdk.experiments.scripted import SCRIPTED, Kind, ScriptedDecider
 from npc_sdk.experiments.stage import cast, new_board, play
 from npc_sdk.experiments.stats import Interval, paired_t
@@ -28,6 +28,7 @@ class ContestConfig:
     first_seed: int = 1000  # apart from the sweeps'
     persona: str = ""  # of the planned NPCs; "" is the terms' default weights
     batch: int = 16  # worlds played together
+    styles: tuple[str, ...] = ALL_STYLES  # of the players, in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def contestants(
         return lambda first: make()
 
     def scripted(kind: Kind) -> Callable[[int], Decider]:
-        return lambda first: ScriptedDecider(kind, config.npcs, _seeds(config, first))
+        return lambda first: ScriptedDecider(kind, config.npcs, seeds_of(config, first))
 
     return {name: planned(make) for name, make in planners.items()} | {kind: scripted(kind) for kind in SCRIPTED}
 
@@ -76,7 +77,8 @@ def batches(config: ContestConfig) -> list[int]:
     return list(range(config.first_seed, config.first_seed + config.seeds, config.batch))
 
 
-def _seeds(config: ContestConfig, first: int) -> tuple[int, ...]:
+def seeds_of(config: ContestConfig, first: int) -> tuple[int, ...]:
+    """Returns the seeds of the batch that starts at `first`."""
     return tuple(range(first, min(first + config.batch, config.first_seed + config.seeds)))
 
 
@@ -86,7 +88,9 @@ def fight(config: ContestConfig, name: str, decider: Decider, first: int) -> Sco
     if config.persona:
         board.apply({"op": "assign_persona", "target": "global", "persona": config.persona})
     rules = ArenaConfig(npcs=config.npcs, max_ticks=ticks_in(config.seconds))
-    trace, played = play(cast(config.split, _seeds(config, first)), rules, decider, board, config.seconds)
+    trace, played = play(
+        cast(config.split, seeds_of(config, first), config.styles), rules, decider, board, config.seconds
+    )
     dealt, taken = played.dealt.sum(1), played.taken.sum(1)
     standing = trace.alive[:, :, 0] & trace.alive[:, :, 1:].any(2)  # both sides
     return Score(

@@ -91,14 +91,19 @@ class LockStep:
         before: list[dict[str, NDArray[np.generic]]] = [self._truth()]
         during: list[dict[str, NDArray[np.generic]]] = []
         for _ in range(ticks):
-            if self._tick % self._every == 0:
-                self._think()
-            during.append(self._play())
+            during.append(self.step())
             before.append(self._truth())
-            self._tick += 1
         whole = {name: np.stack([row[name] for row in before]) for name in before[0]}
         whole |= {name: np.stack([row[name] for row in during]) for name in during[0]}
         return Trace(**{f.name: whole[f.name] for f in fields(Trace)})
+
+    def step(self) -> dict[str, NDArray[np.generic]]:
+        """Plays one tick and returns what was done in it."""
+        if self._tick % self._every == 0:
+            self._think()
+        done = self._play()
+        self._tick += 1
+        return done
 
     def _think(self) -> None:
         """One brain tick over all worlds that still have living NPCs."""

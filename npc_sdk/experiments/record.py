@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,17 +21,27 @@ from numpy.typing import NDArray
 from npc_bridge.messages import Snapshot, encode
 from npc_bridge.recording import ChannelId, Direction, Recorder
 from npc_bridge.schema import Schema
+from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import SPLITS, TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks, ticks_in
 from npc_sdk.envs.arena.fights import Fight
 from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.experiments.report import add_json, emit, progress
+from npc_sdk.experiments.stage import Cast, lock_step, new_board, planner
+from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.options import count, duration, natural
+from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Decider
 
 BATCH = 16  # worlds stepped together: enough to amortise NumPy, few enough to lose little on Ctrl-C
 NPC_COUNTS = (8, 4, 12, 8, 6, 16)  # by batch, so that a model sees squads of several sizes
+PLANNED_COUNTS = (4, 4, 8)  # planning takes its time
+PLANNED_CANDIDATES = 16
 SUFFIX = ".npcrec"
+_WEIGHTS = 40  # purpose of random numbers
+_OCTAVES = 1.2  # one standard deviation of a weight around its usual value
+_RARE = 0.2  # how often a wish that is usually off is weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class RecordConfig:
     split: str = "train"
     styles: tuple[str, ...] = STYLES
     every_ticks: int = 3  # snapshots per engine tick; 3 is the model's step
+    model: str = ""  # whose plans the NPCs follow, under weights drawn per fight; "" is scripted NPCs of all kinds
+    model_sha256: str = ""
 
     def __post_init__(self) -> None:
         for style in self.styles:
@@ -74,12 +86,13 @@ class RecordConfig:
 
     def fingerprint(self) -> str:
         """Names everything an episode's bytes depend on, besides its index."""
-        values = {k: v for k, v in asdict(self).items() if k != "episodes"}
+        values = {k: v for k, v in asdict(self).items() if k != "episodes" and (self.model or "model" not in k)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def episodes(config: RecordConfig) -> Iterator[Episode]:
     """Yields the fights; the first ones stay the same when more are asked for."""
+    counts = PLANNED_COUNTS if config.model else NPC_COUNTS
     for i in range(config.episodes):
         batch = i // BATCH
         yield Episode(
@@ -88,7 +101,7 @@ def episodes(config: RecordConfig) -> Iterator[Episode]:
             map_index=(config.seed * 7919 + i) % 100_000,
             seed=(config.seed * 1_000_003 + i) % 2**31,
             style=config.styles[i % len(config.styles)],
-            npcs=NPC_COUNTS[batch % len(NPC_COUNTS)],
+            npcs=counts[batch % len(counts)],
             mortal=batch % 2 == 0,
         )
 
@@ -116,9 +129,15 @@ def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> i
     rules = ArenaConfig(npcs=batch[0].npcs, mortal=batch[0].mortal, max_ticks=ticks_in(config.seconds))
     maps = [make_map(e.map_split, e.map_index) for e in batch]
     seeds = [e.seed for e in batch]
-    arena = Arena(maps, rules, seeds)
     players = ScriptedPlayers([e.style for e in batch], seeds)
-    fight = Fight(arena, players, ScriptedNpcs.mixture([m.tables for m in maps], rules.npcs, seeds))
+    step: Callable[[], object]
+    if config.model:
+        fights = Cast(tuple(maps), tuple(seeds), players.styles)
+        stage = lock_step(fights, rules, _planner(config.model), _varied(seeds), players=players)
+        arena, step = stage.arena, stage.step
+    else:
+        arena = Arena(maps, rules, seeds)
+        step = Fight(arena, players, ScriptedNpcs.mixture([m.tables for m in maps], rules.npcs, seeds)).step
     schemas = [arena_schema(m, rules) for m in maps]
     parts = [out / f"{e.stem}{SUFFIX}.part" for e in batch]
     recorders = [Recorder(path, schema) for path, schema in zip(parts, schemas, strict=True)]
@@ -136,7 +155,7 @@ def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> i
         running &= ~arena.over
         if not running.any():
             break
-        fight.step()
+        step()
     for w, episode in enumerate(batch):
         recorders[w].close()
         os.replace(parts[w], out / f"{episode.stem}{SUFFIX}")
@@ -149,6 +168,28 @@ def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> i
         }
         (out / f"{episode.stem}.json").write_text(json.dumps(facts, sort_keys=True) + "\n")
     return len(batch)
+
+
+def _planner(model: str) -> Decider:
+    import torch
+
+    from npc_sdk.serve.models import load
+
+    torch.set_num_threads(1)
+    config = PlannerConfig(candidates=PLANNED_CANDIDATES)
+    return planner(load(model, torch.device("cpu")).forecast, torch.device("cpu"), config)
+
+
+def _varied(seeds: Sequence[int]) -> Board:
+    """Returns a board on which every fight has weights of its own, around the usual ones: plans of many kinds."""
+    board = new_board()
+    for world, seed in enumerate(seeds):
+        rng = np.random.Generator(np.random.SFC64([seed, _WEIGHTS]))
+        for term in DEFAULT_TERMS.terms:
+            usual = term.default or float(rng.random() < _RARE)
+            weight = usual * 2.0 ** rng.normal(0.0, _OCTAVES)
+            board.apply({"op": "set_weight", "scope": f"faction:{world}", "term": term.name, "value": weight})
+    return board
 
 
 def record(config: RecordConfig, out: Path, jobs: int = 1) -> dict[str, float]:
@@ -211,14 +252,31 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="STYLE",
         help=f"player styles: {' '.join(ALL_STYLES)} (all but {' '.join(HELD_OUT_STYLES)})",
     )
+    parser.add_argument(
+        "--model",
+        default="",
+        help="NPCs plan with it, each fight under weights of its own: arena, a checkpoint folder",
+    )
     parser.add_argument("--every", type=count, default=3, metavar="TICKS", help="engine ticks per snapshot (3)")
     parser.add_argument("--jobs", type=count, default=1, help="processes (1)")
     add_json(parser)
 
 
+def _sha(model: str) -> str:
+    if not model:
+        return ""
+    import torch
+
+    from npc_sdk.serve.models import load
+
+    return load(model, torch.device("cpu")).sha256
+
+
 def main(args: Namespace) -> int:
     """Runs `npc-sdk record`."""
-    config = RecordConfig(args.episodes, args.seconds, args.seed, args.split, tuple(args.styles), args.every)
+    config = RecordConfig(
+        args.episodes, args.seconds, args.seed, args.split, tuple(args.styles), args.every, args.model, _sha(args.model)
+    )
     figures = record(config, args.out, args.jobs)
     text = (
         f"{figures['episodes']:.0f} fights, {figures['hours']:.2f} h of play, {figures['bytes'] / 1e6:.1f} MB; "

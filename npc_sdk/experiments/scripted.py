@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from npc_sdk.envs.arena.npcs import ScriptedNpcs
+from npc_sdk.envs.arena.npcs import ScriptedNpcs, Utility
 from npc_sdk.runtime import Orders, View
 
 Kind = Literal["random", "chase", "utility"]
@@ -22,9 +22,13 @@ class ScriptedDecider:
         npcs: per world.
         seeds: one per world, in the order of the games "0", "1", ...
         horizon: model steps of the plans it hands out; a script asks for one velocity throughout.
+        utility: what the utility AI weighs.
     """
 
-    def __init__(self, kind: Kind, npcs: int, seeds: tuple[int, ...], horizon: int = 20) -> None:
+    def __init__(
+        self, kind: Kind, npcs: int, seeds: tuple[int, ...], horizon: int = 20, utility: Utility | None = None
+    ) -> None:
+        self._weighs = utility
         self._kind = kind
         self._npcs = npcs
         self._seeds = seeds
@@ -39,7 +43,7 @@ class ScriptedDecider:
         """Answers for all NPCs."""
         if self._minds is None:  # the first tick has all games
             maps = [game.map for game in view.games]
-            self._minds = ScriptedNpcs([self._kind] * len(maps), maps, self._npcs, self._seeds)
+            self._minds = ScriptedNpcs([self._kind] * len(maps), maps, self._npcs, self._seeds, self._weighs)
         world = np.array([int(game.key) for game in view.games])
         actions = self._minds.act(replace(view.table, world=world[view.table.world]))
         mine = actions[world[view.game], view.ids.astype(np.int64) - 101]  # n 6

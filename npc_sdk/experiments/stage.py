@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +26,14 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import Forecast
 
 SAMPLE_TICKS = 3  # between moments that are measured
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """A decider that looks behind the scenes: for ceilings only."""
+
+    def watch(self, arena: Arena, players: ScriptedPlayers) -> None:
+        """Called with the fights before they begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +145,11 @@ def lock_step(
 ) -> LockStep:
     """Sets up the fights with one brain; weights of world w are set in the scope `faction:w`."""
     arena = Arena(fights.maps, config, fights.seeds)
+    players = players or ScriptedPlayers(fights.styles, fights.seeds)
+    if isinstance(decider, Witness) and isinstance(players, ScriptedPlayers):
+        decider.watch(arena, players)
     runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
-    return LockStep(arena, runtime, players or ScriptedPlayers(fights.styles, fights.seeds), observers)
+    return LockStep(arena, runtime, players, observers)
 
 
 def play(fights: Cast, config: ArenaConfig, decider: Decider, board: Board, seconds: float) -> tuple[Trace, Play]:

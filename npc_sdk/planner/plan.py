@@ -123,22 +123,14 @@ def _plan(
 ) -> Plan:
     blend = _BLEND[config.method].blend
     start = scene.pose[problem.scene_index, problem.slot]
-    free = problem.bounds.free
-    body, h = problem.bounds.body, config.horizon
+    free, body = problem.bounds.free, problem.bounds.body
 
     def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, "n s"], mode: Rollout) -> Candidates:
-        return _scored(forecast, memory, scene, problem, config, moves, family, mode)
+        return roll_out(forecast, memory, scene, problem, config, moves, family, mode)
 
     # Propose: one plan per family, last time's elites, noise around both.
-    families = structured(problem, scene, start, h)
-    tags = torch.arange(STRUCTURED, device=start.device).expand(len(start), -1)
     complete = not late()
-    if complete:
-        count = max(0, config.candidates - STRUCTURED - problem.elites.shape[1])
-        samples = sampled(problem, families, count, config)
-        families = torch.cat([families, problem.elites[:, :, :h], samples], 1)
-        tags = _tags(tags, elite=problem.elites.shape[1], sample=count)
-    moves = shape(free, body, problem.dt, start, families)
+    moves, tags = propose(scene, problem, config, sampling=complete)
     # Imagine and score.
     pool = rolled(moves, tags, config.rank)
     # Improve: try the blend of the good ones, and around it.
@@ -161,6 +153,21 @@ def _plan(
     # The blend of all is not worth a roll-out of its own now; as a candidate of the next decision it costs nothing.
     mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
     return replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1))
+
+
+def propose(
+    scene: Scene, problem: Problem, config: PlannerConfig, *, sampling: bool = True
+) -> tuple[Float[Tensor, "n s h 2"], Int[Tensor, "n s"]]:
+    """Returns the plans to try, shaped to what a body can do, and their families; `sampling` adds all but the first."""
+    start, h = scene.pose[problem.scene_index, problem.slot], config.horizon
+    families = structured(problem, scene, start, h)
+    tags = torch.arange(STRUCTURED, device=start.device).expand(len(start), -1)
+    if sampling:
+        count = max(0, config.candidates - STRUCTURED - problem.elites.shape[1])
+        samples = sampled(problem, families, count, config)
+        families = torch.cat([families, problem.elites[:, :, :h], samples], 1)
+        tags = _tags(tags, elite=problem.elites.shape[1], sample=count)
+    return shape(problem.bounds.free, problem.bounds.body, problem.dt, start, families), tags
 
 
 def choose(
@@ -218,7 +225,7 @@ def shift(moves: Float[Tensor, "*r h 2"], steps: Int[Tensor, "*r"]) -> Float[Ten
     return moves.gather(-2, index[..., None].expand_as(moves))
 
 
-def _scored(
+def roll_out(
     forecast: Forecast,
     memory: Memory,
     scene: Scene,
@@ -228,6 +235,7 @@ def _scored(
     family: Int[Tensor, "n s"],
     mode: Rollout,
 ) -> Candidates:
+    """Imagines plans and scores where they lead."""
     decision = Decision(problem.scene_index, problem.slot, moves, problem.committed)
     imagined = forecast.imagine(memory, scene, decision, mode)
     return Candidates(

@@ -60,18 +60,23 @@ class PlannerDecider:
     @torch.inference_mode()
     def decide(self, view: View) -> Orders:
         """Answers for the NPCs that are due."""
-        walls, places, book = self._tables(view)
-        scene = tensors.scene(view.table, walls, places, np.arange(len(view.games)), self.device)
-        memory = self._filter(view, scene)
+        scene, memory = self.observe(view)
         rows = np.flatnonzero(view.due)
         if len(rows) == 0:
             return self._orders(view, rows, None)
-        problem = self._problem(view, rows, memory, book)
+        problem = self.problem(view, rows, memory)
         result = plan(self.forecast, memory, scene, problem, self.config, late=view.late)
         for row, elites in zip(rows, result.elites, strict=True):
             game = view.game[row]
             self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
         return self._orders(view, rows, result)
+
+    @torch.inference_mode()
+    def observe(self, view: View) -> tuple[Scene, Memory]:
+        """Takes the view in, once per model step however often it is called."""
+        walls, places, _ = self._tables(view)
+        scene = tensors.scene(view.table, walls, places, np.arange(len(view.games)), self.device)
+        return scene, self._filter(view, scene)
 
     def _tables(self, view: View) -> tuple[Grids, Places, FieldBook]:
         maps = tuple(game.ways for game in view.games)
@@ -113,8 +118,9 @@ class PlannerDecider:
             first += count
         return after
 
-    def _problem(self, view: View, rows: NDArray[np.intp], memory: Memory, book: FieldBook) -> Problem:
+    def problem(self, view: View, rows: NDArray[np.intp], memory: Memory) -> Problem:
         """States who decides, what they weigh and what binds them."""
+        book = self._tables(view)[2]
 
         def on(array: NDArray[np.generic]) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

@@ -136,8 +136,8 @@ def _moved(a: Arrays, row: NDArray[np.int64], t: NDArray[np.int64], slots: NDArr
     return a.pose[row[:, None], then[:, None], slots, :2] - a.pose[row[:, None], t[:, None], slots, :2]
 
 
-def iterated(train: Arrays, truth: torch.Tensor, test: Arrays, asked: Moments, check_rows: NDArray[np.bool_]) -> Floats:
-    """Fits one step on play in sight and applies it over and over, NPCs moving as they did: m k 2."""
+def fit_step(train: Arrays, truth: torch.Tensor, check_rows: NDArray[np.bool_]) -> Ridge:
+    """Fits how the player's pose changes within one step, on play in sight; for `step_inputs`."""
     row, t = (
         train.seen[:, 3:, PLAYER_SLOT] & (np.arange(3, train.seen.shape[1]) < train.length[:, None] - 1)
     ).nonzero()
@@ -147,8 +147,20 @@ def iterated(train: Arrays, truth: torch.Tensor, test: Arrays, asked: Moments, c
     path = np.asarray(truth.numpy(), np.float64)  # r t 4
     now, then = path[row, t], path[row, t + 1]
     before = np.stack([path[row, t - d, 2:] for d in (1, 2, 3)], 1)
-    step = fit_ridge(_step_inputs(train, row, t, now, before), then - now, check_rows[row])
+    return fit_ridge(step_inputs(train, row, t, now, before), then - now, check_rows[row])
 
+
+def stepped(step: Ridge, inputs: Floats, state: Floats) -> Floats:
+    """Applies one step to the player's poses, within the map and the player's speed."""
+    moved = state + step(inputs)
+    speed = np.linalg.norm(moved[:, 2:], axis=-1, keepdims=True)
+    moved[:, 2:] *= np.minimum(1.0, 5.0 / np.maximum(speed, 1e-6))
+    return np.concatenate([np.clip(moved[:, :2], -12, 12), moved[:, 2:]], 1)
+
+
+def iterated(train: Arrays, truth: torch.Tensor, test: Arrays, asked: Moments, check_rows: NDArray[np.bool_]) -> Floats:
+    """Fits one step and applies it over and over, NPCs moving as they did: m k 2."""
+    step = fit_step(train, truth, check_rows)
     to, at = asked.row.numpy(), asked.t.numpy()
     state = test.pose[to, at, PLAYER_SLOT].copy()
     state[~asked.seen.numpy(), 2:] = 0.0
@@ -156,17 +168,16 @@ def iterated(train: Arrays, truth: torch.Tensor, test: Arrays, asked: Moments, c
     out = np.zeros((len(to), len(HORIZONS), 2))
     for k in range(1, HORIZONS[-1] + 1):
         when = np.minimum(at + k - 1, test.length[to] - 1)
-        moved = state + step(_step_inputs(test, to, when, state, past))
+        moved = stepped(step, step_inputs(test, to, when, state, past), state)
         past = np.concatenate([state[:, None, 2:], past[:, :-1]], 1)
-        speed = np.linalg.norm(moved[:, 2:], axis=-1, keepdims=True)
-        moved[:, 2:] *= np.minimum(1.0, 5.0 / np.maximum(speed, 1e-6))
-        state = np.concatenate([np.clip(moved[:, :2], -12, 12), moved[:, 2:]], 1)
+        state = moved
         if k in HORIZONS:
             out[:, HORIZONS.index(k)] = state[:, :2]
     return out
 
 
-def _step_inputs(a: Arrays, row: NDArray[np.int64], t: NDArray[np.int64], own: Floats, past: Floats) -> Floats:
+def step_inputs(a: Arrays, row: NDArray[np.int64], t: NDArray[np.int64], own: Floats, past: Floats) -> Floats:
+    """What a step is told: the player's pose `own` (m 4) and its last velocities (m 3 2), and the nearest NPCs."""
     slots, there = _nearest(a, row, t, own)
     acting = _moved(a, row, t, slots, 1) / DT * there[..., None]
     return np.concatenate(

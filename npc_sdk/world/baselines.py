@@ -65,14 +65,19 @@ def _unmoved_by_plans(memory: Memory, scene: Scene, decision: Decision, drift: F
     path = integrate(memory.pose[:, PLAYER_SLOT], drift[:, None].expand(-1, h, 2))  # b h 4
     facing = memory.heading[:, PLAYER_SLOT][:, None].expand(-1, h, 2)
     player = torch.cat([path, facing], -1)[at][:, None].expand(n, s, h, 6)
-    ahead = torch.arange(1, h + 1, device=drift.device) * DT * _SIGMA_GROWTH
-    spread = (memory.variance[:, PLAYER_SLOT, None].sqrt() + ahead).clamp(max=12.0)[at][:, None].expand(n, s, h)
+    spread = widening(memory, h)[at][:, None].expand(n, s, h)
     others = everybody(scene, decision.committed).clone()
     others[:, PLAYER_SLOT] = path
-    return Imagined(own, player, spread, others, _events(own, player))
+    return Imagined(own, player, spread, others, prior_events(own, player))
 
 
-def _events(own: Float[Tensor, "n s h 4"], player: Float[Tensor, "n s h 6"]) -> Float[Tensor, "n s h q"]:
+def widening(memory: Memory, h: int) -> Float[Tensor, "b h"]:
+    """Lets the uncertainty of the player's place grow with time, m."""
+    now = memory.variance[:, PLAYER_SLOT, None].sqrt()
+    return (now + torch.arange(1, h + 1, device=now.device) * DT * _SIGMA_GROWTH).clamp(max=12.0)
+
+
+def prior_events(own: Float[Tensor, "n s h 4"], player: Float[Tensor, "n s h 6"]) -> Float[Tensor, "n s h q"]:
     """Guesses hits from range and facing alone, walls ignored: a prior, not a claim."""
     gap = own[..., :2] - player[..., :2]
     distance = gap.norm(dim=-1)

@@ -46,3 +46,22 @@ class Dice:
     def copy(self) -> Dice:
         """Returns dice that will fall the same way."""
         return deepcopy(self)
+
+
+class Luck:
+    """Stands in for dice where worlds are only imagined: all rows of a group draw the same numbers.
+
+    Args:
+        generator: draws for all groups in turn.
+        group: of each row, counted from 0.
+        shape: of the numbers of one row and step.
+    """
+
+    def __init__(self, generator: np.random.Generator, group: NDArray[np.int64], shape: tuple[int, ...]) -> None:
+        self._generator = generator
+        self._group = group
+        self._shape = (int(group.max()) + 1, *shape)
+
+    def normal(self) -> NDArray[np.float64]:
+        """Returns the next step's numbers: one row per world, then `shape`."""
+        return self._generator.standard_normal(self._shape)[self._group]

@@ -33,6 +33,32 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class Utility:
+    """What the utility AI weighs: considerations are in 0..1, the behaviour with the highest score is carried out."""
+
+    advance: float = 0.45
+    advance_far: float = 0.35
+    advance_stale: float = 0.25  # nobody seen for long
+    advance_hurt: float = 0.3  # taken off
+    strafe: float = 0.60
+    strafe_unwatched: float = 0.25
+    flank: float = 0.40
+    flank_exposed: float = 0.30
+    cover_reloading: float = 0.75
+    cover_hurt: float = 0.55
+    retreat_hurt: float = 1.05
+    retreat_near: float = 0.35
+    commit: float = 0.12  # for what it is at
+    hold: float = 0.8  # s it stays at something
+    far: float = 7.0  # m from which the player counts as far
+    stand: float = 5.5  # m at which an advance ends
+    range: float = 6.0  # m kept while strafing
+    strafe_speed: float = 2.6  # m/s
+    flank_range: float = 5.5  # m
+    hurt: float = 60.0  # hp below which it feels hurt
+
+
+@dataclass(frozen=True, slots=True)
 class Minds:
     """What each living NPC of the batch knows at a decision; m rows."""
 
@@ -67,6 +93,7 @@ class ScriptedNpcs:
         maps: the tables of each world's map.
         npcs: NPCs per world.
         seed: one per world, or one for all (then world i uses seed + i).
+        utility: what the utility AI weighs.
     """
 
     def __init__(
@@ -75,7 +102,9 @@ class ScriptedNpcs:
         maps: Sequence[MapTables],
         npcs: int,
         seed: int | Sequence[int] = 0,
+        utility: Utility | None = None,
     ) -> None:
+        self._weighs = utility or Utility()
         rows = [[k] * npcs if isinstance(k, str) else list(k) for k in kinds]
         if len(rows) != len(maps) or any(len(row) != npcs for row in rows):
             raise InputError(f"scripted NPCs: expected kinds for {len(maps)} worlds of {npcs} NPCs")
@@ -219,42 +248,44 @@ class ScriptedNpcs:
         """Scores advance, strafe, flank, cover and retreat with considerations in 0..1 and commits for a moment."""
         back = np.arctan2(-m.gap[:, 1], -m.gap[:, 0])  # from the player to me
         exposed = m.seen & (np.abs(wrap(back - m.target_heading)) < 0.9) & (m.range < 15.0)
-        hurt = np.clip((60.0 - m.health) / 45.0, 0.0, 1.0)
+        u = self._weighs
+        hurt = np.clip((u.hurt - m.health) / (0.75 * u.hurt), 0.0, 1.0)
         fresh = np.clip(1.0 - m.age / 5.0, 0.0, 1.0)
-        far = np.clip((m.range - 7.0) / 6.0, 0.0, 1.0)
+        far = np.clip((m.range - u.far) / 6.0, 0.0, 1.0)
         near = np.clip((4.0 - m.range) / 3.0, 0.0, 1.0)
         looked_at = np.abs(wrap(back - m.target_heading)) / np.pi  # 0: stares at me, 1: back turned
+        flank = u.flank + u.flank_exposed * exposed * (1 - hurt) + 0.10 * (m.npc % 2)
         scores = np.stack(
             [
-                0.45 + 0.35 * far + 0.25 * (1 - fresh) - 0.3 * hurt,  # advance
-                0.60 * m.seen * (1 - far) + 0.25 * m.seen * looked_at - 0.25 * hurt * exposed,  # strafe and shoot
-                (0.40 + 0.30 * exposed * (1 - hurt) + 0.10 * (m.npc % 2)) * (fresh > 0) * (m.range < 12.0),  # flank
-                0.75 * exposed * m.reloading + 0.55 * exposed * hurt + 0.1 * near,  # cover
-                1.05 * hurt**2 * fresh + 0.35 * near * hurt,  # retreat
+                u.advance + u.advance_far * far + u.advance_stale * (1 - fresh) - u.advance_hurt * hurt,
+                m.seen * (u.strafe * (1 - far) + u.strafe_unwatched * looked_at - 0.25 * hurt * exposed),
+                flank * (fresh > 0) * (m.range < 12.0),
+                exposed * (u.cover_reloading * m.reloading + u.cover_hurt * hurt) + 0.1 * near,
+                u.retreat_hurt * hurt**2 * fresh + u.retreat_near * near * hurt,
             ],
             axis=1,
         )
         held = self._mode[m.world, m.npc]
         rows = np.arange(len(held))
-        scores[rows, held] += 0.12  # keep doing it unless something is clearly better
+        scores[rows, held] += u.commit  # keep doing it unless something is clearly better
         best = scores.argmax(1)
         switch = (best != held) & ((m.clock >= self._mode_until[m.world, m.npc]) | (hurt > 0.8))
         mode = np.where(switch, best, held)
         self._mode[m.world, m.npc] = mode
         until = self._mode_until[m.world, m.npc]
-        self._mode_until[m.world, m.npc] = np.where(switch, m.clock + 0.8, until)
+        self._mode_until[m.world, m.npc] = np.where(switch, m.clock + u.hold, until)
         goal = self._hunt_goal(m, luck)
         side = np.where(m.npc % 2 == 0, 1.0, -1.0)
         around = m.target_heading + side * 2.0
-        flank = m.target[:, :2] + 5.5 * np.stack([np.cos(around), np.sin(around)], -1)
-        goal = np.where((mode == 2)[:, None], self._open_place(m.world, flank), goal)
+        beside = m.target[:, :2] + u.flank_range * np.stack([np.cos(around), np.sin(around)], -1)
+        goal = np.where((mode == 2)[:, None], self._open_place(m.world, beside), goal)
         goal = np.where((mode >= 3)[:, None], self._hiding_place(m, mode), goal)
         move = self._walk(m, goal, SPEED)
-        hold = (mode == 0) & m.seen & (m.range < 5.5)
+        hold = (mode == 0) & m.seen & (m.range < u.stand)
         move = np.where(hold[:, None], 0.0, move)
         beat = side * np.where(np.floor(m.clock / 1.3 + 0.37 * m.npc) % 2 == 0, 1.0, -1.0)
-        radial = np.clip(1.2 * (m.range - 6.0), -3.0, 3.0)
-        strafe = across(m.gap) * (2.6 * beat)[:, None] + unit(m.gap) * radial[:, None]
+        radial = np.clip(1.2 * (m.range - u.range), -3.0, 3.0)
+        strafe = across(m.gap) * (u.strafe_speed * beat)[:, None] + unit(m.gap) * radial[:, None]
         move = np.where(((mode == 1) & m.seen)[:, None], strafe + self._from_walls(m, 1.5), move)
         return self._dodge(m, move + self._spread(m, 2.0))
 

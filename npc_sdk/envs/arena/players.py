@@ -7,15 +7,15 @@ deterministic but for a small hand tremor: watching how it moves tells what it w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+from copy import copy, deepcopy
+from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena.config import DT, MAX_REACH
-from npc_sdk.envs.arena.dice import Dice, world_seeds
+from npc_sdk.envs.arena.dice import Dice, Luck, world_seeds
 from npc_sdk.envs.arena.world import Arena
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.geometry import closest_on_edges, line_of_sight
@@ -33,6 +33,10 @@ _HEARING = 14.0  # m at which a shot is located
 _AT_WALL = 0.75  # m between its middle and the wall it runs along
 _INERTIA = 0.5  # share of the last velocity wanted that stays
 _NEVER = 99.0
+_PER_WORLD = (
+    *("_held", "_places", "_facing", "_age", "_shots", "_near", "_away_until", "_flip_until", "_bout", "_stuck"),
+    *("_flip", "_flight", "_move", "_aim", "_map_row"),
+)
 _STICKY = 2.5  # m by which another NPC must be nearer to be minded instead
 
 Floats = NDArray[np.float64]
@@ -91,28 +95,42 @@ class ScriptedPlayers:
         self.seeds = world_seeds(seed, len(self.styles))
         self.traits: Traits | None = None  # set at the first tick
         self._held = np.zeros((len(self.styles), 6), np.float32)
+        self._copied = False
 
     def clone(self) -> ScriptedPlayers:
         """Returns an independent copy that will act the same way."""
         return deepcopy(self)
 
+    def imagined(self, world: Int[np.ndarray, " r"], luck: Luck) -> ScriptedPlayers:
+        """Returns the players of `r` copies of some worlds they have met, with hands that tremble by `luck`."""
+        twin = copy(self)
+        twin._copied = True
+        twin.styles = tuple(self.styles[w] for w in world)
+        twin.seeds = tuple(self.seeds[w] for w in world)
+        for name in _PER_WORLD:
+            setattr(twin, name, getattr(self, name)[world])
+        twin.traits = twin._t = Traits(**{f.name: getattr(self._t, f.name)[world] for f in fields(Traits)})
+        twin._tremor = luck
+        twin._rows = np.arange(len(world))
+        return twin
+
     def act(self, arena: Arena) -> Float[np.ndarray, "w 6"]:
         """Returns the players' actions for this tick (float32)."""
         tick = int(arena.tick[0])
-        if tick == 0:
-            self._start(arena)
+        if tick == 0 and not self._copied:
+            self.meet(arena)
         if tick % DECISION_TICKS == 0:
             self._held = self._decide(arena)
         return self._held
 
-    def _start(self, arena: Arena) -> None:
-        """Meets the maps and forgets everything."""
+    def meet(self, arena: Arena) -> None:
+        """Takes the maps in and forgets everything; `act` does so at the first tick."""
         w, n = arena.worlds, arena.config.npcs
         if w != len(self.styles):
             raise InputError(f"scripted players: expected an arena of {len(self.styles)} worlds, got {w}")
         self.traits = self._t = _draw_traits(self.styles, self.seeds)
-        self._tremor = Dice(self.seeds, _TREMOR, (2,))
-        self._atlas = arena.atlas
+        self._tremor: Dice | Luck = Dice(self.seeds, _TREMOR, (2,))
+        self._atlas, self._map_row = arena.atlas, arena.map_row
         self._rows = np.arange(w)
         self._places, self._facing = np.zeros((w, n, 2)), np.zeros((w, n))
         self._age, self._shots = np.full((w, n), _NEVER), np.zeros((w, n), np.int64)
@@ -191,7 +209,7 @@ class ScriptedPlayers:
         leaving = self._leaves(s, mine, done, 4.0 + t.tempo)
         toward, around = unit(s.gap), across(s.gap) * t.side[:, None]
         orbit = 4.0 * around + 2.5 * (s.range - 2.2)[:, None] * toward
-        way, _ = self._atlas.waypoints(self._rows, s.pos, s.pos + s.gap)
+        way, _ = self._atlas.waypoints(self._map_row, s.pos, s.pos + s.gap)
         rush = np.where((s.in_sight & (s.range < 3.2))[:, None], orbit, 4.6 * unit(way - s.pos))
         attacks = ~leaving & (s.range < 5.0 + 2.0 * t.boldness)
         return np.where(attacks[:, None], rush, self._lap(s, self._far_side(s), 4.8))
@@ -226,7 +244,7 @@ class ScriptedPlayers:
         t, mine = self._t, self._t.style == 4
         facing = s.facing[self._rows, s.near]
         behind = s.pos + s.gap - 2.2 * np.stack([np.cos(facing), np.sin(facing)], -1)
-        way, _ = self._atlas.waypoints(self._rows, s.pos, behind)
+        way, _ = self._atlas.waypoints(self._map_row, s.pos, behind)
         leaving = self._leaves(s, mine, s.watchers >= 1, 4.5 + t.tempo)
         return np.where(leaving[:, None], self._lap(s, self._far_side(s), 4.8), 3.2 * unit(way - s.pos))
 

@@ -11,12 +11,12 @@ from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.belief import in_view
 from npc_sdk.envs.arena.config import CHANNELS, DT, MAX_REACH, ArenaConfig, Gun
-from npc_sdk.envs.arena.dice import Dice, world_seeds
+from npc_sdk.envs.arena.dice import Dice, Luck, world_seeds
 from npc_sdk.envs.arena.maps import BOUNDS, RADIUS, ArenaMap
 from npc_sdk.geometry import RoadAtlas, closest_on_edges, line_of_sight, pad_edges
 from npc_sdk.geometry.vectors import wrap
@@ -26,6 +26,11 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 _SHOTS, _PLACES = 0, 1  # purposes of random numbers
+_PER_WORLD = (
+    *("edges", "opaque_edges", "map_row", "squad", "leader", "tick", "pos", "vel", "home", "heading", "health"),
+    *("cooldown", "throw_cooldown", "refill", "unhurt", "ammo", "grenades", "shots", "alive"),
+    *("grenade_pos", "grenade_vel", "grenade_fuse", "grenade_flight", "grenade_owner", "grenade_id", "next_grenade"),
+)
 _CONTACT_PASSES = 4
 _TOUCH = 1e-4  # m a body may overlap a wall after the last pass; otherwise it stays where it was
 
@@ -75,9 +80,10 @@ class Arena:
         self.edges = pad_edges([t.edges for t in tables])  # w v 4, everything that stops bodies
         self.opaque_edges = pad_edges([t.opaque_edges for t in tables])  # w o 4
         self.atlas = RoadAtlas([t.roads for t in tables])
+        self.map_row: Ints = np.arange(w)  # of `atlas`, per world
         self._sdf = np.stack([t.sdf.values for t in tables])
         self._sdf_cell = tables[0].sdf.cell
-        self._shots = Dice(self.seeds, _SHOTS, (a,))
+        self._shots: Dice | Luck = Dice(self.seeds, _SHOTS, (a,))
         self._places = Dice(self.seeds, _PLACES, ()).generators
         self._view: View | None = None
 
@@ -133,8 +139,19 @@ class Arena:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 setattr(twin, name, value.copy())
-        twin._shots = self._shots.copy()
+        twin._shots = deepcopy(self._shots)
         twin._places = deepcopy(self._places)
+        return twin
+
+    def imagined(self, world: Int[np.ndarray, " r"], luck: Luck) -> Arena:
+        """Returns `r` copies of some worlds to try actions in, with shots that fall by `luck`. It cannot be reset."""
+        twin = copy(self)
+        twin.maps = tuple(self.maps[w] for w in world)
+        twin.seeds = tuple(self.seeds[w] for w in world)
+        for name in _PER_WORLD:
+            setattr(twin, name, getattr(self, name)[world])
+        twin._shots = luck
+        twin._view = None
         return twin
 
     def reset(self) -> None:
@@ -227,7 +244,7 @@ class Arena:
         x = np.clip((xy[..., 0] - BOUNDS[0]) / cell, 0, g - 1.001)
         y = np.clip((xy[..., 1] - BOUNDS[1]) / cell, 0, g - 1.001)
         i, j = y.astype(np.int64), x.astype(np.int64)
-        w = np.arange(self.worlds)[:, None]
+        w = self.map_row[:, None]
         near = np.minimum(
             np.minimum(self._sdf[w, i, j], self._sdf[w, i, j + 1]),
             np.minimum(self._sdf[w, i + 1, j], self._sdf[w, i + 1, j + 1]),
@@ -254,34 +271,43 @@ class Arena:
         dealt, taken = np.zeros(fired.shape), np.zeros(fired.shape)
         w, a = np.nonzero(fired)
         if w.size:
-            angle = self.heading[w, a] + error[w, a] * self._gun["spread"][a]
-            ux, uy = np.cos(angle), np.sin(angle)
-            gap = self.pos[w] - self.pos[w, a][:, None]  # k a 2
-            along = gap[..., 0] * ux[:, None] + gap[..., 1] * uy[:, None]
-            aside = np.abs(gap[..., 0] * uy[:, None] - gap[..., 1] * ux[:, None])
-            target = (
-                self._opposing[a]
-                & self.alive[w]
-                & (along > 0)
-                & (along <= self._gun["reach"][a, None])
-                & (aside <= RADIUS)
-            )
-            depth = np.where(target, along, np.inf)
-            first = depth.argmin(1)
-            reach = depth[np.arange(w.size), first]
-            struck = np.flatnonzero(np.isfinite(reach))
-            start = self.pos[w, a][struck]
-            end = start + np.stack([ux[struck], uy[struck]], -1) * reach[struck, None]
-            struck = struck[line_of_sight(start[:, None], end[:, None], self.opaque_edges[w[struck]])[:, 0]]
-            harm = self._gun["damage"][a[struck]]
-            hit[w[struck], a[struck]] = True
-            dealt[w[struck], a[struck]] = harm
-            np.add.at(taken, (w[struck], first[struck]), harm)
+            first = self.struck(w, a, self.heading[w, a] + error[w, a] * self._gun["spread"][a])
+            shot = np.flatnonzero(first >= 0)
+            harm = self._gun["damage"][a[shot]]
+            hit[w[shot], a[shot]] = True
+            dealt[w[shot], a[shot]] = harm
+            np.add.at(taken, (w[shot], first[shot]), harm)
             self.ammo = self.ammo - fired
             self.shots = self.shots + fired
             pause = np.where(self.ammo == 0, self._gun["reload"], self._gun["cooldown"])
             self.cooldown = np.where(fired, pause, self.cooldown)
         return fired, hit, dealt, taken
+
+    def struck(
+        self, w: Int[np.ndarray, " k"], a: Int[np.ndarray, " k"], angle: Float[np.ndarray, " k"]
+    ) -> Int[np.ndarray, " k"]:
+        """Returns whom a shot of agent `a` of world `w` along `angle` (rad) would hit now; -1: nobody."""
+        ux, uy = np.cos(angle), np.sin(angle)
+        gap = self.pos[w] - self.pos[w, a][:, None]  # k a 2
+        along = gap[..., 0] * ux[:, None] + gap[..., 1] * uy[:, None]
+        aside = np.abs(gap[..., 0] * uy[:, None] - gap[..., 1] * ux[:, None])
+        target = (
+            self._opposing[a] & self.alive[w] & (along > 0) & (along <= self._gun["reach"][a, None]) & (aside <= RADIUS)
+        )
+        depth = np.where(target, along, np.inf)
+        first = depth.argmin(1)
+        reach = depth[np.arange(w.size), first]
+        struck = np.flatnonzero(np.isfinite(reach))
+        start = self.pos[w, a][struck]
+        end = start + np.stack([ux[struck], uy[struck]], -1) * reach[struck, None]
+        struck = struck[line_of_sight(start[:, None], end[:, None], self.opaque_edges[w[struck]])[:, 0]]
+        out: Ints = np.full(w.size, -1)
+        out[struck] = first[struck]
+        return out
+
+    def spread(self, a: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+        """Returns one standard deviation of the angle at which agents' shots leave, rad."""
+        return np.asarray(self._gun["spread"][a], np.float64)
 
     def _throw(self, trigger: Bools, reach: Floats) -> Bools:
         """Puts thrown grenades into free slots; without one the grenade stays in the hand."""
