@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "bench": Entry("npc_sdk.bench.command", "measure: live, decide, errors"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield"),
     "steer": Entry("npc_sdk.experiments.steer", "measure how far each weight moves the behaviour it names"),
+    "tune": Entry("npc_sdk.experiments.tune", "find weights with which NPCs win, or numbers of the scripted rival"),
     "doctor": Entry("npc_sdk.doctor", "look for what is wrong with this installation"),
 }
 
@@ -61,6 +62,7 @@ EXTRAS = {
     "gymnasium": "env",
     "pygame": "demo",
     "PIL": "demo",
+    "optuna": "tune",
 }
 
 

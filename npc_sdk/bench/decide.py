@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from npc_sdk.envs.arena.players import ALL_STYLES, STYLES
+from npc_sdk.experiments import rival_options
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
 from npc_sdk.options import count, duration, natural
 
@@ -19,9 +20,7 @@ _DUELS = (("learned_duet", "constant_velocity"), ("learned_duet", "z_reset"), ("
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk bench decide`."""
-    from npc_sdk.experiments import rivals
-
-    rivals.add_arguments(parser)
+    rival_options.add_arguments(parser)
     parser.add_argument("--seeds", type=count, default=30, help="fights per style (30)")
     parser.add_argument("--styles", nargs="+", choices=ALL_STYLES, default=list(STYLES), help="of the players (4)")
     parser.add_argument("--seconds", type=duration, default=20.0, help="longest length of a fight in game time (20)")

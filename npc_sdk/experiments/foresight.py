@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from npc_sdk.experiments import rivals
+from npc_sdk.experiments import rival_options
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
 from npc_sdk.options import count, duration, natural
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk evaluate plans`."""
-    rivals.add_arguments(parser)
+    rival_options.add_arguments(parser)
     parser.add_argument("--fights", type=count, default=32, help="from which states are taken (32)")
     parser.add_argument("--seconds", type=duration, default=20.0, help="length of a fight in game time (20)")
     parser.add_argument("--npcs", type=count, default=4)
@@ -30,12 +30,13 @@ def main(args: Namespace) -> int:
     import torch
 
     from npc_sdk.experiments import plans
+    from npc_sdk.experiments.rivals import rivals
 
     torch.set_num_threads(1)
     if args.quick:
         args.fights, args.seconds, args.candidates = 2, 3.0, 12
     config = plans.PlansConfig(args.fights, args.seconds, args.npcs, first_seed=args.first_seed, persona=args.persona)
-    contestants, sha256 = rivals.rivals(args)
+    contestants, sha256 = rivals(args)
     with progress(len(plans.batches(config)), "plans", "batch") as bar:
         found = plans.measure(config, contestants, args.out, sha256, args.jobs, bar.update)
     parts = {"all": found.seen | True, "seen": found.seen, "unseen": ~found.seen}

@@ -21,27 +21,18 @@ from numpy.typing import NDArray
 from npc_bridge.messages import Snapshot, encode
 from npc_bridge.recording import ChannelId, Direction, Recorder
 from npc_bridge.schema import Schema
-from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import SPLITS, TICK_HZ, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks, ticks_in
 from npc_sdk.envs.arena.fights import Fight
 from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
 from npc_sdk.errors import InputError, nearest
 from npc_sdk.experiments.report import add_json, emit, progress
-from npc_sdk.experiments.stage import Cast, lock_step, new_board, planner
-from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.options import count, duration, natural
-from npc_sdk.planner.problem import PlannerConfig
-from npc_sdk.runtime import Decider
 
 BATCH = 16  # worlds stepped together: enough to amortise NumPy, few enough to lose little on Ctrl-C
 NPC_COUNTS = (8, 4, 12, 8, 6, 16)  # by batch, so that a model sees squads of several sizes
 PLANNED_COUNTS = (4, 4, 8)  # planning takes its time
-PLANNED_CANDIDATES = 16
 SUFFIX = ".npcrec"
-_WEIGHTS = 40  # purpose of random numbers
-_OCTAVES = 1.2  # one standard deviation of a weight around its usual value
-_RARE = 0.2  # how often a wish that is usually off is weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +123,9 @@ def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> i
     players = ScriptedPlayers([e.style for e in batch], seeds)
     step: Callable[[], object]
     if config.model:
-        fights = Cast(tuple(maps), tuple(seeds), players.styles)
-        stage = lock_step(fights, rules, _planner(config.model), _varied(seeds), players=players)
+        from npc_sdk.experiments.varied import planned
+
+        stage = planned(config.model, rules, maps, players)
         arena, step = stage.arena, stage.step
     else:
         arena = Arena(maps, rules, seeds)
@@ -168,28 +160,6 @@ def record_batch(batch: Sequence[Episode], config: RecordConfig, out: Path) -> i
         }
         (out / f"{episode.stem}.json").write_text(json.dumps(facts, sort_keys=True) + "\n")
     return len(batch)
-
-
-def _planner(model: str) -> Decider:
-    import torch
-
-    from npc_sdk.serve.models import load
-
-    torch.set_num_threads(1)
-    config = PlannerConfig(candidates=PLANNED_CANDIDATES)
-    return planner(load(model, torch.device("cpu")).forecast, torch.device("cpu"), config)
-
-
-def _varied(seeds: Sequence[int]) -> Board:
-    """Returns a board on which every fight has weights of its own, around the usual ones: plans of many kinds."""
-    board = new_board()
-    for world, seed in enumerate(seeds):
-        rng = np.random.Generator(np.random.SFC64([seed, _WEIGHTS]))
-        for term in DEFAULT_TERMS.terms:
-            usual = term.default or float(rng.random() < _RARE)
-            weight = usual * 2.0 ** rng.normal(0.0, _OCTAVES)
-            board.apply({"op": "set_weight", "scope": f"faction:{world}", "term": term.name, "value": weight})
-    return board
 
 
 def record(config: RecordConfig, out: Path, jobs: int = 1) -> dict[str, float]:

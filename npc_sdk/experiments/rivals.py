@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import torch
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.exact import ExactForecast
 from npc_sdk.experiments.linear import RidgeForecast
-from npc_sdk.options import count
 from npc_sdk.planner.problem import PlannerConfig, Rollout
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.models import load
@@ -110,16 +109,6 @@ class Rivals:
             case "z_reset":
                 return Forgetful(self.learned)
         return self.learned
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declares what says which rivals compete."""
-    parser.add_argument("--model", default="arena", help="the learned model: arena or a checkpoint folder")
-    parser.add_argument("--train", nargs="+", type=Path, metavar="PATH", help="recordings the ridge is fitted on")
-    parser.add_argument("--candidates", type=count, default=32, help="the planner's candidates (32, as in play)")
-    parser.add_argument("--persona", default="", help="of the planned NPCs (the default weights)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; what is there is not done again")
-    parser.add_argument("--jobs", type=count, default=1, help="processes (1)")
 
 
 def rivals(args: Namespace) -> tuple[Rivals, str]:
