@@ -22,6 +22,7 @@ from npc_sdk.world.update import Body, relate
 
 _EVERY = 4  # observations from one start of a rollout to the next
 _SOON = 3.0  # s; errors count the less the later, from about here on
+_PROMPT = 0.3  # s; where it faces can hardly be known later, and whom it aims at now decides who is hit
 _ASKED = 2  # NPCs per scene whose events are asked about
 
 
@@ -31,13 +32,13 @@ class LossWeights:
 
     place: float = 1.0
     velocity: float = 0.1
-    heading: float = 0.2
+    heading: float = 1.0
     onward: float = 3.0  # velocity one step after a player in sight, which no rollout's errors blur
     believed: float = 0.3  # where the filter thinks an unseen player is
     spread: float = 0.05
     embedding: float = 0.1  # predicted latent against the filtered latent of the later observation
     collapse: float = 0.5  # the regularizer
-    events: float = 0.3
+    events: float = 0.6
     destination: float = 1.0  # where the player will be, as a choice among the map's places
     unseen: float = 0.3  # weight of rollouts that start with the player out of sight
     never_seen: float = 0.05  # the same, where the squad has never seen the player
@@ -143,12 +144,13 @@ def _pose_parts(rolled: Rolled, truth: Truth, counts: Float[Tensor, "b h"]) -> d
     path = rolled.others[:, PLAYER_SLOT]
     gap = (path[..., :2] - truth.player[..., :2]).square().sum(-1)  # b h
     speed = ((path[..., 2:] - truth.player[..., 2:]).square().sum(-1) + 1e-2).sqrt()
-    turn = 1 - (rolled.heading * truth.heading).sum(-1)
+    aside = (rolled.heading - truth.heading).square().sum(-1)  # of the ends of both unit vectors: about the angle
+    prompt = counts / (_PROMPT + ahead)
     surprise = rolled.variance.log() + gap.detach().clamp(max=100) / (2 * rolled.variance)
     return {
         "place": (weight * (gap + 1e-4).sqrt()).sum() / total,
         "velocity": (weight * speed).sum() / total,
-        "heading": (weight * turn).sum() / total,
+        "heading": (prompt * (aside + 1e-3).sqrt()).sum() / prompt.sum().clamp(min=1),
         "spread": (counts * surprise).sum() / total,
     }
 
