@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from npc_bridge.schema import Polygon
 from npc_sdk.demo import theme
+from npc_sdk.demo.ghosts import ghosts
+from npc_sdk.demo.paint import Corners
 from npc_sdk.demo.scene import BRAKE, CALLBACK, BeliefView, Flash, GrenadeView, NpcView, PlayerView, Scene, Thought
 from npc_sdk.demo.theme import Colour, mix, squad_colour
 from npc_sdk.envs.arena.config import Blast
@@ -21,7 +23,7 @@ from npc_sdk.geometry import ray_distances
 
 SUPER = 2  # supersampling: everything is drawn this much larger
 GLOW = 2  # large soft shapes are drawn this much smaller and added as light: cheap, and their edges are soft
-BODY = 0.36  # m
+BODY = 0.42  # m, a little more than they measure: they have to be seen at half the size
 BLAST = Blast().radius
 CONE = 5.0  # m of the view cone that is drawn
 HALF_ANGLE = math.pi / 3
@@ -93,18 +95,22 @@ class ArenaView:
         self._canvas = pygame.Surface((size * SUPER, size * SUPER))
         self._glow = pygame.Surface((size // GLOW, size // GLOW))
         self._fans: dict[int, _Fan] = {}
+        self._player_at = (0.0, 0.0)
         self._floor = self._static(polygons, bounds)
+        self._zones: tuple[Corners, ...] = ()
+        self._painted = self._floor
         self._edges = edges
 
     def draw(self, scene: Scene) -> pygame.Surface:
         """Draw one moment and return the picture; it is overwritten by the next call."""
         canvas = self._canvas
-        canvas.blit(self._floor, (0, 0))
+        canvas.blit(self._ground(scene.zones), (0, 0))
         self._glow.fill((0, 0, 0))
         self._cones(scene)
         for belief in scene.beliefs:
             self._belief(belief, scene.time)
         living = [n for n in scene.npcs if n.alive]
+        self._player_at = self.camera.point(scene.player.at)
         for npc in living:
             self._alternatives(npc, npc.id == scene.selected, scene.selected != 0)
         lost = {b.squad for b in scene.beliefs if not b.seen and b.sigma >= NO_IDEA}
@@ -119,17 +125,26 @@ class ArenaView:
             self._grenade(grenade, scene.time)
         for npc in living:
             self._npc(npc, npc.id == scene.selected, scene.time)
-        self._player(scene.player)
+        if len(scene.stroke) > 1:
+            pygame.draw.lines(canvas, theme.ZONE, False, self.camera.points(np.array(scene.stroke)), 8)
+        self._player(scene.player, hidden=bool(scene.beliefs) and not any(b.seen for b in scene.beliefs))
         for flash in scene.flashes:
             self._flash(flash)
         pygame.transform.smoothscale(canvas, self.image.get_size(), self.image)
         light = pygame.transform.smoothscale(self._glow, self.image.get_size())
         self.image.blit(light, (0, 0), special_flags=pygame.BLEND_RGB_ADD)
-        for npc in living:
-            self._label(npc)
+        self._labels(scene, living)
         if scene.hold_fire:
-            theme.write(self.image, "HOLD FIRE", (self.camera.size / 2, 10), 15, theme.ACCENT, bold=True, align=0.5)
+            theme.write(self.image, "HOLD FIRE", (self.camera.size / 2, 10), 22, theme.ACCENT, bold=True, align=0.5)
         return self.image
+
+    def _ground(self, zones: tuple[Corners, ...]) -> pygame.Surface:
+        """Return the floor with the painted zones on it, which are drawn when they change."""
+        if zones != self._zones:
+            self._zones, self._painted = zones, self._floor.copy()
+            for corners in zones:
+                self._zone(self._painted, self.camera.points(np.array(corners)))
+        return self._painted
 
     def _static(self, polygons: Sequence[Polygon], bounds: tuple[float, float, float, float]) -> pygame.Surface:
         size = self.camera.size * SUPER
@@ -151,9 +166,6 @@ class ArenaView:
             corners = self.camera.points(wall)
             pygame.draw.polygon(layer, theme.WALL, corners)
             pygame.draw.polygon(layer, theme.WALL_EDGE, corners, 2)
-        for polygon in polygons:
-            if polygon.kind == "zone":
-                self._zone(layer, self.camera.points(np.array(polygon.vertices)), polygon.name)
         return layer
 
     def _shadows(self, layer: pygame.Surface, walls: list[NDArray[np.float64]]) -> None:
@@ -166,7 +178,7 @@ class ArenaView:
             pygame.draw.polygon(shade, (*theme.SHADOW, 190), corners)
         layer.blit(pygame.transform.smoothscale(shade, (size, size)), (0, 0))
 
-    def _zone(self, layer: pygame.Surface, corners: Points, name: str) -> None:
+    def _zone(self, layer: pygame.Surface, corners: Points) -> None:
         """Hatch a forbidden zone."""
         mask = pygame.Surface(layer.get_size(), pygame.SRCALPHA)
         pygame.draw.polygon(mask, (*theme.ZONE, 26), corners)
@@ -183,8 +195,10 @@ class ArenaView:
         pygame.draw.polygon(layer, theme.ZONE, corners, 3)
 
     def _cones(self, scene: Scene) -> None:
-        """Draw what everybody looks at, soft, and cut off by walls."""
-        viewers = [(n.at, n.heading, squad_colour(n.squad), 9) for n in scene.npcs if n.alive and n.rung < CALLBACK]
+        """Draw what the player and the selected NPC look at, soft, and cut off by walls."""
+        viewers = [
+            (n.at, n.heading, squad_colour(n.squad), 12) for n in scene.npcs if n.alive and n.id == scene.selected
+        ]
         if scene.player.alive:
             viewers.append((scene.player.at, scene.player.heading, theme.PLAYER, 14))
         if not viewers:
@@ -228,16 +242,16 @@ class ArenaView:
             pygame.draw.line(self._canvas, mix(theme.FLOOR, colour, 0.8), (x - dx, y - dy), (x + dx, y + dy), 3)
 
     def _alternatives(self, npc: NpcView, selected: bool, any_selected: bool) -> None:
-        """Draw the imagined plans that were not taken: thin, the best brightest, drawn last."""
+        """Draw the imagined plans that were not taken: coloured by J, the best brightest, drawn last."""
         thought = npc.thought
         if thought is None or npc.rung >= CALLBACK or thought.alternatives.shape[1] < 2:
             return
-        strength = 0.9 if selected else 0.2 if any_selected else 0.42
+        strength = 1.0 if selected else 0.3 if any_selected else 0.62
         for share, line in self._fan(npc.id, thought).lines:
-            colour = mix(theme.FLOOR, theme.ramp(share), strength * (1.0 - 0.45 * share))
-            pygame.draw.lines(self._canvas, colour, False, line, 3 if selected else 2)
+            colour = mix(theme.FLOOR, theme.ramp(share), strength * (1.0 - 0.5 * share))
+            pygame.draw.lines(self._canvas, colour, False, line, 5 if selected else 3)
             if selected:
-                pygame.draw.circle(self._canvas, colour, line[-1], 5)
+                pygame.draw.circle(self._canvas, colour, line[-1], 7)
 
     def _fan(self, npc: int, thought: Thought) -> _Fan:
         """Return an NPC's alternatives as lines; worked out once per decision."""
@@ -254,18 +268,21 @@ class ArenaView:
         return fan
 
     def _ghost(self, npc: NpcView, selected: bool) -> None:
-        """Draw where this NPC imagines the player: small discs at half-second steps, fading."""
-        thought = npc.thought
-        if thought is None or npc.rung >= CALLBACK or not len(thought.ghost):
+        """Draw where this NPC imagines the player in 0.5, 1 and 1.5 s: more than once where it is undecided."""
+        if npc.thought is None or npc.rung >= CALLBACK:
             return
-        dots = self.camera.points(thought.ghost[4::5])
         radius = self.camera.length(BODY)
-        for k, (x, y) in reversed(list(enumerate(dots))):
-            fade = (0.85 if selected else 0.5) * (1.0 - 0.8 * k / len(dots))
-            pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius), (*theme.PLAYER, 14))
-            pygame.draw.circle(self._canvas, mix(theme.FLOOR, theme.PLAYER, fade), (x, y), radius, 3)
-        if selected and len(dots) > 1:
-            pygame.draw.lines(self._canvas, mix(theme.FLOOR, theme.PLAYER, 0.6), False, dots, 2)
+        for ghost in reversed(ghosts(npc.thought)):
+            places = self.camera.points(ghost.path)
+            strength = (1.0 if selected else 0.8) * (0.35 + 0.65 * min(1.0, 1.5 * ghost.share))
+            line = mix(theme.FLOOR, theme.PLAYER, 0.55 * strength)
+            pygame.draw.lines(self._canvas, line, False, [self._player_at, *places], 3)
+            for k, (x, y) in reversed(list(enumerate(places))):
+                fade = strength * (0.95 - 0.22 * k)
+                pygame.gfxdraw.filled_circle(
+                    self._canvas, round(x), round(y), round(radius), (*theme.PLAYER, round(70 * fade))
+                )
+                pygame.draw.circle(self._canvas, mix(theme.FLOOR, theme.PLAYER, fade), (x, y), radius, 3)
 
     def _plan(self, npc: NpcView) -> None:
         """Draw the chosen plan: the executed chunk bright, the rest of the path behind it in the squad's colour."""
@@ -275,14 +292,15 @@ class ArenaView:
         if npc.thought is not None and len(npc.thought.path):
             rest = self.camera.points(_ahead(npc))
             if len(rest) > 1:
-                pygame.draw.lines(self._canvas, mix(theme.FLOOR, colour, 0.3), False, rest, 9)
-                pygame.draw.lines(self._canvas, mix(theme.FLOOR, colour, 0.9), False, rest, 4)
+                pygame.draw.lines(self._canvas, mix(theme.FLOOR, colour, 0.35), False, rest, 13)
+                pygame.draw.lines(self._canvas, mix(theme.FLOOR, colour, 0.95), False, rest, 6)
                 x, y = rest[-1]
-                pygame.draw.circle(self._canvas, mix(theme.FLOOR, colour, 0.9), (x, y), 9, 3)
+                pygame.draw.circle(self._canvas, theme.FLOOR, (x, y), 10)
+                pygame.draw.circle(self._canvas, mix(theme.FLOOR, colour, 0.95), (x, y), 10, 4)
         if len(npc.chunk):
             steps = self.camera.points(npc.chunk)
             if len(steps) > 1:
-                pygame.draw.lines(self._canvas, mix(colour, theme.WHITE, 0.65), False, steps, 6)
+                pygame.draw.lines(self._canvas, mix(colour, theme.WHITE, 0.65), False, steps, 7)
             for x, y in steps[1:]:
                 pygame.draw.circle(self._canvas, theme.WHITE, (x, y), 4)
 
@@ -313,10 +331,11 @@ class ArenaView:
                 ]
                 pygame.draw.lines(self._canvas, theme.WHITE, False, arc, 4)
 
-    def _player(self, player: PlayerView) -> None:
+    def _player(self, player: PlayerView, hidden: bool) -> None:
+        """Draw the player: dimmed while no squad sees it."""
         x, y = self.camera.point(player.at)
         radius = self.camera.length(BODY)
-        colour = theme.PLAYER if player.alive else theme.FAINT
+        colour = mix(theme.PLAYER, theme.FLOOR, 0.5 if hidden else 0.0) if player.alive else theme.FAINT
         pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius * 2.0), (*colour, 26))
         pygame.gfxdraw.filled_circle(self._canvas, round(x), round(y), round(radius * 1.5), (*colour, 34))
         self._barrel((x, y), player.heading, radius * 1.1, mix(colour, theme.WHITE, 0.4))
@@ -401,29 +420,52 @@ class ArenaView:
             if flash.hit:
                 pygame.draw.circle(self._canvas, mix(theme.FLOOR, theme.WHITE, 1.0 - share), b, 6 + 10 * share, 3)
 
-    def _label(self, npc: NpcView) -> None:
-        """Write the badge of an NPC that the brain does not lead, and the bubble of one that speaks."""
-        x, y = self.camera.final(npc.at)
-        if npc.rung in (CALLBACK, BRAKE):
-            text = "own script" if npc.rung == CALLBACK else "braking"
-            image = theme.words(text, 11, theme.TEXT)
-            plate = theme.rounded(image.get_width() + 10, 16, 8, (58, 65, 78))
-            self.image.blit(plate, (x - plate.get_width() / 2, y + 14))
-            self.image.blit(image, (x - image.get_width() / 2, y + 16))
-        if npc.bark and npc.bark_age < BARK_S:
-            self._bubble(npc.bark, (x, y), squad_colour(npc.squad), npc.bark_age)
+    def _labels(self, scene: Scene, living: list[NpcView]) -> None:
+        """Write what belongs to a place, none over another: bubbles first, then who is not led, then lost players."""
+        taken: list[pygame.Rect] = []
+        for npc in sorted(living, key=lambda n: n.bark_age):
+            if npc.bark and npc.bark_age < BARK_S:
+                self._bubble(npc.bark, self.camera.final(npc.at), squad_colour(npc.squad), npc.bark_age, taken)
+        for npc in living:
+            if npc.rung in (CALLBACK, BRAKE):
+                self._badge("own script" if npc.rung == CALLBACK else "braking", self.camera.final(npc.at), taken)
+        for belief in scene.beliefs:
+            if not belief.seen and belief.sigma < NO_IDEA:
+                x, y = self.camera.final(belief.at)
+                theme.write(self.image, "?", (x, y - 12), 22, theme.PLAYER, bold=True, align=0.5)
 
-    def _bubble(self, text: str, at: tuple[float, float], colour: Colour, age: float) -> None:
+    def _badge(self, text: str, at: tuple[float, float], taken: list[pygame.Rect]) -> None:
+        """Say below an NPC who leads it."""
+        image = theme.words(text, 17, theme.TEXT)
+        plate = theme.rounded(image.get_width() + 16, 24, 10, theme.BADGE)
+        box = self._free(plate, (at[0], at[1] + 27), taken, 1)
+        if box is not None:
+            self.image.blit(plate, box)
+            self.image.blit(image, (box.left + 8, box.top + 3))
+
+    def _bubble(self, text: str, at: tuple[float, float], colour: Colour, age: float, taken: list[pygame.Rect]) -> None:
         """Show a line for a moment: it rises a little as it comes and fades as it goes."""
         ease = 1.0 - (1.0 - min(1.0, age / 0.2)) ** 3
         fade = min(1.0, (BARK_S - age) / 0.35)
-        image = theme.words(text, 13, theme.BACKGROUND)
-        width, height = image.get_width() + 16, 21
-        bubble = theme.rounded(width, height, 9, mix(colour, theme.WHITE, 0.72)).copy()
-        bubble.blit(image, (8, 3))
+        image = theme.words(text, 19, theme.BACKGROUND)
+        bubble = theme.rounded(image.get_width() + 20, 29, 12, mix(colour, theme.WHITE, 0.72)).copy()
+        bubble.blit(image, (10, 5))
         bubble.set_alpha(round(255 * fade * ease))
-        left = min(max(2.0, at[0] - width / 2), self.image.get_width() - width - 2.0)
-        self.image.blit(bubble, (left, max(2.0, at[1] - 32 - 6 * ease)))
+        box = self._free(bubble, (at[0], at[1] - 26 - 6 * ease), taken, -1)
+        if box is not None:
+            self.image.blit(bubble, box)
+
+    def _free(
+        self, plate: pygame.Surface, at: tuple[float, float], taken: list[pygame.Rect], way: int
+    ) -> pygame.Rect | None:
+        """Find room for a plate around `at`, or a little further up (-1) or down (1); None where there is none."""
+        whole = self.image.get_rect().inflate(-4, -4)
+        for step in range(3):
+            box = plate.get_rect(center=(round(at[0]), round(at[1]) + way * step * plate.get_height())).clamp(whole)
+            if box.collidelist(taken) < 0:
+                taken.append(box)
+                return box
+        return None
 
 
 def _spokesmen(living: list[NpcView], selected: int) -> list[NpcView]:

@@ -102,8 +102,8 @@ class Brain:
 
     @property
     def ready(self) -> bool:
-        """Whether it runs and has said that it listens."""
-        return self.alive and self._ready.is_set()
+        """Whether it runs, has said that it listens, and has not been killed since."""
+        return self.alive and not self._killed and self._ready.is_set()
 
     @property
     def pid(self) -> int:

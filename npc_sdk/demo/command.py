@@ -18,15 +18,24 @@ _LEAST_NPCS, _MOST_NPCS = 4, 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--headless", action="store_true", help="play without a window; write pictures and a summary")
-    parser.add_argument("--frames", type=count, default=600, metavar="N", help="ticks to play headless (30 a second)")
+    parser.add_argument(
+        "--frames",
+        type=count,
+        default=1800,
+        metavar="N",
+        help="headless: frames to play, 30 a second; from 1800 on the reel is played",
+    )
     parser.add_argument("--seed", type=natural, default=1, metavar="S", help="of map, match and brain")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="where headless runs write")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object on the last line")
-    parser.add_argument("--player", choices=("human", "script"), help="who plays; a script by default when headless")
+    parser.add_argument(
+        "--player", choices=("human", "script"), help="who plays; without it the reel, until a key is pressed"
+    )
     parser.add_argument("--npcs", type=count, default=8, metavar="N", help=f"{_LEAST_NPCS} to {_MOST_NPCS}")
     parser.add_argument("--model", default="arena", help="arena, constant-velocity, or a checkpoint folder")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="where the brain computes")
     parser.add_argument("--kill-at", type=natural, metavar="N", help="headless: kill the brain at this frame")
+    parser.add_argument("--drag-at", type=natural, metavar="N", help="headless: freeze at this frame and drag a weight")
     parser.add_argument("--restart-at", type=natural, metavar="N", help="headless: start the brain again at this frame")
 
 
@@ -43,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     if args.headless:
         from npc_sdk.demo.headless import run
     else:
-        from npc_sdk.demo.window import run
+        from npc_sdk.demo.splash import run
     return run(args)
 
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Trace, Zone, audit
 from npc_sdk.demo.match import Bodies, Match, Step
+from npc_sdk.demo.paint import Corners
 
+PAINTED = "painted"  # the rule under which painted zones are reported
 log = logging.getLogger(__name__)
 
 _TOLD = 10  # violations that are logged one by one
@@ -39,6 +41,7 @@ class Judge:
     def __init__(self, thorough: bool = True) -> None:
         """Start at nothing; `thorough` keeps whole matches, to be judged as a whole when `total` is asked for."""
         self.broken = 0  # so far, by NPCs, as far as has been looked
+        self.zone_broken = 0  # of these, painted zones
         self._kept: list[Stretch] = []
         self._thorough = thorough
         self._looked = 0
@@ -59,15 +62,25 @@ class Judge:
         if self._thorough:
             self._kept += stretches(match, 0)
 
+    def branch(self, match: Match, first: int) -> None:
+        """Close what was played from tick `first` on: the match goes back to before it."""
+        self._look(match)
+        self._looked = first
+        if self._thorough:
+            self._kept += stretches(match, first)
+
     def total(self, match: Match) -> dict[str, int]:
         """Return violations by whose doing they were: closed matches and the one still on. Takes its time."""
         counts: Counter[str] = Counter()
+        painted = 0
         for stretch in (*self._kept, *stretches(match, 0)):
             report = judge(stretch)
             counts.update({category: report.total(category) for category in CATEGORIES})
+            painted += report.rules[PAINTED].violations["npc"] if PAINTED in report.rules else 0
             for violation in report.examples[:_TOLD]:
                 if violation.category == "npc":
                     log.warning("rule broken by an NPC: %s", violation)
+        self.zone_broken = painted
         return {category: counts[category] for category in CATEGORIES}
 
     def close(self) -> None:
@@ -84,7 +97,9 @@ class Judge:
         while (asked := self._waiting.get()) is not None:
             found, old = asked
             for stretch in found:
-                self.broken += sum(v.category == "npc" and v.tick >= old for v in judge(stretch).examples)
+                told = [v for v in judge(stretch).examples if v.category == "npc" and v.tick >= old]
+                self.broken += len(told)
+                self.zone_broken += sum(v.rule == PAINTED for v in told)
                 old = max(0, old - len(stretch.steps))
 
 
@@ -92,16 +107,16 @@ def stretches(match: Match, first: int) -> list[Stretch]:
     """Cut a match, from tick `first` on, where the rules that the brain knew changed."""
     out, last = [], len(match.log)
     while first < last:
-        ruled = match.log[first].ruled
-        end = next((i for i in range(first, last) if match.log[i].ruled != ruled), last)
+        ruled, zones = match.log[first].ruled, match.log[first].zones
+        end = next((i for i in range(first, last) if (match.log[i].ruled, match.log[i].zones) != (ruled, zones)), last)
         after = match.log[end] if end < last else match.now()
-        out.append(Stretch(match.ids, tuple(match.log[first:end]), after, limits_of(match, ruled)))
+        out.append(Stretch(match.ids, tuple(match.log[first:end]), after, limits_of(match, ruled, zones)))
         first = end
     return out
 
 
-def limits_of(match: Match, ruled: bool) -> Limits:
-    """Write down the rules of a match the way the audit reads them; the house rules bind once the brain knows them."""
+def limits_of(match: Match, ruled: bool, painted: tuple[Corners, ...] = ()) -> Limits:
+    """Write down the rules of a match the way the audit reads them; what the brain does not know yet does not bind."""
     schema = match.schema
     n, body = len(match.ids), schema.kinematics
     everybody = np.ones(n, np.bool_)
@@ -112,8 +127,7 @@ def limits_of(match: Match, ruled: bool) -> Limits:
         if p.kind == "wall"
     ]
     zones.append(Zone("bounds", "bounds", np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float), True, everybody))
-    if ruled:
-        zones.append(Zone("keep_out", "no_go", np.array(match.rules.zone, np.float64), False, everybody))
+    zones += [Zone(PAINTED, PAINTED, np.array(corners, np.float64), False, everybody) for corners in painted]
     return Limits(
         dt=1.0 / schema.tick_hz,
         radius=np.full(n, body.radius),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from npc_bridge.messages import STATUS_GUARDED, STATUS_PLANNED, Action, EntityBl
 from npc_bridge.schema import Schema
 
 _KEPT_ACTIONS = 12
+_PATIENCE = 9  # shows of a still world, a tick apart, in which an answer to the last push should have come
+_SHOWN_BEFORE = 3  # ticks: ten decisions a second for every NPC mean that all have decided by then
 _KEPT_PUSHES = 64  # ticks; an older answer is of no interest
 
 
@@ -64,6 +67,15 @@ class Moved:
     decisions: int  # new plans among the actions that arrived
     ages_ms: tuple[float, ...]  # of the decisions that came into force in this tick, since their snapshot left
     barks: Mapping[int, str]  # npc -> line
+    stale: int = 0  # steps that were run though their plan had expired, or belonged to another session: must stay 0
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What the actions brought that have arrived since the last tick."""
+
+    decisions: int = 0
+    barks: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,6 +98,10 @@ class Line:
         self._client = client
         self._held: deque[_Held] = deque(maxlen=_KEPT_ACTIONS)
         self._pushed: dict[int, float] = {}
+        self._told = 0  # session that was pushed to last
+        self._ahead = -1  # ticks before now that this session is still to be shown
+        self._last, self._heard, self._waited = -1, -1, 0  # tick pushed last, newest one answered, shows since the push
+        self._taken = _Taken()  # since the last tick
         self._result: LadderResult | None = None
         self._ids = np.zeros(0, np.uint32)
 
@@ -98,6 +114,11 @@ class Line:
     def session(self) -> int:
         """Number of the open session, 0 without one."""
         return self._client.session
+
+    @property
+    def answered(self) -> bool:
+        """Whether the brain has sent a plan in this session."""
+        return any(held.action.session == self.session for held in self._held)
 
     @property
     def fault(self) -> str:
@@ -115,11 +136,37 @@ class Line:
         """Begin another fight: a new session on another map."""
         self._held.clear()
         self._pushed.clear()
+        self._taken = _Taken()
+        self._last = self._heard = -1
         self._client.restart(schema)
 
     def listen(self) -> None:
         """Keep the line going while nobody moves."""
-        self._client.poll()
+        self._take_in()
+
+    def show(self, tick: int, blocks: Mapping[str, EntityBlock]) -> None:
+        """Stream a world that stands still to a session that has not seen it: there are plans before anybody moves.
+
+        A brain that meets NPCs plans for some of them at a time, so it is shown the world a few times over, as if it
+        had stood still before. A brain may pass over a state for a newer one; where none comes it is shown again.
+        """
+        if self.live and self._told != self.session:
+            self._ahead = min(_SHOWN_BEFORE, tick)
+        if self.live and self._ahead >= 0:
+            self._push(tick - self._ahead, blocks)
+            self._ahead -= 1
+        self._waited += 1
+        if self.live and self._heard < self._last < tick and self._waited > _PATIENCE:
+            self._push(tick, blocks)
+
+    @property
+    def met(self) -> bool:
+        """Whether the session has seen the world and answered."""
+        return self.live and self._told == self.session and self._ahead < 0 and len(self._held) > 0
+
+    def pause(self) -> None:
+        """Stop the clock of the decisions on their way: the game lets them wait, not the brain."""
+        self._pushed = dict.fromkeys(self._pushed, math.inf)
 
     def close(self) -> None:
         """Say goodbye."""
@@ -135,24 +182,17 @@ class Line:
     ) -> Moved:
         """Stream the world as it is before this tick, take in what came, and pick every NPC's command."""
         start = time.perf_counter()
-        self._client.push(tick, blocks)
-        arrived = self._client.poll()
+        if tick not in self._pushed or self._told != self.session:
+            self._push(tick, blocks)
+        self._ahead = -1
+        self._take_in()
         now = time.perf_counter()
-        self._pushed[tick] = start
-        self._pushed.pop(tick - _KEPT_PUSHES, None)
-        decisions, barks = 0, dict[int, str]()
-        for action in arrived:
-            planned = (action.status & STATUS_PLANNED) > 0
-            decisions += int(planned.sum())
-            row = {int(npc): i for i, npc in enumerate(action.ids)}
-            self._held.append(_Held(action, row, {int(npc) for npc in action.ids[planned]}))
-            for npc, bark in zip(action.ids, action.bark, strict=True):
-                if bark:
-                    barks[int(npc)] = self._client.bark(int(bark))
+        taken, self._taken = self._taken, _Taken()
         result = self._client.step(tick, ids, pose, alive)
         self._result, self._ids = result, ids
         guarded, sources, ages = self._came_into_force(ids, result, now)
-        return Moved(result, guarded, sources, 1e3 * (now - start), decisions, ages, barks)
+        stale = sum(self._is_stale(chunk, tick) for chunk in result.chunk.tolist())
+        return Moved(result, guarded, sources, 1e3 * (now - start), taken.decisions, ages, taken.barks, stale)
 
     def chunk(self, npc: int) -> NDArray[np.float32]:
         """The rest of the chunk that `npc` ran a step of in the last tick: a view of the message itself."""
@@ -161,6 +201,24 @@ class Line:
             if len(at) and (held := self._find(int(self._result.chunk[at[0]]))) is not None and npc in held.row:
                 return held.action.expected[held.row[npc], int(self._result.step[at[0]]) :, :2]
         return np.zeros((0, 2), np.float32)
+
+    def _push(self, tick: int, blocks: Mapping[str, EntityBlock]) -> None:
+        self._pushed[tick] = time.perf_counter()
+        self._pushed.pop(tick - _KEPT_PUSHES, None)
+        self._told, self._last, self._waited = self.session, tick, 0
+        self._client.push(tick, blocks)
+
+    def _take_in(self) -> None:
+        """Keep the actions that have arrived."""
+        for action in self._client.poll():
+            planned = (action.status & STATUS_PLANNED) > 0
+            self._taken.decisions += int(planned.sum())
+            self._heard = max(self._heard, action.source_tick)
+            row = {int(npc): i for i, npc in enumerate(action.ids)}
+            self._held.append(_Held(action, row, {int(npc) for npc in action.ids[planned]}))
+            for npc, bark in zip(action.ids, action.bark, strict=True):
+                if bark:
+                    self._taken.barks[int(npc)] = self._client.bark(int(bark))
 
     def _came_into_force(
         self, ids: NDArray[np.uint32], result: LadderResult, now: float
@@ -176,9 +234,17 @@ class Line:
             if npc in held.unused:
                 held.unused.discard(npc)
                 pushed = self._pushed.get(held.action.source_tick)
-                if pushed is not None:
+                if pushed is not None and math.isfinite(pushed):
                     ages.append(1e3 * (now - pushed))
         return guarded, sources, tuple(ages)
+
+    def _is_stale(self, chunk: int, tick: int) -> bool:
+        """Whether a step of this chunk must not have been run at this tick; looked at here, apart from the ladder."""
+        held = self._find(chunk)
+        if held is None:
+            return bool(chunk)
+        action = held.action
+        return self.session not in (0, action.session) or not action.apply_tick <= tick <= action.valid_until_tick
 
     def _find(self, chunk: int) -> _Held | None:
         """The received action with that number; 0 is none."""

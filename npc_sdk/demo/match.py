@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float, UInt32
 from numpy.typing import NDArray
 
 from npc_bridge.messages import EntityBlock
-from npc_bridge.schema import Polygon, Schema
+from npc_bridge.schema import Schema
 from npc_sdk.demo.line import Moved
+from npc_sdk.demo.paint import Corners
 from npc_sdk.demo.scene import Flash, GrenadeView, PlayerView
 from npc_sdk.demo.settings import Request
 from npc_sdk.envs.arena.config import DT, ArenaConfig
@@ -23,21 +24,17 @@ from npc_sdk.geometry import ray_distances
 _FLASH_S = 0.5  # after this nothing of a shot or blast is left to see
 _MODE_ID = 100  # of the hold-fire switch; players have lower ids, NPCs higher ones
 SPACING = 0.8  # m that NPCs keep between their centres, come what may
-_ZONE = (4.2, 3.0)  # m
-_ZONE_CLEAR = 3.2  # m from its middle to anybody at the start
 
 
 @dataclass(frozen=True, slots=True)
 class HouseRules:
     """What every NPC is bound by, besides walls and its own declared kinematics."""
 
-    zone: tuple[tuple[float, float], ...]  # no body enters, counter-clockwise
     spacing: float  # m between centres
 
     def requests(self) -> list[Request]:
         """The rules as the board takes them."""
         return [
-            {"rule": "keep_out", "name": "no_go", "polygon": [list(corner) for corner in self.zone]},
             {"rule": "ally_distance", "name": "spacing", "distance": self.spacing},
             {"rule": "hold_fire", "name": "hold_fire"},
         ]
@@ -63,17 +60,30 @@ class Step(Bodies):
     hold_fire: bool
     hold_known: Bool[np.ndarray, "n"]  # the decision knew the flag
     ruled: bool  # the brain had confirmed the house rules
+    zones: tuple[Corners, ...] = ()  # painted ones that bound by then
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A match as it stood before a tick."""
+
+    arena: Arena
+    tick: int
+    logged: int  # ticks
+    hold_fire: bool
+    held: dict[int, bool]
+    before: tuple[NDArray[np.float64], NDArray[np.float64]]
+    flashes: tuple[Flash, ...]
 
 
 class Match:
     """One world of the arena, its script for NPCs nobody leads, and its log."""
 
     def __init__(self, arena_map: ArenaMap, config: ArenaConfig, seed: int) -> None:
-        """Start a match on a map; a forbidden zone is drawn into it where nobody stands."""
+        """Start a match on a map."""
         self.arena = Arena([arena_map], config, seed)
-        self.rules = HouseRules(_zone(arena_map, self.arena, seed), SPACING)
-        zone = Polygon(name="no_go", kind="zone", vertices=self.rules.zone, opaque=False)
-        self.schema: Schema = arena_schema(arena_map.with_zones((zone,)), config)
+        self.rules = HouseRules(SPACING)
+        self.schema: Schema = arena_schema(arena_map, config)
         self.ids: UInt32[np.ndarray, "n"] = (FIRST_NPC + np.arange(config.npcs)).astype(np.uint32)
         self.hold_fire = False
         self.log: list[Step] = []
@@ -119,8 +129,28 @@ class Match:
         values = np.full_like(blocks["mode"].values, float(self.hold_fire))
         return {**blocks, "mode": EntityBlock(np.array([_MODE_ID], np.uint32), values)}
 
-    def step(self, player: Float[np.ndarray, "6"], moved: Moved, ruled: bool) -> None:
-        """Advance one tick; `ruled` says whether the brain had confirmed the house rules."""
+    def keep(self) -> Kept:
+        """Return this moment, for `back`."""
+        held, before = dict(self._held), self._before
+        return Kept(self.arena.clone(), self.tick, len(self.log), self.hold_fire, held, before, tuple(self._flashes))
+
+    def back(self, kept: Kept) -> None:
+        """Go back to an earlier moment of this match; what was played after it is no longer part of it."""
+        self.arena = kept.arena.clone()
+        del self.log[kept.logged :]
+        self.hold_fire, self._held = kept.hold_fire, dict(kept.held)
+        self._before, self._flashes = kept.before, list(kept.flashes)
+        self.fallen = ()
+
+    def step(self, player: Float[np.ndarray, "6"], moved: Moved, ruled: bool, zones: tuple[Corners, ...] = ()) -> None:
+        """Advance one tick.
+
+        Args:
+            player: the player's action.
+            moved: what the NPCs do.
+            ruled: whether the brain had confirmed the house rules.
+            zones: painted ones that bind.
+        """
         arena, first = self.arena, self.first_npc
         npcs, tick = moved.result.commands, self.tick
         self._before = self._look()
@@ -143,6 +173,7 @@ class Match:
                 hold_fire=held,
                 hold_known=known,
                 ruled=ruled,
+                zones=zones,
             )
         )
         self.unseen = not bool(arena.view().npc_sees.any())
@@ -210,24 +241,3 @@ class Match:
     def flashes(self, share: float) -> tuple[Flash, ...]:
         """Shots and blasts for the eye."""
         return tuple(replace(f, age=f.age + share * DT) for f in self._flashes)
-
-
-def _zone(arena_map: ArenaMap, arena: Arena, seed: int) -> tuple[tuple[float, float], ...]:
-    """Choose a slanted box on open floor, near the middle, away from everybody."""
-    rng = np.random.default_rng([seed, 17])
-    places = rng.uniform(-7.5, 7.5, (400, 2))
-    room = arena_map.tables.sdf.sample(places)
-    away = np.hypot(*(places[:, None] - arena.pos[0][None]).transpose(2, 0, 1)).min(1)
-    score = np.minimum(room, 1.2) - 0.08 * np.hypot(places[:, 0], places[:, 1]) - 10.0 * (away < _ZONE_CLEAR)
-    x, y = places[int(score.argmax())]
-    turn = rng.uniform(0, np.pi)
-    corners = []
-    for a, b in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)):
-        along, aside = a * _ZONE[0], b * _ZONE[1]
-        corners.append(
-            (
-                round(float(x + along * np.cos(turn) - aside * np.sin(turn)), 3),
-                round(float(y + along * np.sin(turn) + aside * np.cos(turn)), 3),
-            )
-        )
-    return tuple(corners)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 PLAN, TAIL, CALLBACK, BRAKE, NONE = range(5)  # rungs of the ladder, as on the wire
-RUNGS = ("plan", "tail", "own script", "braking", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class Thought:
     path: Float[np.ndarray, "h 2"]
     alternatives: Float[np.ndarray, "v h 2"]
     alternatives_objective: Float[np.ndarray, "v"]
-    ghost: Float[np.ndarray, "h 2"]  # where it imagines the player to go
+    feasible: Bool[np.ndarray, "v"]
+    ghost: Float[np.ndarray, "t 2"]  # where it imagines the player in 0.5, 1 and 1.5 s
+    ghosts: Float[np.ndarray, "v t 2"]  # and where it would be if it took one of the alternatives
     exposed: bool
 
 
@@ -96,6 +98,18 @@ class Scene:
     flashes: tuple[Flash, ...]
     hold_fire: bool
     selected: int  # id, 0 for nobody
+    zones: tuple[tuple[tuple[float, float], ...], ...] = ()  # painted, corners in m
+    stroke: tuple[tuple[float, float], ...] = ()  # of a zone that is being painted, m
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The smallest change of one weight that changes a choice: level at `weight`, decided at `past`, for `family`."""
+
+    term: str
+    weight: float
+    past: float
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +122,10 @@ class Why:
     objective: float
     lead: float | None
     parts: tuple[tuple[str, float, float], ...]  # term, weight, weight x feature
-    sentence: str
-    shield: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the log: when, what, and whose squad it is about (-1 for nobody's)."""
-
-    time: float  # s
-    text: str
-    squad: int = -1
+    shield: str  # what the shield changed, in words, "" for nothing
+    tick: int = 0  # of the snapshot that was decided on
+    flip: Flip | None = None
+    leads: Mapping[str, float] = field(default_factory=dict)  # term -> how much it speaks for the choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +136,7 @@ class Status:
     decisions_s: float
     decision_age_ms: float
     broken: int  # rules broken by NPCs on a certified plan
-    rungs: tuple[int, int, int, int]  # NPCs now on plan, tail, own script, brake
-    model: str  # name, and the beginning of its hash
+    model_sha256: str  # of the weights file, "" without one
+    forecast: str  # in use
     fault: str  # empty while all is well
-    brain: str  # "running (pid 12)", "killed", ...
-    planned_fraction: float
-    unseen_fraction: float
+    brain: str  # "running", "killed", ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -28,6 +30,10 @@ class OwnScript:
         self._wanted = np.zeros((arena.config.npcs, 6), np.float32)
         self._table = self._tracker.update(arena_frame(arena), DECISION_TICKS * DT)
         self._decided = False
+
+    def clone(self, arena: Arena) -> OwnScript:
+        """Return a copy that will act the same way in `arena`, a copy of the one it follows."""
+        return deepcopy(self, {id(self._arena): arena})
 
     def look(self) -> None:
         """Keep the squads' memory; call every tick."""

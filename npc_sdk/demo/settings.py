@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from npc_bridge.packing import Value
+from npc_sdk.errors import InputError
 
 Request = dict[str, Value]
 WHO = "demo"
+_AT_ONCE = 200  # changes in one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +36,21 @@ class Settings:
     personas: dict[int, str] = field(default_factory=dict)  # by NPC
     modes: dict[str, bool] = field(default_factory=dict)
     rules: dict[str, Request] = field(default_factory=dict)
+    terms: dict[str, Request] = field(default_factory=dict)  # added ones that the brain has taken, by name
+    forecast: str = ""  # "" leaves the brain the one it was started with
 
     def set_weight(self, reach: Reach, term: str, value: float, group: str = "") -> list[Request]:
         """Turn one weight for everybody in reach."""
-        requests: list[Request] = []
+        changes: list[Value] = []
         narrow: Sequence[int] = reach.npcs
         if reach.target == "global":
             self.everywhere[term] = value
-            requests.append(_weight("global", term, value, group))
+            changes.append(_weight("global", term, value))
             narrow = [npc for npc in reach.npcs if self.personas.get(npc) or term in self.own.get(npc, {})]
         for npc in narrow:
             self.own.setdefault(npc, {})[term] = value
-            requests.append(_weight(f"npc:{npc}", term, value, group))
-        return requests
+            changes.append(_weight(f"npc:{npc}", term, value))
+        return [_weights(changes, group)]
 
     def assign(self, reach: Reach, persona: str) -> list[Request]:
         """Give everybody in reach a persona; what was turned for them by hand is forgotten."""
@@ -68,6 +72,11 @@ class Settings:
         self.modes[mode] = on
         return [{"op": "set_mode", "mode": mode, "on": on, "who": WHO}]
 
+    def set_forecast(self, name: str) -> list[Request]:
+        """Let the brain plan with another forecast."""
+        self.forecast = name
+        return [{"op": "set_forecast", "name": name, "who": WHO}]
+
     def set_rules(self, rules: Sequence[Request]) -> list[Request]:
         """Put these rules in the place of all that were set here before."""
         names = {str(rule["name"]) for rule in rules}
@@ -77,6 +86,19 @@ class Settings:
         self.rules = {str(rule["name"]): rule for rule in rules}
         return requests + [{"op": "add_rule", "rule": rule, "who": WHO} for rule in rules]
 
+    def clear(self) -> list[Request]:
+        """Return what takes all of it back, and forget it; the forecast stays."""
+        requests: list[Request] = [{"op": "remove_rule", "name": name, "who": WHO} for name in self.rules]
+        if self.everywhere:
+            requests.append({"op": "unset_weight", "scope": "global", "who": WHO})
+        requests += [{"op": "unset_weight", "scope": f"npc:{npc}", "who": WHO} for npc in self.own]
+        requests += [{"op": "assign_persona", "target": t, "persona": "", "who": WHO} for t in self.assigned]
+        requests += [{"op": "remove_term", "name": name, "who": WHO} for name in self.terms]
+        requests += [{"op": "set_mode", "mode": mode, "on": False, "who": WHO} for mode, on in self.modes.items() if on]
+        for kept in (self.everywhere, self.own, self.assigned, self.personas, self.modes, self.rules, self.terms):
+            kept.clear()
+        return requests
+
     def replay(self) -> list[Request]:
         """Return what brings a fresh board to these settings."""
         requests: list[Request] = [{"op": "add_rule", "rule": rule, "who": WHO} for rule in self.rules.values()]
@@ -84,11 +106,28 @@ class Settings:
             {"op": "assign_persona", "target": target, "persona": persona, "who": WHO}
             for target, persona in sorted(self.assigned.items(), key=lambda item: _width(item[0]))
         ]
-        requests += [_weight("global", term, value, "") for term, value in self.everywhere.items()]
-        requests += [
-            _weight(f"npc:{npc}", term, value, "") for npc, layer in self.own.items() for term, value in layer.items()
-        ]
+        requests += self.terms.values()
+        if self.forecast:
+            requests += self.set_forecast(self.forecast)
+        changes: list[Value] = [_weight("global", term, value) for term, value in self.everywhere.items()]
+        changes += [_weight(f"npc:{npc}", t, value) for npc, layer in self.own.items() for t, value in layer.items()]
+        requests += [_weights(changes[i : i + _AT_ONCE]) for i in range(0, len(changes), _AT_ONCE)]
         return requests + [{"op": "set_mode", "mode": m, "on": on, "who": WHO} for m, on in self.modes.items() if on]
+
+
+def term_request(line: str) -> Request:
+    """Read `name = expression`, a new wish of weight 1; whether it is one is for the brain to say.
+
+    Raises:
+        InputError: there is no name, or nothing after it; says where.
+    """
+    head, sign, expression = line.partition("=")
+    name = head.strip()
+    if not sign or not expression.strip():
+        raise InputError(f"column {len(line) + 1}: expected name = expression, such as north = relu(player.y - self.y)")
+    if not name.isidentifier():
+        raise InputError(f"column 1: expected a name of letters, digits and _, got {name!r}")
+    return {"op": "add_term", "name": name, "expression": expression.strip(), "weight": 1.0, "who": WHO}
 
 
 def reaches(squads: Mapping[int, Sequence[int]], selected: int) -> tuple[Reach, ...]:
@@ -102,8 +141,13 @@ def reaches(squads: Mapping[int, Sequence[int]], selected: int) -> tuple[Reach, 
     return tuple(out)
 
 
-def _weight(scope: str, term: str, value: float, group: str) -> Request:
-    return {"op": "set_weight", "scope": scope, "term": term, "value": value, "who": WHO, "group": group}
+def _weight(scope: str, term: str, value: float) -> Request:
+    return {"scope": scope, "term": term, "value": value}
+
+
+def _weights(changes: list[Value], group: str = "") -> Request:
+    """One request for all: it is one revision, so no plan is made with half of them."""
+    return {"op": "set_weights", "changes": changes, "who": WHO, "group": group}
 
 
 def _inside(target: str, reach: Reach, narrower: set[str]) -> bool:

@@ -29,15 +29,26 @@ class Tally:
     planned_ticks: int = 0
     fallback_ticks: int = 0  # NPC-ticks on the game's own script or the brake
     unseen_ticks: int = 0
+    led_npc_ticks: int = 0  # without those from a kill of the brain until it leads again
+    led_planned_ticks: int = 0
+    stale_steps: int = 0  # run though their plan had expired
     push_poll_ms: list[float] = field(default_factory=list)
     decision_age_ms: list[float] = field(default_factory=list)
     now: tuple[int, int, int, int] = (0, 0, 0, 0)  # NPCs per rung in the last tick
     _lately: deque[tuple[int, int, int, bool]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def tick(
-        self, rung: NDArray[np.uint8], decisions: int, ages_ms: Sequence[float], push_poll_ms: float, unseen: bool
+        self,
+        rung: NDArray[np.uint8],
+        decisions: int,
+        ages_ms: Sequence[float],
+        push_poll_ms: float,
+        unseen: bool,
+        *,
+        killed: bool = False,
+        stale: int = 0,
     ) -> None:
-        """Count one tick in."""
+        """Count one tick in; `killed` from a kill of the brain until it leads again."""
         per_rung = np.bincount(rung, minlength=NONE + 1)
         living = int(per_rung[:NONE].sum())
         planned = int(per_rung[: TAIL + 1].sum())
@@ -45,6 +56,9 @@ class Tally:
         self.decisions += decisions
         self.npc_ticks += living
         self.planned_ticks += planned
+        self.led_npc_ticks += 0 if killed else living
+        self.led_planned_ticks += 0 if killed else planned
+        self.stale_steps += stale
         self.fallback_ticks += int(per_rung[CALLBACK] + per_rung[BRAKE])
         self.unseen_ticks += unseen
         self.push_poll_ms.append(push_poll_ms)
@@ -56,6 +70,11 @@ class Tally:
     def planned_fraction(self) -> float:
         """Share of the NPC-ticks so far that ran a certified step."""
         return self.planned_ticks / max(1, self.npc_ticks)
+
+    @property
+    def planned_fraction_led(self) -> float:
+        """The same without the time from a kill of the brain until it leads again."""
+        return self.led_planned_ticks / max(1, self.led_npc_ticks)
 
     @property
     def unseen_fraction(self) -> float:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.demo.scene import BeliefView, Thought, Why
+from npc_sdk.demo.because import PICTURED
+from npc_sdk.demo.panel import MAX_WEIGHT, SLIDER_TERMS
+from npc_sdk.demo.scene import BeliefView, Flip, Thought, Why
 
 _FRESH_TICKS = 30  # a thought older than this is no longer what the NPC thinks
 _FAR = 1e4  # m; what is further out is no place in any arena
@@ -23,6 +25,7 @@ class Mind:
     tick: int = -1
     revision: int = 0
     model: str = ""
+    forecast: str = ""  # in use
     thoughts: Mapping[int, tuple[int, Thought]] = field(default_factory=dict)  # npc -> tick, thought
     personas: Mapping[int, str] = field(default_factory=dict)
     beliefs: tuple[BeliefView, ...] = ()
@@ -52,6 +55,7 @@ def hear(mind: Mind, body: Table) -> Mind:
         tick=tick,
         revision=_whole(body.get("revision")),
         model=str(body.get("model_sha256", "")),
+        forecast=str(body.get("forecast", "")),
         thoughts=thoughts,
         personas=personas,
         beliefs=tuple(b for row in _tables(body.get("beliefs")) if (b := _belief(row)) is not None),
@@ -59,9 +63,25 @@ def hear(mind: Mind, body: Table) -> Mind:
     )
 
 
+def hear_swing(mind: Mind, body: Table) -> Mind:
+    """Take in plans that were chosen anew between two answers; what they say nothing about stays as it was."""
+    thoughts = dict(mind.thoughts)
+    for row in _tables(body.get("npcs")):
+        npc = _whole(row.get("id"))
+        if npc not in thoughts or "path" not in row:
+            continue
+        since, before = thoughts[npc]
+        new = _thought(
+            {"alternatives": before.alternatives.tobytes(), "ghosts": before.ghosts.tobytes(), **row}
+        )  # without: the same plans, ranked anew
+        if len(new.alternatives):  # else it is about another decision than the one that is known
+            thoughts[npc] = (since, replace(new, exposed=before.exposed))
+    return replace(mind, revision=max(mind.revision, _whole(body.get("revision"))), thoughts=thoughts)
+
+
 def read_why(reply: Table) -> Why | None:
     """Read the answer to `explain`; None if it holds no explanation."""
-    inner = reply.get("explanation")
+    inner, whole = reply.get("explanation"), reply
     reply = inner if isinstance(inner, Mapping) else reply
     parts = tuple(
         (str(p.get("term", "")), number(p.get("weight")), number(p.get("value"))) for p in _tables(reply.get("parts"))
@@ -76,9 +96,24 @@ def read_why(reply: Table) -> Why | None:
         objective=number(reply.get("objective", reply.get("J"))),
         lead=None if lead is None else number(lead),
         parts=parts,
-        sentence=str(reply.get("sentence", "")),
         shield=_shield(reply.get("shield")),
+        tick=_whole(whole.get("tick")),
+        flip=_flip(_tables(reply.get("flips"))),
+        leads={str(p.get("term", "")): number(p.get("lead")) for p in _tables(reply.get("parts"))},
     )
+
+
+def _flip(rows: list[Table]) -> Flip | None:
+    """Choose among the changes of one weight that lead to another plan: a slider's first, to a plan one can picture."""
+    flips = [Flip(str(r.get("term", "")), *_at(r), str(r.get("family", ""))) for r in rows]
+    whole = [flip for flip in flips if math.isfinite(flip.weight) and math.isfinite(flip.past)]
+    beyond = [flip.term not in SLIDER_TERMS or flip.past > MAX_WEIGHT for flip in whole]
+    ranked = sorted(range(len(whole)), key=lambda i: (beyond[i], whole[i].family not in PICTURED, i))
+    return whole[ranked[0]] if ranked else None
+
+
+def _at(row: Table) -> tuple[float, float]:
+    return number(row.get("weight")), number(row.get("past"))
 
 
 def _shield(value: object) -> str:
@@ -92,8 +127,10 @@ def _shield(value: object) -> str:
 def _thought(row: Table) -> Thought:
     alternatives = _floats(row.get("alternatives"))
     objectives = _list(row.get("alternatives_J"))
+    feasible, ghosts = _list(row.get("feasible")), _floats(row.get("ghosts"))
     count = len(objectives)
-    fits = count > 0 and alternatives.size % (2 * count) == 0
+    fits = count > 0 and alternatives.size % (2 * count) == 0 and len(feasible) == count
+    answered = fits and ghosts.size % (2 * count) == 0 and ghosts.size > 0
     return Thought(
         family=str(row.get("family", "")),
         objective=number(row.get("J")),
@@ -101,7 +138,9 @@ def _thought(row: Table) -> Thought:
         path=_path(row.get("path")),
         alternatives=alternatives.reshape(count, -1, 2) if fits else np.zeros((0, 0, 2), np.float32),
         alternatives_objective=np.array([number(x) for x in objectives] if fits else [], np.float64),
+        feasible=np.array([f is True for f in feasible] if fits else [], np.bool_),
         ghost=_path(row.get("ghost")),
+        ghosts=ghosts.reshape(count, -1, 2) if answered else np.zeros((0, 0, 2), np.float32),
         exposed=bool(row.get("exposed", False)),
     )
 

@@ -35,6 +35,7 @@ from npc_sdk.objectives.weights import NpcKeys, WeightBook, Weights
 MAX_WEIGHT = 1e6  # above this, float32 sums of terms lose the small ones
 MAX_TERMS = 64  # the score's width, and what a panel can show
 MAX_RULES = 64
+MAX_CHANGES = 256  # of one request: every NPC of a large game, several terms each
 MAX_LAYERS = 512  # scopes that say something: bounds what a runaway script can pile up
 UNDO_STEPS = 256
 LOG_LENGTH = 1024
@@ -66,6 +67,7 @@ class BoardSnapshot:
     assigned: Mapping[ScopeKey, str]  # persona by NPC, squad, faction or globally; the narrowest counts
     rules: tuple[Rule, ...]  # in the order they were added
     modes: Mapping[str, bool]
+    forecast: str = ""  # which is to be used, "" where there is no choice
 
     def persona_of(self, npc: NpcKey) -> str:
         """Return the name of the NPC's persona, "" when it has none."""
@@ -106,6 +108,7 @@ class _Setting:
     assigned: Mapping[ScopeKey, str]
     rules: Mapping[str, tuple[Table, Rule]]  # as asked for, and as read
     modes: Mapping[str, bool]
+    forecast: str
 
 
 class Board:
@@ -117,6 +120,7 @@ class Board:
         terms: TermSet = DEFAULT_TERMS,
         modes: Iterable[str] = ("hold_fire",),
         admit: Callable[[tuple[Rule, ...]], None] = check_polygons,
+        forecasts: Sequence[str] = (),
     ) -> None:
         """Start from the terms' default weights.
 
@@ -125,8 +129,10 @@ class Board:
             terms: the built-in terms; they stay.
             modes: names of the switches, all off at first.
             admit: raises ConstraintError when rules cannot hold together.
+            forecasts: names of those that can be used, the first from the beginning.
         """
         self._library = library
+        self._forecasts = tuple(forecasts)
         self._builtin = terms
         self._admit = admit
         self._zones: Mapping[str, Points] = {}
@@ -136,6 +142,7 @@ class Board:
             MappingProxyType({}),
             MappingProxyType({}),
             MappingProxyType(dict.fromkeys(modes, False)),
+            self._forecasts[0] if self._forecasts else "",
         )
         self._past: deque[_Setting] = deque(maxlen=UNDO_STEPS)
         self._future: list[_Setting] = []
@@ -147,6 +154,7 @@ class Board:
         ] = {
             # name: what it does, fields it needs, fields it may have
             "set_weight": (self._set_weight, frozenset({"term", "value"}), frozenset({"scope"})),
+            "set_weights": (self._set_weights, frozenset({"changes"}), frozenset()),
             "unset_weight": (self._unset_weight, frozenset(), frozenset({"scope", "term"})),
             "assign_persona": (self._assign_persona, frozenset({"target", "persona"}), frozenset()),
             "add_term": (self._add_term, frozenset({"name", "expression"}), frozenset({"unit", "norm", "weight"})),
@@ -154,6 +162,7 @@ class Board:
             "add_rule": (self._add_rule, frozenset({"rule"}), frozenset()),
             "remove_rule": (self._remove_rule, frozenset({"name"}), frozenset()),
             "set_mode": (self._set_mode, frozenset({"mode", "on"}), frozenset()),
+            "set_forecast": (self._set_forecast, frozenset({"name"}), frozenset()),
         }
         self._snapshot = self._publish()
 
@@ -217,21 +226,42 @@ class Board:
     # Each operation checks its request and returns the setting it leads to, with what changed.
 
     def _set_weight(self, op: Table) -> tuple[_Setting, Reply]:
+        return self._turned(self._setting, op)
+
+    def _set_weights(self, op: Table) -> tuple[_Setting, Reply]:
+        """Turn several weights at once: one revision, and nothing changes where one of them is refused."""
+        changes = get(op, "changes", list)
+        if not 0 < len(changes) <= MAX_CHANGES:
+            raise ControlError(f"changes: expected 1..{MAX_CHANGES} of them, got {len(changes)}")
+        setting, olds, news, last = self._setting, list[object](), list[object](), ""
+        for change in changes:
+            if not isinstance(change, dict):
+                raise ControlError(f"changes: expected tables with term, value and scope, got {change!r}")
+            check_fields({"op": "set_weights", **change}, frozenset({"term", "value"}), frozenset({"scope"}))
+            setting, reply = self._turned(setting, change)
+            olds.append(reply["old"])
+            news.append(reply["new"])
+            last = str(reply["subject"])
+        subject = last if len(changes) == 1 else f"{len(changes)} weights, last {last}"
+        return setting, {"subject": subject, "old": olds, "new": news}
+
+    def _turned(self, before: _Setting, op: Table) -> tuple[_Setting, Reply]:
+        """Return `before` with one weight turned."""
         at = self._weight_scope(op)
         name, value = get(op, "term", str), get(op, "value", float)
-        old = self._setting.layers.get(at, {}).get(name)
+        old = before.layers.get(at, {}).get(name)
         current = self._current_weight(at, name)
         if not value <= MAX_WEIGHT:
             raise ControlError(f"weight of {name!r}: expected 0..{MAX_WEIGHT:g}, got {value!r}", current=current)
-        if at not in self._setting.layers and len(self._setting.layers) >= MAX_LAYERS:
+        if at not in before.layers and len(before.layers) >= MAX_LAYERS:
             raise ControlError(f"expected weights in at most {MAX_LAYERS} scopes", current=current)
         try:
-            WeightBook({t.name: t.default for t in self._setting.terms.terms}).set(*at, {name: value})
+            WeightBook({t.name: t.default for t in before.terms.terms}).set(*at, {name: value})
         except ControlError as error:
             raise ControlError(str(error), current=current, valid=error.valid) from error
-        layer = {**self._setting.layers.get(at, {}), name: value}
-        layers = {**self._setting.layers, at: MappingProxyType(layer)}
-        setting = replace(self._setting, layers=MappingProxyType(layers))
+        layer = {**before.layers.get(at, {}), name: value}
+        layers = {**before.layers, at: MappingProxyType(layer)}
+        setting = replace(before, layers=MappingProxyType(layers))
         return setting, {"subject": f"{scope_text(at)} {name}", "old": old, "new": value}
 
     def _unset_weight(self, op: Table) -> tuple[_Setting, Reply]:
@@ -341,6 +371,13 @@ class Board:
         setting = replace(self._setting, modes=MappingProxyType({**before, name: on}))
         return setting, {"subject": name, "old": before[name], "new": on}
 
+    def _set_forecast(self, op: Table) -> tuple[_Setting, Reply]:
+        name, old = get(op, "name", str), self._setting.forecast
+        if name not in self._forecasts:
+            text = f"unknown forecast {name!r}{nearest(name, self._forecasts)}"
+            raise ControlError(text, current=old, valid=self._forecasts)
+        return replace(self._setting, forecast=name), {"subject": "forecast", "old": old, "new": name}
+
     # Undo, inspection and publishing.
 
     def _step_back(self, who: str, tick: int) -> Reply:
@@ -375,6 +412,7 @@ class Board:
             setting.assigned,
             tuple(rule for _, rule in setting.rules.values()),
             setting.modes,
+            setting.forecast,
         )
 
     def _weights(self) -> Weights:
@@ -410,6 +448,8 @@ class Board:
             "assigned": {scope_text(at): name for at, name in now.assigned.items()},
             "rules": [dict(table) for table, _ in setting.rules.values()],
             "modes": dict(now.modes),
+            "forecast": now.forecast,
+            "forecasts": list(self._forecasts),
             "undo": len(self._past),
             "redo": len(self._future),
         }

@@ -46,6 +46,10 @@ class Designer:
         """
         return self._change("set_weight", {"term": term, "value": value, "scope": scope, "group": group})
 
+    def set_weights(self, changes: Sequence[Told], group: str = "") -> int:
+        """Turn several weights in one revision, or none of them: tables with term, value and maybe scope."""
+        return self._change("set_weights", {"changes": [dict(change) for change in changes], "group": group})
+
     def unset_weight(self, scope: str, term: str = "") -> int:
         """Forget what a scope says about a term, or all it says."""
         return self._change("unset_weight", {"scope": scope, "term": term} if term else {"scope": scope})
@@ -78,6 +82,10 @@ class Designer:
         """Switch a mode such as hold_fire."""
         return self._change("set_mode", {"mode": mode, "on": on})
 
+    def set_forecast(self, name: str) -> int:
+        """Let the brain plan with another forecast from its next tick on; `inspect` names those it has."""
+        return self._change("set_forecast", {"name": name})
+
     def undo(self) -> int:
         """Take the last change back."""
         return self._change("undo", {})
@@ -95,6 +103,16 @@ class Designer:
         told = self._ask("explain", {"npc": npc}).result.get("explanation")
         if not isinstance(told, Mapping):
             raise ControlError(f"explain: expected a table, got {told!r}")
+        return told
+
+    def replan(self, npc: int) -> Told:
+        """Let an NPC take its newest decision once more under the weights of now, and return the explanation.
+
+        Same moment, same random numbers. The NPC itself goes on with the plan it has.
+        """
+        told = self._ask("replan", {"npc": npc}).result.get("explanation")
+        if not isinstance(told, Mapping):
+            raise ControlError(f"replan: expected a table, got {told!r}")
         return told
 
     def metrics(self) -> Told:

@@ -7,11 +7,14 @@ admissible candidates is chosen. Everything here is exact arithmetic on those st
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+_PAST = 0.01  # of a weight (or of 1, for small ones) beyond where two plans draw level
+_UNNAMED = frozenset({"elite", "sample", "blend"})  # families that are no manoeuvre a designer would know
+_REACH = 8.0  # of a slider
 _SAME_PLAN = 0.02  # of J: plans whose weighted parts differ by less are one plan to a designer
 
 
@@ -38,6 +41,8 @@ class Choice:
         families: where each candidate came from, e.g. "flank_left".
         chosen: index of the plan that was taken.
         shield: what the shield did to it.
+        steps: [v], how deep each candidate's forecast breaks a rule, in steps of the planner's tolerance; 0: feasible.
+            No weight makes up for a step. Where none are given the infeasible are one step deep.
     """
 
     npc: int
@@ -49,17 +54,21 @@ class Choice:
     families: tuple[str, ...]
     chosen: int
     shield: ShieldChange = ShieldChange()
+    steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         """Hold all numbers as doubles; raise ValueError where the parts do not fit together."""
         for name in ("weights", "features", "objective"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+        if not len(self.steps):
+            object.__setattr__(self, "steps", np.where(self.feasible, 0, 1))
         v, m = self.features.shape
         for name, shape, expected in (
             ("weights", self.weights.shape, (m,)),
             ("terms", (len(self.terms),), (m,)),
             ("objective", self.objective.shape, (v,)),
             ("feasible", self.feasible.shape, (v,)),
+            ("steps", self.steps.shape, (v,)),
             ("families", (len(self.families),), (v,)),
         ):
             if shape != expected:
@@ -96,6 +105,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """The smallest change of one weight that changes the choice, among the plans that were weighed.
+
+    Attributes:
+        term: whose weight.
+        weight: at which the other plan draws level.
+        past: a little further on: at this weight the other plan has won.
+        family: of the other plan.
+    """
+
+    term: str
+    weight: float
+    past: float
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why one NPC took its plan.
 
@@ -110,6 +136,9 @@ class Explanation:
         leading: the term that speaks loudest against the runner-up (without one: the largest part), or "".
         rejected: how many candidates were ruled out as infeasible.
         shield: what the shield changed.
+        flips: changes of one weight that would lead to another plan, one a term and direction at most. Those to plans
+            with a name come before those to unnamed samples, those in a slider's reach before the others, then the
+            smallest.
         sentence: all this in one plain sentence.
     """
 
@@ -123,6 +152,7 @@ class Explanation:
     leading: str
     rejected: int
     shield: ShieldChange
+    flips: tuple[Flip, ...]
     sentence: str
 
 
@@ -135,6 +165,20 @@ class Verdict:
     objective: float
     lead: float | None
     leading: str
+
+
+def rechosen(choice: Choice, weights: NDArray[np.float64]) -> Choice:
+    """Return the choice among the same candidates under other weights: feasible first, then by J, as the planner does.
+
+    What the shield made of the former plan says nothing about this one, and is left out.
+
+    Args:
+        choice: a decision.
+        weights: [M], in the order of the choice's terms.
+    """
+    objective = (choice.features * weights).sum(-1)
+    chosen = int(np.lexsort((objective, choice.steps))[0])
+    return replace(choice, weights=weights, objective=objective, chosen=chosen, shield=ShieldChange())
 
 
 def verdict(choice: Choice) -> Verdict:
@@ -184,6 +228,7 @@ def explain(choice: Choice) -> Explanation:
         )
         for m, term in enumerate(choice.terms)
     ]
+    flips = _flips(choice, rivals)
     return Explanation(
         npc=choice.npc,
         family=short.family,
@@ -195,17 +240,18 @@ def explain(choice: Choice) -> Explanation:
         leading=short.leading,
         rejected=int(np.count_nonzero(~choice.feasible)),
         shield=choice.shield,
-        sentence=_sentence(choice, parts, short),
+        flips=flips,
+        sentence=_sentence(choice, flips, short),
     )
 
 
 def _rivals(choice: Choice, objective: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the candidates the chosen plan was weighed against: as feasible as it is, and with a finite J.
+    """Return the candidates the chosen plan was weighed against: no deeper in a rule than it is, with a finite J.
 
     A candidate with a smaller J that lost all the same lost on something other than the weights, so no weight tells
     anything about it.
     """
-    same = choice.feasible == choice.feasible[choice.chosen]
+    same = choice.steps == choice.steps[choice.chosen]
     weighed = same & np.isfinite(objective) & (objective >= objective[choice.chosen])
     weighed[choice.chosen] = False
     return np.flatnonzero(weighed)
@@ -216,9 +262,7 @@ def _runner_up(choice: Choice, objective: NDArray[np.float64], rivals: NDArray[n
     if not len(rivals):
         return None
     family = choice.families[choice.chosen]
-    apart = np.abs(choice.features[rivals] - choice.features[choice.chosen]) @ choice.weights
-    differs = apart > _SAME_PLAN * abs(float(objective[choice.chosen]))
-    distinct = [int(v) for v, d in zip(rivals, differs, strict=True) if d and choice.families[v] != family]
+    distinct = [int(v) for v in rivals if _differs(choice, int(v))]
     others = distinct or [int(v) for v in rivals if choice.families[v] != family]
     return min(others or [int(v) for v in rivals], key=lambda v: float(objective[v]))
 
@@ -242,17 +286,17 @@ def _largest(terms: tuple[str, ...], shares: NDArray[np.float64]) -> str:
     return terms[best] if shares[best] > 0 else ""
 
 
-def _sentence(choice: Choice, parts: list[Part], short: Verdict) -> str:
+def _sentence(choice: Choice, flips: tuple[Flip, ...], short: Verdict) -> str:
     """Return one sentence: what, why, against what, what would change it, what the shield did."""
     text = f"NPC {choice.npc} chose {_words(short.family)}"
     if short.lead is not None:
         text += f" over {_words(short.runner_up)} by {short.lead:.2f}"
     if short.leading:
         text += f", mostly for {_words(short.leading)}"
-    flip = _nearest_flip(parts)
-    if flip is not None:
-        term, weight, family, verb = flip
-        text += f"; it would take {_words(family)} with {_words(term)} {verb} to {weight:.2f}"
+    if flips:
+        flip = flips[0]
+        verb = "raised" if flip.past > flip.weight else "lowered"
+        text += f"; it would take {_words(flip.family)} with {_words(flip.term)} {verb} to {flip.weight:.2f}"
     if choice.shield.changed:
         rules = ", ".join(choice.shield.rules) or "a rule"
         text += f"; the shield moved it by {choice.shield.shift:.2f} m for {rules}"
@@ -261,22 +305,47 @@ def _sentence(choice: Choice, parts: list[Part], short: Verdict) -> str:
     return text + "."
 
 
-def _nearest_flip(parts: list[Part]) -> tuple[str, float, str, str] | None:
-    """Return (term, weight, family, verb) of the smallest change of one weight that changes the choice."""
-    flips = [
-        (part.raise_to - part.weight, part.term, part.raise_to, part.raise_family, "raised")
-        for part in parts
-        if part.raise_to is not None
-    ]
-    flips += [
-        (part.weight - part.lower_to, part.term, part.lower_to, part.lower_family, "lowered")
-        for part in parts
-        if part.lower_to is not None
-    ]
-    if not flips:
-        return None
-    _, term, weight, family, verb = min(flips)
-    return term, weight, family, verb
+def _flips(choice: Choice, rivals: NDArray[np.intp]) -> tuple[Flip, ...]:
+    """Return where turning one weight first leads to another plan, in the order of `Explanation.flips`."""
+    found = []
+    for m in range(len(choice.terms)):
+        for sign in (1.0, -1.0):
+            flip = _walk(choice, rivals, m, sign)
+            if flip is not None:
+                rank = (flip.family in _UNNAMED, flip.past > _REACH, abs(flip.weight - choice.weights[m]), flip.term)
+                found.append((rank, flip))
+    return tuple(flip for _, flip in sorted(found, key=lambda pair: pair[0]))
+
+
+def _walk(choice: Choice, rivals: NDArray[np.intp], m: int, sign: float) -> Flip | None:
+    """Turn one weight up or down, from winner to winner, until the winner is another plan than the chosen one."""
+    pool = np.append(rivals, choice.chosen)
+    objective, slope = choice.objective[pool], sign * choice.features[pool, m]
+    now, most = len(pool) - 1, math.inf if sign > 0 else float(choice.weights[m])
+    for _ in pool:
+        closing = slope < slope[now] - 1e-12  # falls behind less with every step
+        gap = objective - objective[now]
+        at = np.where(closing, gap / np.where(closing, slope[now] - slope, 1.0), math.inf)
+        reached, winner = float(at.min()), int(at.argmin())
+        if not reached < most:
+            return None
+        if _differs(choice, int(pool[winner])):
+            ahead = slope < slope[winner] - 1e-12
+            after = (objective - objective[winner])[ahead] / (slope[winner] - slope[ahead])
+            room = min(float(after.min(initial=math.inf)), most) - reached  # to where the next one wins
+            level = float(choice.weights[m] + sign * reached)
+            past = level + sign * min(_PAST * max(level, 1.0), 0.5 * room)
+            return Flip(choice.terms[m], level, past, choice.families[pool[winner]])
+        now = winner
+    return None
+
+
+def _differs(choice: Choice, other: int) -> bool:
+    """Whether another candidate is another plan: of another family, and not the same one under another name."""
+    if choice.families[other] == choice.families[choice.chosen]:
+        return False
+    apart = np.abs(choice.features[other] - choice.features[choice.chosen]) @ choice.weights
+    return bool(apart > _SAME_PLAN * abs(float(choice.objective[choice.chosen])))
 
 
 def _words(name: str) -> str:

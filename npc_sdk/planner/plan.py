@@ -105,7 +105,7 @@ def plan(
     most = max(1, config.rows // config.candidates)
     if n > most:
         parts = [
-            _plan(forecast, memory, scene, _rows(problem, i, i + most), config, late, projection)
+            _plan(forecast, memory, scene, cut(problem, i, i + most), config, late, projection)
             for i in range(0, n, most)
         ]
         return _joined(parts)
@@ -266,7 +266,7 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     return torch.cat([own, order.gather(1, best)], 1)  # n v
 
 
-def _rows(problem: Problem, first: int, last: int) -> Problem:
+def cut(problem: Problem, first: int, last: int) -> Problem:
     """Cuts a piece of a batch out; scenes stay whole."""
     cut = slice(first, last)
     bounds, fields_ = problem.bounds, problem.fields

@@ -101,9 +101,14 @@ def objective(features: Float[Tensor, "n s M"], weights: Float[Tensor, "n M"]) -
     return (features.double() * weights.double()[:, None]).sum(-1)
 
 
+def depth_steps(depth: Float[Tensor, "n s"], tolerance: float) -> Float[Tensor, "n s"]:
+    """Counts breaches in steps of the tolerance: 0 where feasible."""
+    return (depth / tolerance).floor()
+
+
 def ranking(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], tolerance: float) -> Int[Tensor, "n s"]:
     """Orders candidates: feasible before infeasible, less infeasible before more, then by J; ties keep their order."""
-    steps = (depth / tolerance).floor()  # 0 where feasible; deeper breaches count in steps of the tolerance
+    steps = depth_steps(depth, tolerance)
     by_objective = J.argsort(dim=1, stable=True)
     by_depth = steps.gather(1, by_objective).argsort(dim=1, stable=True)
     return by_objective.gather(1, by_depth)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,10 +14,12 @@ from npc_sdk.constraints import RuleTables, shape_clearance
 from npc_sdk.designer.explain import Choice
 from npc_sdk.geometry import MapTables, grid_points
 from npc_sdk.objectives.situation import Lookup
+from npc_sdk.objectives.terms import TermSet
 from npc_sdk.planner.fields import FieldBook, Goals
 from npc_sdk.planner.motion import Body
-from npc_sdk.planner.plan import Plan, plan, shift
+from npc_sdk.planner.plan import Plan, cut, plan, shift
 from npc_sdk.planner.problem import Bounds, PlannerConfig, Problem
+from npc_sdk.planner.score import depth_steps
 from npc_sdk.runtime.hands import hands
 from npc_sdk.runtime.view import Evidence, Orders, View
 from npc_sdk.tensors import Grids, Places, Scene
@@ -26,6 +29,17 @@ from npc_sdk.world.forecast import join as join_memory
 CELL = 0.25  # m, of the grids of where an NPC may be
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one NPC's newest decision was taken on: enough to take it again."""
+
+    forecast: Forecast
+    memory: Memory
+    scene: Scene
+    problem: Problem
+    row: int  # of the NPC in `problem`
+
+
 @dataclass(slots=True)
 class _Kept:
     """What the planner remembers about one game."""
@@ -33,6 +47,7 @@ class _Kept:
     memory: Memory | None = None
     filtered: int = -(10**9)  # tick of the last filter step
     elites: dict[int, tuple[int, torch.Tensor]] = field(default_factory=dict)  # NPC id -> apply tick, k h 2
+    asked: dict[int, _Asked] = field(default_factory=dict)  # by NPC id, where decisions are explained
 
 
 class PlannerDecider:
@@ -57,6 +72,34 @@ class PlannerDecider:
         """Drops what it remembers about a game."""
         self._kept.pop(key, None)
 
+    def use(self, forecast: Forecast) -> None:
+        """Plans with another forecast from now on; what the former one remembered means nothing to it."""
+        self.forecast = forecast
+        self._kept.clear()
+
+    @torch.inference_mode()
+    def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
+        """Takes an NPC's newest decision once more under other weights: same moment, same random numbers.
+
+        Unlike `planner.plan.reweigh` this proposes, imagines and scores anew. The NPC goes on with the plan it has.
+
+        Args:
+            key: of its game.
+            npc: its id.
+            weights: M, in the order of `terms`.
+            terms: to be scored by.
+
+        Returns:
+            What it weighed, None if it has not decided yet (or decisions are not explained).
+        """
+        asked = self._kept[key].asked.get(npc) if key in self._kept else None
+        if asked is None:
+            return None
+        row = torch.from_numpy(np.asarray(weights, np.float32)[None]).to(self.device)
+        problem = replace(cut(asked.problem, asked.row, asked.row + 1), weights=row, terms=terms)
+        result = plan(asked.forecast, asked.memory, asked.scene, problem, self.config)
+        return _evidence([npc], result, self.config)[0]
+
     @torch.inference_mode()
     def decide(self, view: View) -> Orders:
         """Answers for the NPCs that are due."""
@@ -69,6 +112,10 @@ class PlannerDecider:
         for row, elites in zip(rows, result.elites, strict=True):
             game = view.game[row]
             self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
+        if self._explain:
+            for i, row in enumerate(rows):
+                asked = _Asked(self.forecast, memory, scene, problem, i)
+                self._kept[view.games[view.game[row]].key].asked[int(view.ids[row])] = asked
         return self._orders(view, rows, result)
 
     @torch.inference_mode()
@@ -221,7 +268,7 @@ class PlannerDecider:
         moves = np.zeros((0, self.config.horizon, 2), np.float32) if result is None else result.moves.cpu().numpy()
         evidence: tuple[Evidence | None, ...] = (None,) * len(rows)
         if result is not None and self._explain:
-            evidence = _evidence(view, rows, result)
+            evidence = _evidence(view.ids[rows].tolist(), result, self.config)
         wanted = view.committed[view.scene, view.slot, 0]
         if len(rows):
             wanted[rows] = moves[:, 0]
@@ -242,17 +289,18 @@ def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:
     )
 
 
-def _evidence(view: View, rows: NDArray[np.intp], result: Plan) -> tuple[Evidence, ...]:
+def _evidence(ids: Sequence[int], result: Plan, config: PlannerConfig) -> tuple[Evidence, ...]:
     """Copies what each NPC weighed into plain arrays."""
     features = result.verified.features.double().cpu().numpy()
     objective, feasible = result.objective.cpu().numpy(), result.feasible.cpu().numpy()
     weights, chosen = result.weights.double().cpu().numpy(), result.chosen.cpu().numpy()
     paths = result.verified.own[..., :2].cpu().numpy()
     players = result.verified.player[..., :2].cpu().numpy()
+    steps = depth_steps(result.verified.depth, config.tolerance).long().cpu().numpy()
     return tuple(
         Evidence(
             choice=Choice(
-                npc=int(view.ids[row]),
+                npc=int(npc),
                 terms=result.names,
                 weights=weights[i],
                 features=features[i],
@@ -260,9 +308,10 @@ def _evidence(view: View, rows: NDArray[np.intp], result: Plan) -> tuple[Evidenc
                 feasible=feasible[i],
                 families=tuple(families),
                 chosen=int(chosen[i]),
+                steps=steps[i],
             ),
             paths=paths[i],
-            ghost=players[i, chosen[i]],
+            ghosts=players[i],
         )
-        for i, (row, families) in enumerate(zip(rows, result.families, strict=True))
+        for i, (npc, families) in enumerate(zip(ids, result.families, strict=True))
     )

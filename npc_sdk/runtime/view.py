@@ -50,7 +50,7 @@ class Evidence:
 
     choice: Choice
     paths: Floats  # v h 2, m, of the candidates in `choice`
-    ghost: Floats  # h 2, m, where the player was imagined under the chosen plan
+    ghosts: Floats  # v h 2, m, where the player was imagined to go under each
 
 
 @dataclass(frozen=True, slots=True)

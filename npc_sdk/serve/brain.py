@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -21,12 +21,15 @@ from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArri
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
 from npc_sdk.runtime import Report, Runtime
+from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.serve.models import Loaded, weights_sha256
 from npc_sdk.serve.pace import Pace
-from npc_sdk.serve.telemetry import TOPIC, Watch
+from npc_sdk.serve.telemetry import SWING, TOPIC, Thought, Watch
 
 log = logging.getLogger(__name__)
 
 IDLE_MS = 50  # how long the planner sleeps when no game asks
+STILL_S = 0.3  # without a snapshot: the game stands still, and there is time to score old plans by new terms
 REFRESH_S = 0.25  # between looks at the persona files
 
 
@@ -53,18 +56,22 @@ class Counters:
 
 @dataclass(slots=True)
 class Brain:
-    """Joins one server, one runtime and one board."""
+    """Joins one server, one runtime with its planner, and one board."""
 
     server: BridgeServer
     runtime: Runtime
+    planner: PlannerDecider  # of the runtime
     board: Board
-    model_sha256: str
+    forecasts: Mapping[str, Loaded]  # by the names that the board knows
     deadline_ms: float  # of planning, per tick
     pace: Pace
     counters: Counters = field(default_factory=Counters)
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _refreshed: float = 0.0
     _tick: int = 0
+    _told: int = 0  # revision of the board that the thoughts were last ranked by
+    _forecast: str = ""  # in use
+    _thought: float = 0.0  # when, monotonic s
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Works until `stopped`."""
@@ -74,7 +81,12 @@ class Brain:
     def step(self) -> None:
         """Waits for something to do, at most IDLE_MS, and does it."""
         newest: dict[int, SnapshotArrived] = {}
-        for event in self.server.poll(IDLE_MS):
+        still = time.monotonic() - self._thought > STILL_S
+        behind = self._behind() if still else None
+        events = self.server.poll(IDLE_MS if behind is None else 0.0)
+        if behind is not None and not events:
+            self._again(*behind)
+        for event in events:
             match event:
                 case GameJoined() | SchemaChanged():
                     self._seat(event)
@@ -93,9 +105,58 @@ class Brain:
             self._refreshed = now
             for change in self.board.refresh():
                 log.info("persona %s", change)
+        if self.board.snapshot.revision != self._told:
+            self._swing()
         newest = {session: event for session, event in newest.items() if self._worth_it(session, event)}
         if newest:
             self._think(newest)
+
+    def _swing(self) -> None:
+        """Tells at once what changed weights make of the plans that were imagined last: it costs no roll-out."""
+        board = self.board.snapshot
+        self._told = board.revision
+        for session, seat in self._seats.items():
+            if rows := seat.watch.reweigh(board):
+                self._publish_swing(session, seat, rows)
+
+    def _behind(self) -> tuple[int, Thought] | None:
+        """Finds an NPC whose newest decision was scored by other terms than the board's."""
+        names = self.board.snapshot.terms.names
+        for session, seat in self._seats.items():
+            if (thought := seat.watch.behind(names)) is not None:
+                return session, thought
+        return None
+
+    def _again(self, session: int, thought: Thought) -> bool:
+        """Takes an NPC's newest decision once more, under the board's weights and terms of now, and tells it."""
+        board, npc = self.board.snapshot, thought.key.id
+        evidence = self.planner.again(str(session), npc, board.resolve([thought.key])[0], board.terms)
+        seat = self._seats[session]
+        if evidence is None:  # another forecast has been taken up since
+            seat.watch.drop(npc)
+            return False
+        self._publish_swing(session, seat, [seat.watch.retake(npc, evidence)])
+        return True
+
+    def _publish_swing(self, session: int, seat: _Seat, rows: list[Value]) -> None:
+        tick, revision = seat.watch.tick, self.board.snapshot.revision
+        message: dict[str, Value] = {"game": seat.name, "tick": tick, "revision": revision, "npcs": rows}
+        self.server.publish(SWING, message, session, tick)
+
+    def _take_up(self, name: str) -> None:
+        """Plans with the forecast that the board names."""
+        if name != self._forecast:
+            self._forecast = name
+            self.planner.use(self.forecasts[name].forecast)
+
+    @property
+    def _in_use(self) -> str:
+        return self._forecast or self.board.snapshot.forecast
+
+    @property
+    def _sha256(self) -> str:
+        """Of the model in use, "" without one."""
+        return self.forecasts[self._in_use].sha256
 
     def _seat(self, event: GameJoined | SchemaChanged) -> None:
         name = event.game if isinstance(event, GameJoined) else self._seats[event.session].name
@@ -116,7 +177,7 @@ class Brain:
 
     def _think(self, newest: dict[int, SnapshotArrived]) -> None:
         """One tick over every game that has sent something new."""
-        begun = time.perf_counter()
+        begun, self._thought = time.perf_counter(), time.monotonic()
         for session, event in newest.items():
             ran = event.snapshot.executing
             if (ran.rung != RUNG_NONE).any():
@@ -132,6 +193,7 @@ class Brain:
         self._tick = max(event.snapshot.tick for event in newest.values())
         tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due)
         lead = self.pace.ticks(tick_hz)
+        self._take_up(self.board.snapshot.forecast)
         answers = self.runtime.tick(due, late, lead)
         planned = time.perf_counter()
         self.counters.ticks += 1
@@ -160,7 +222,8 @@ class Brain:
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
         facts: dict[str, Value] = {
-            "model_sha256": self.model_sha256,
+            "model_sha256": self._sha256,
+            "forecast": self._in_use,
             "latency_ms": {"plan": (planned - begun) * 1e3, "total": total_ms},
             "lead_ticks": lead,
             "counters": dict(asdict(self.counters)),
@@ -172,6 +235,8 @@ class Brain:
         """Carries out a designer's request; what is wrong with it goes back in words."""
         if control.verb == "explain":
             return self._explain(control)
+        if control.verb == "replan":
+            return self._replan(control)
         if control.verb == "status":
             return Ack(control.request, self.board.snapshot.revision, result=self._status())
         ack = answer(self.board, control, self._tick)
@@ -179,20 +244,44 @@ class Brain:
         return ack
 
     def _explain(self, control: Control) -> Ack:
-        npc, revision = control.arguments.get("npc"), self.board.snapshot.revision
-        for seat in self._seats.values():
-            told = seat.watch.explain(npc) if isinstance(npc, int) else None
-            if told is not None:
-                result = {"explanation": _plain(asdict(told)), "game": seat.name}
-                return Ack(control.request, revision, result=result)
+        """Says why an NPC does what it does, after weights that were turned in this very step."""
+        if self.board.snapshot.revision != self._told:
+            self._swing()
+        found = self._thinker(control.arguments.get("npc"))
+        return self._undecided(control) if found is None else self._explained(control, *found)
+
+    def _replan(self, control: Control) -> Ack:
+        """Lets an NPC decide once more; it goes on with the plan it has, its next decision is its own."""
+        found = self._thinker(control.arguments.get("npc"))
+        if found is None:
+            return self._undecided(control)
+        return self._explained(control, *found) if self._again(*found) else self._undecided(control)
+
+    def _thinker(self, npc: Value) -> tuple[int, Thought] | None:
+        """Finds the session and the newest decision of an NPC."""
+        for session, seat in self._seats.items():
+            if isinstance(npc, int) and (thought := seat.watch.thought(npc)) is not None:
+                return session, thought
+        return None
+
+    def _explained(self, control: Control, session: int, thought: Thought) -> Ack:
+        seat = self._seats[session]
+        told = seat.watch.explain(thought.key.id)
+        result = {"explanation": _plain(asdict(told)) if told else None, "game": seat.name, "tick": thought.tick}
+        return Ack(control.request, self.board.snapshot.revision, result=result)
+
+    def _undecided(self, control: Control) -> Ack:
         known: list[Value] = [n for seat in self._seats.values() for n in seat.watch.npcs]
-        text = f"explain: npc: expected one of those that have decided, got {npc!r}"
-        return Ack(control.request, revision, ErrorCode.CONTROL, text, {"valid": known})
+        npc = control.arguments.get("npc")
+        text = f"{control.verb}: npc: expected one of those that have decided, got {npc!r}"
+        return Ack(control.request, self.board.snapshot.revision, ErrorCode.CONTROL, text, {"valid": known})
 
     def _status(self) -> dict[str, Value]:
         return {
             "games": [{"session": s, "name": seat.name, "game": seat.schema.game} for s, seat in self._seats.items()],
-            "model_sha256": self.model_sha256,
+            "model_sha256": self._sha256,
+            "weights_sha256": weights_sha256(self.forecasts[self._in_use].forecast),
+            "forecast": self._in_use,
             "revision": self.board.snapshot.revision,
             "counters": dict(asdict(self.counters)),
         }

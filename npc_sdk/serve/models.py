@@ -14,6 +14,7 @@ from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, World
 from npc_sdk.world.checkpoint import WEIGHTS, read_document
 
 ARENA = "arena"
+LEARNED = "learned"
 PLAIN = ("constant-velocity", "frozen", "untrained")
 
 
@@ -32,6 +33,15 @@ class Loaded:
     forecast: Forecast
     sha256: str = ""
     interface_sha256: str = ""
+
+
+def choices(loaded: Loaded, device: torch.device, seed: int = 0) -> dict[str, Loaded]:
+    """Returns what a brain can swap between while it runs: the one it was started with first, then the plain ones.
+
+    A model out of a file is called `learned`, whatever the file's name. All are made now: a swap then reads nothing.
+    """
+    first = LEARNED if loaded.sha256 else loaded.name
+    return {first: loaded} | {name: load(name, device, seed) for name in PLAIN if name != first}
 
 
 def shipped() -> Path:
@@ -74,3 +84,17 @@ def load(name: str, device: torch.device, seed: int = 0) -> Loaded:
     interface = str(read_document(folder)["interface_sha256"])
     model = load_model(folder, device)
     return Loaded(name, model, hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(), interface)
+
+
+def weights_sha256(forecast: Forecast) -> str:
+    """Returns the hash of a forecast's numbers as they are in memory now, "" for one without any.
+
+    It changes with a single bit of a single weight, so it shows whether something has been trained meanwhile.
+    """
+    if not isinstance(forecast, torch.nn.Module):
+        return ""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(forecast.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -16,6 +16,7 @@ import torch
 
 import npc_sdk
 from npc_bridge.errors import ErrorCode, Refused
+from npc_bridge.limits import Limits
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, Endpoints
 from npc_bridge.session import Offer
@@ -28,8 +29,10 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.brain import Brain
-from npc_sdk.serve.models import Loaded, device_of, load
+from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
+
+CONTROLS_PER_S = 90  # per designer: a slider dragged at 60 frames a second, and room to ask and look meanwhile
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -42,17 +45,20 @@ def serve(args: argparse.Namespace) -> int:
     library = PersonaLibrary(args.personas or SHIPPED, DEFAULT_TERMS.names)
     decider = PlannerDecider(
         loaded.forecast,
-        PlannerConfig(seed=args.seed, candidates=args.candidates),
+        # All that was imagined is kept: what turned weights choose among it is then what a new decision would choose.
+        PlannerConfig(seed=args.seed, candidates=args.candidates, elites=args.candidates),
         device_of(args.device),
         explain=True,
     )
     runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
-    board = Board(library, admit=runtime.admit)
+    forecasts = choices(loaded, device_of(args.device), args.seed)
+    board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     offer = Offer(
         server=f"npc-sdk {npc_sdk.__version__}",
         lead_ticks=args.lead_ticks or 1,
         barks=BARK_TEXTS[1:],
         model={"name": loaded.name, "sha256": loaded.sha256},
+        limits=Limits(controls_per_s=CONTROLS_PER_S),
     )
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -66,7 +72,7 @@ def serve(args: argparse.Namespace) -> int:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
-        Brain(server, runtime, board, loaded.sha256, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
+        Brain(server, runtime, decider, board, forecasts, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
     return 0
 
 

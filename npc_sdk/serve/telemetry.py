@@ -13,11 +13,15 @@ from npc_sdk.belief import PLAYER, Sight, sees
 from npc_sdk.constraints import KINDS
 from npc_sdk.designer.barks import BarkTracker, Intent
 from npc_sdk.designer.board import BoardSnapshot
-from npc_sdk.designer.explain import Choice, Explanation, ShieldChange, Verdict, explain, verdict
+from npc_sdk.designer.explain import Choice, Explanation, ShieldChange, Verdict, explain, rechosen, verdict
 from npc_sdk.designer.request import NpcKey
+from npc_sdk.planner.proposals import STRUCTURED
 from npc_sdk.runtime import Evidence, Report
 
 TOPIC = "plan"
+SHOWN = STRUCTURED + 4  # candidates that are drawn: one a family, and the best of the others
+SWING = "swing"  # plans chosen anew between two answers
+MOMENTS = slice(4, 15, 5)  # of 0.1 s: where the player is imagined after 0.5, 1 and 1.5 s is enough to draw
 PLAYER_SIGHT = Sight(reach=18.0)  # how players see, for the measured exposure
 
 
@@ -25,6 +29,8 @@ PLAYER_SIGHT = Sight(reach=18.0)  # how players see, for the measured exposure
 class Thought:
     """One NPC's newest decision and what the shield made of it."""
 
+    key: NpcKey
+    tick: int  # of the snapshot it was decided on
     evidence: Evidence
     choice: Choice
     verdict: Verdict
@@ -36,6 +42,8 @@ class Watch:
     def __init__(self, tick_hz: float) -> None:
         self._barks = BarkTracker(round(tick_hz))
         self._thoughts: dict[int, Thought] = {}
+        self._living: frozenset[int] = frozenset()
+        self.tick = 0  # of the newest snapshot that was answered
         self._exposed = 0.0
         self._told = 0
 
@@ -43,6 +51,43 @@ class Watch:
         """Returns why an NPC does what it does, None before its first decision."""
         thought = self._thoughts.get(npc)
         return None if thought is None else explain(thought.choice)
+
+    def thought(self, npc: int) -> Thought | None:
+        """Returns an NPC's newest decision, None before the first."""
+        return self._thoughts.get(npc)
+
+    def reweigh(self, board: BoardSnapshot) -> list[Value]:
+        """Chooses for every living NPC anew among the plans it imagined last, under the board's weights of now.
+
+        Nothing is imagined anew: a term that was not scored then counts from the next decision on. Returns a row an
+        NPC, as in `message` but without what has not changed.
+        """
+        thoughts = [t for npc, t in self._thoughts.items() if npc in self._living]
+        weights = board.resolve([t.key for t in thoughts])
+        column = {name: m for m, name in enumerate(board.terms.names)}
+        for thought, row in zip(thoughts, weights, strict=True):
+            turned = np.array([row[column[name]] if name in column else 0.0 for name in thought.choice.terms])
+            turned = turned.astype(np.float32).astype(np.float64)  # as the planner has them
+            if not np.array_equal(turned, thought.choice.weights):
+                choice = rechosen(thought.choice, turned)
+                self._thoughts[choice.npc] = replace(thought, choice=choice, verdict=verdict(choice))
+        return [_row(self._thoughts[t.key.id]) for t in thoughts]
+
+    def behind(self, names: tuple[str, ...]) -> Thought | None:
+        """Returns the decision of a living NPC that was scored by other terms than these, None if there is none."""
+        thoughts = (t for npc, t in self._thoughts.items() if npc in self._living)
+        return next((t for t in thoughts if t.choice.terms != names), None)
+
+    def drop(self, npc: int) -> None:
+        """Forgets a decision that cannot be taken again."""
+        del self._thoughts[npc]
+
+    def retake(self, npc: int, evidence: Evidence) -> dict[str, Value]:
+        """Puts a decision that was taken once more in the place of the newest, and returns its whole row."""
+        choice = evidence.choice
+        thought = replace(self._thoughts[npc], evidence=evidence, choice=choice, verdict=verdict(choice))
+        self._thoughts[npc] = thought
+        return _row(thought) | _imagined(evidence)
 
     @property
     def npcs(self) -> tuple[int, ...]:
@@ -55,6 +100,7 @@ class Watch:
         row_of = {int(i): row for row, i in enumerate(report.ids)}
         table = report.game.table
         assert table is not None
+        self._living, self.tick = frozenset(row_of), report.snapshot.tick
         for npc, evidence in report.evidence.items():
             row = row_of[npc]
             rules = tuple(KINDS[c] for c in np.flatnonzero(certified.rejected[row]))
@@ -62,12 +108,14 @@ class Watch:
             shift = float(np.abs(certified.velocities[row] - report.proposals[row]).sum(0).max()) * report.game.dt
             change = ShieldChange(bool(certified.changed[row].any()), rules, shift if np.isfinite(shift) else 0.0)
             told = verdict(asked)
-            self._thoughts[npc] = Thought(evidence, replace(asked, shield=change), told)
+            key = NpcKey(npc, int(report.squads[row]), report.game.faction)
+            self._thoughts[npc] = Thought(key, self.tick, evidence, replace(asked, shield=change), told)
             scene = int(np.clip(report.squads[row], 0, len(table.squad) - 1))
             seen = bool(table.seen[scene, table.kind[scene] == PLAYER].any())
             start = certified.expected[row, 0, :2]
             path = np.concatenate([start[None], evidence.paths[asked.chosen]]).astype(np.float64)
-            intent = Intent(npc, told.family, told.leading, path, evidence.ghost[0].astype(np.float64), seen)
+            player = evidence.ghosts[asked.chosen, 0].astype(np.float64)
+            intent = Intent(npc, told.family, told.leading, path, player, seen)
             bark = self._barks.update(report.snapshot.tick, intent)
             if bark:
                 barks[npc] = bark
@@ -94,17 +142,7 @@ class Watch:
             }
             thought = self._thoughts.get(npc)
             if thought is not None and npc in report.evidence:
-                choice = thought.choice
-                entry |= {
-                    "family": thought.verdict.family,
-                    "leading": thought.verdict.leading,
-                    "J": thought.verdict.objective,
-                    "lead": thought.verdict.lead,
-                    "path": _block(thought.evidence.paths[choice.chosen]),
-                    "alternatives": _block(thought.evidence.paths),
-                    "alternatives_J": [float(j) for j in choice.objective],
-                    "ghost": _block(thought.evidence.ghost),
-                }
+                entry |= _row(thought) | _imagined(thought.evidence)
             npcs.append(entry)
         return {
             "game": name,
@@ -133,6 +171,27 @@ class Watch:
         rate = max(1.0 / self._told, report.game.dt / 3.0)
         self._exposed += rate * (float(seen.mean()) - self._exposed)
         return np.asarray(seen)
+
+
+def _row(thought: Thought) -> dict[str, Value]:
+    """What a decision's choice came to: all that other weights can change."""
+    choice, short = thought.choice, thought.verdict
+    return {
+        "id": choice.npc,
+        "family": short.family,
+        "leading": short.leading,
+        "J": short.objective,
+        "lead": short.lead,
+        "path": _block(thought.evidence.paths[choice.chosen]),
+        "alternatives_J": [float(j) for j in choice.objective[:SHOWN]],
+        "feasible": [bool(f) for f in choice.feasible[:SHOWN]],
+        "ghost": _block(thought.evidence.ghosts[choice.chosen, MOMENTS]),
+    }
+
+
+def _imagined(evidence: Evidence) -> dict[str, Value]:
+    """What a decision was chosen from: other weights leave it as it is."""
+    return {"alternatives": _block(evidence.paths[:SHOWN]), "ghosts": _block(evidence.ghosts[:SHOWN, MOMENTS])}
 
 
 def _block(array: NDArray[np.floating]) -> bytes:

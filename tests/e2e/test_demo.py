@@ -5,56 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pygame
 import pytest
+from demo_player import Player
 from documented import documented_keys, printed_keys
 from PIL import Image
 
-from npc_sdk.demo.brain import Brain, free_endpoints, serve_command
+from npc_sdk.demo.panel import MAX_WEIGHT, knob_place
 from npc_sdk.demo.scene import CALLBACK, PLAN, TAIL
-from npc_sdk.demo.show import Cast, Show, Stage
+from npc_sdk.demo.show import Stage
 from npc_sdk.demo.window import Window
-
-PATIENCE_S = 60.0  # how long a busy machine may take for what should be at once
-
-
-class Player:
-    """Plays a show in real time without a window."""
-
-    def __init__(self) -> None:
-        endpoints = free_endpoints()
-        self.brain = Brain(serve_command(endpoints, "constant-velocity", 1, "cpu"))
-        self.brain.start()
-        self.brain.wait_ready(PATIENCE_S)
-        self.show = Show(self.brain, endpoints, Cast(4, 1, scripted=True), patience_s=PATIENCE_S)
-        self.ticks = 0
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        due = time.monotonic()
-        while not holds():
-            assert time.monotonic() < end, "did not happen in time"
-            self.ticks += self.show.advance(None)
-            due = max(due + 1 / 30, time.monotonic() - 1 / 30)
-            time.sleep(max(0.0, due - time.monotonic()))
-
-    def rungs(self) -> np.ndarray:
-        """The rungs of the living NPCs in the last tick; nothing before the first."""
-        match = self.show.match
-        return match.log[-1].rung[match.log[-1].alive] if match.log else np.zeros(0, np.uint8)
-
-    def planned(self) -> bool:
-        rungs = self.rungs()
-        return len(rungs) > 0 and bool((rungs <= TAIL).all())
-
-    def on_their_own(self) -> bool:
-        rungs = self.rungs()
-        return len(rungs) > 0 and bool((rungs == CALLBACK).all())
 
 
 @pytest.fixture
@@ -121,11 +84,12 @@ def test_the_window_takes_keys_and_mouse(player: Player) -> None:
     pygame.display.init()
     window = pygame.display.set_mode((1280, 720))
     try:
-        for key in (pygame.K_TAB, pygame.K_h, pygame.K_p, pygame.K_p, pygame.K_k):
+        for key in (pygame.K_TAB, pygame.K_h, pygame.K_f, pygame.K_f, pygame.K_k):
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, mod=0))
-        pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=(900, 111)))
-        pygame.event.post(pygame.event.Event(pygame.MOUSEMOTION, pos=(944, 111), rel=(44, 0), buttons=(1, 0, 0)))
-        pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONUP, button=1, pos=(944, 111)))
+        at, to = (knob_place(show.panel_view(), "exposure", weight) for weight in (2.0, MAX_WEIGHT))
+        pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=at))
+        pygame.event.post(pygame.event.Event(pygame.MOUSEMOTION, pos=to, rel=(44, 0), buttons=(1, 0, 0)))
+        pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONUP, button=1, pos=to))
         pygame.event.post(pygame.event.Event(pygame.QUIT))
         Window(window, show).run()
         picture = pygame.surfarray.array3d(window)
@@ -135,7 +99,7 @@ def test_the_window_takes_keys_and_mouse(player: Player) -> None:
     assert show.selected
     player.until(lambda: not player.brain.alive)  # a killed process ends soon, not at once
     assert not player.brain.alive
-    assert show.turned("engage") == 8.0
+    assert show.turned("exposure") == MAX_WEIGHT
 
 
 @pytest.mark.timeout(240)

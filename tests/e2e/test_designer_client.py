@@ -29,7 +29,7 @@ class BoardOnly:
     """A brain that has a board and measures one thing: the more `exposure` weighs, the less NPCs are exposed."""
 
     def __init__(self) -> None:
-        self.board = Board(PersonaLibrary(SHIPPED, DEFAULT_TERMS.names))
+        self.board = Board(PersonaLibrary(SHIPPED, DEFAULT_TERMS.names), forecasts=("learned", "frozen"))
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -48,7 +48,7 @@ class BoardOnly:
                 server.publish(TOPIC, {"exposed_fraction": 1.0 / (1.0 + weight), "game": "arena"}, 1, 1)
 
     def _answer(self, control: Control) -> Ack:
-        if control.verb == "explain":
+        if control.verb in ("explain", "replan"):
             told = {"sentence": f"NPC {control.arguments['npc']} chose hold."}
             return Ack(control.request, 1, result={"explanation": told})
         return answer(self.board, control)
@@ -84,6 +84,13 @@ def test_every_kind_of_change_reaches_the_board(brain: BoardOnly, designer: Desi
     assert [rule.name for rule in now.rules] == ["slow"]
     assert now.modes["hold_fire"]
     assert brain.board.log[0].who == "ann"
+    designer.set_weights([{"term": "cover", "value": 2.0}, {"term": "cover", "value": 3.0, "scope": "npc:101"}])
+    designer.set_forecast("frozen")
+    assert brain.board.snapshot.forecast == "frozen"
+    row = brain.board.snapshot.resolve([NpcKey(101), NpcKey(102)])[:, now.terms.index("cover")]
+    assert row.tolist() == [3.0, 2.0]
+    designer.undo()
+    designer.undo()
     designer.set_mode("hold_fire", False)
     designer.remove_rule("slow")
     designer.remove_term("north")
@@ -106,6 +113,7 @@ def test_a_refusal_says_what_would_have_been_right(designer: Designer) -> None:
 
 def test_why_and_how_much_can_be_asked(designer: Designer) -> None:
     assert designer.explain(104)["sentence"] == "NPC 104 chose hold."
+    assert designer.replan(104)["sentence"] == "NPC 104 chose hold."
     assert designer.metrics()["game"] == "arena"
     designer.set_weight("exposure", 3.0)
     assert designer.measure("exposed_fraction", 0.1) == pytest.approx(0.25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,9 +148,100 @@ def test_a_decision_is_counted_and_aged_once_when_it_comes_into_force(match: Mat
     assert bridge.pushed == [0, 1]
 
 
+class CarelessBridge(ScriptedBridge):
+    """A client whose ladder runs one chunk whatever its date."""
+
+    chunk = 5
+
+    def step(
+        self, tick: int, ids: NDArray[np.uint32], pose: NDArray[np.floating], alive: NDArray[np.bool_] | None = None
+    ) -> LadderResult:
+        right = super().step(tick, ids, pose, alive)
+        return replace(right, chunk=np.full(len(ids), self.chunk, right.chunk.dtype))
+
+
+def test_a_step_of_a_plan_past_its_date_or_of_another_session_is_counted_as_stale(match: Match) -> None:
+    bridge = CarelessBridge(match.schema)
+    line = Line(bridge)
+    bridge.inbox.append(straight_on(match, chunk=5))
+    n = len(match.ids)
+
+    def stale(tick: int) -> int:
+        return line.tick(tick, match.blocks(), match.ids, match.pose, match.alive).stale
+
+    assert [stale(match.tick + step) for step in (0, STEPS - 1, STEPS)] == [0, 0, n]
+    bridge.session = 0  # the line is down: what was certified may run to its end
+    assert stale(match.tick) == 0
+    bridge.session = 8
+    assert stale(match.tick) == n
+    bridge.session, bridge.chunk = 7, 6  # never seen
+    assert stale(match.tick) == n
+
+
 def test_a_fault_is_shown_with_its_type_and_its_remedy(match: Match) -> None:
     bridge = ScriptedBridge(match.schema)
     line = Line(bridge)
     assert (line.fault, line.remedy) == ("", "")
     bridge.fault = Fault(None, "nothing listens", "start the brain")
     assert (line.fault, line.remedy) == ("Fault: nothing listens", "start the brain")
+
+
+def test_what_comes_while_nobody_moves_is_led_by_and_counted_later(match: Match) -> None:
+    bridge = ScriptedBridge(match.schema)
+    line = Line(bridge)
+    bridge.inbox.append(straight_on(match, chunk=5))
+    line.listen()
+    moved = line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
+    assert (moved.decisions, moved.barks) == (4, {101: "Moving in!"})
+    assert moved.guarded.all()
+    assert len(line.chunk(101)) == STEPS
+
+
+def test_a_pause_of_the_game_does_not_age_the_decisions_on_their_way(match: Match) -> None:
+    bridge = ScriptedBridge(match.schema)
+    line = Line(bridge)
+    match.step(np.zeros(6), line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive), ruled=True)
+    late = straight_on(match, chunk=5)
+    bridge.inbox.append(replace(late, source_tick=0))
+    line.pause()
+    moved = line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
+    assert (moved.decisions, moved.ages_ms) == (4, ())
+    assert moved.guarded.all()
+
+
+def test_a_new_session_is_shown_a_still_world_once(match: Match) -> None:
+    for _ in range(10):
+        match.arena.step(np.zeros((1, 5, 6), np.float32))
+    bridge = ScriptedBridge(match.schema)
+    line = Line(bridge)
+    for _ in range(8):
+        line.show(match.tick, match.blocks())
+    assert bridge.pushed == [7, 8, 9, 10]
+    assert not line.met
+    bridge.inbox.append(straight_on(match, chunk=5))
+    line.listen()
+    assert line.met
+    line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
+    assert bridge.pushed == [7, 8, 9, 10]  # it knows this tick
+    line.restart(match.schema)
+    bridge.session = 8
+    assert not line.met
+    line.show(match.tick, match.blocks())
+    line.tick(match.tick, match.blocks(), match.ids, match.pose, match.alive)
+    assert bridge.pushed[4:] == [7, 10]
+
+
+def test_a_state_that_was_passed_over_when_the_game_stopped_is_shown_again_once(match: Match) -> None:
+    bridge = ScriptedBridge(match.schema)
+    line = Line(bridge)
+    play(match, line)
+    for _ in range(30):
+        line.show(match.tick, match.blocks())
+        line.listen()
+    assert bridge.pushed == [0, 1]
+    bridge.inbox.append(replace(straight_on(match, chunk=5), source_tick=1))
+    play(match, line)
+    assert bridge.pushed == [0, 1]
+    for _ in range(30):
+        line.show(match.tick, match.blocks())
+    assert bridge.pushed == [0, 1]  # that one was answered

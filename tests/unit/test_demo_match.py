@@ -1,4 +1,4 @@
-"""A match of the demo: its zone, what is seen of it, and how its log is judged."""
+"""A match of the demo: what is seen of it, and how its log is judged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from npc_sdk.demo.match import SPACING, Match
 from npc_sdk.demo.scene import CALLBACK, PLAN
 from npc_sdk.demo.tally import Tally
 from npc_sdk.envs.arena import ArenaConfig, make_map
-from npc_sdk.geometry import point_in_polygon, segment_distance
-from npc_sdk.geometry.polygons import ring_edges
 
 STILL = np.zeros(6)
 
@@ -38,16 +36,11 @@ def stand(match: Match) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_nobody_starts_in_or_near_the_forbidden_zone(index: int) -> None:
+def test_nobody_starts_nearer_to_another_than_the_rule_allows(index: int) -> None:
     match = new_match(index)
-    zone = match.rules.zone
-    bodies = match.arena.pos[0]
-    assert not point_in_polygon(bodies, zone).any()
-    assert segment_distance(bodies, ring_edges(zone)).min() > 0.5
-    npcs = bodies[match.first_npc :]
+    npcs = match.arena.pos[0, match.first_npc :]
     gaps = np.hypot(*(npcs[:, None] - npcs[None]).transpose(2, 0, 1)) + 9.0 * np.eye(len(npcs))
     assert gaps.min() > SPACING
-    assert [p.kind for p in match.schema.polygons].count("zone") == 1
 
 
 @pytest.fixture
@@ -67,44 +60,42 @@ def test_a_quiet_match_breaks_no_rule(judge: Judge) -> None:
     assert judge.total(match) == {"npc": 0, "external": 0, "breach": 0, "inadmissible": 0}
 
 
-def into_the_zone(judge: Judge, match: Match, rung: int, ruled: bool) -> None:
-    """Puts NPC 0 beside the zone and drives it in."""
-    zone = np.array(match.rules.zone)
-    edge = (zone[0] + zone[1]) / 2
-    inward = zone.mean(0) - edge
-    inward /= np.hypot(*inward)
-    match.arena.pos[0, match.first_npc] = edge - 0.6 * inward
+def into_the_zone(judge: Judge, match: Match, rung: int, bound: bool) -> None:
+    """Paints a zone east of NPC 0 and drives it in."""
+    x, y = match.arena.pos[0, match.first_npc]
+    zone = ((x + 0.9, y - 1.0), (x + 3.0, y - 1.0), (x + 3.0, y + 1.0), (x + 0.9, y + 1.0))
     command = stand(match)
     for tick in range(FOLLOW_TICKS):
-        command[0, :2] = inward * min(1.0, 0.5 * (tick + 1))
-        match.step(STILL, moved(match, command.copy(), rung), ruled)
+        command[0, 0] = min(1.0, 0.5 * (tick + 1))
+        match.step(STILL, moved(match, command.copy(), rung), True, (zone,) if bound else ())
         judge.follow(match)
     judge.close()  # it has looked at everything then
 
 
 def test_an_npc_that_walks_into_the_zone_is_counted(judge: Judge) -> None:
     match = new_match()
-    into_the_zone(judge, match, PLAN, ruled=True)
+    into_the_zone(judge, match, PLAN, bound=True)
     assert judge.broken > 0
+    assert judge.zone_broken == judge.broken
     assert judge.total(match)["npc"] > 0
 
 
 def test_what_the_games_own_script_does_is_the_games(judge: Judge) -> None:
     match = new_match()
-    into_the_zone(judge, match, CALLBACK, ruled=True)
+    into_the_zone(judge, match, CALLBACK, bound=True)
     assert (judge.broken, judge.total(match)["npc"]) == (0, 0)
     assert judge.total(match)["external"] > 0
 
 
-def test_house_rules_bind_only_once_the_brain_knows_them(judge: Judge) -> None:
+def test_a_zone_binds_only_once_the_brain_knows_it(judge: Judge) -> None:
     match = new_match()
-    into_the_zone(judge, match, PLAN, ruled=False)
+    into_the_zone(judge, match, PLAN, bound=False)
     assert judge.total(match)["npc"] == 0
 
 
 def test_finished_matches_stay_in_the_count(judge: Judge) -> None:
     first = new_match()
-    into_the_zone(judge, first, PLAN, ruled=True)
+    into_the_zone(judge, first, PLAN, bound=True)
     counted = judge.total(first)["npc"]
     judge.take(first)
     assert counted > 0
@@ -167,3 +158,12 @@ def test_the_tally_counts_what_each_npc_did() -> None:
     assert tally.now == (4, 0, 0, 0)
     assert tally.decisions_s(30.0) == 30.0
     assert tally.recent_age_ms() == 45.0
+
+
+def test_time_without_a_brain_is_left_out_of_the_share_that_it_is_judged_by() -> None:
+    tally = Tally()
+    tally.tick(np.array([0, 1, 3], np.uint8), 0, (), 0.1, unseen=False)
+    tally.tick(np.array([2, 2, 2], np.uint8), 0, (), 0.1, unseen=False, killed=True, stale=2)
+    assert tally.planned_fraction == 2 / 6
+    assert tally.planned_fraction_led == 2 / 3
+    assert tally.stale_steps == 2

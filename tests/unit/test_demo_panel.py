@@ -1,4 +1,4 @@
-"""The panel: sliders, buttons, and a why card whose rows add up."""
+"""The panel: sliders, buttons, and one sentence why."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npc_sdk.demo import theme
+from npc_sdk.demo.layout import PERSONAS, WEIGHTS, WHY
 from npc_sdk.demo.panel import (
     MAX_WEIGHT,
     Assigned,
@@ -20,13 +21,15 @@ from npc_sdk.demo.panel import (
     Reached,
     Turned,
     hex_colour,
+    knob_place,
     persona_buttons,
+    persona_place,
     place_of,
-    rows_of,
+    reach_place,
     weight_at,
 )
 
-AREA = pygame.Rect(656, 8, 616, 640)
+AREA = WEIGHTS.unionall([PERSONAS, WHY])
 VIEW = PanelView(
     reaches=("all", "squad A"),
     reach=0,
@@ -34,16 +37,14 @@ VIEW = PanelView(
     personas=persona_buttons({"sentry": {"description": "Stays.", "colour": "#00ff00"}, "flanker": {}}),
     persona="",
     hold_fire=False,
-    why=None,
+    why="",
     selected="",
-    connected=True,
-    log=(),
 )
 
 
 @pytest.fixture
 def panel() -> Panel:
-    return Panel(AREA)
+    return Panel()
 
 
 def find(panel: Panel, view: PanelView, kind: type) -> list[tuple[tuple[int, int], object]]:
@@ -102,22 +103,48 @@ def test_buttons_say_what_they_are_for(panel: Panel) -> None:
     assert find(panel, VIEW, HeldFire)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 9), st.floats(-9, 9)), max_size=20),
-    st.integers(1, 12),
-)
-def test_the_rows_of_the_why_card_add_up_whatever_room_there_is(
-    parts: list[tuple[str, float, float]], room: int
-) -> None:
-    rows = rows_of(parts, room)
-    assert len(rows) <= room
-    assert sum(value for _, _, value in rows) == pytest.approx(sum(value for _, _, value in parts), abs=1e-9)
+def test_the_places_of_knobs_and_buttons_are_where_a_press_acts(panel: Panel) -> None:
+    for weight in (0.0, 0.5, 2.0, MAX_WEIGHT):
+        touch = panel.press(knob_place(VIEW, "exposure", weight), VIEW)
+        panel.release()
+        assert isinstance(touch, Turned)
+        assert touch.term == "exposure"
+        assert touch.value == pytest.approx(weight, rel=0.05)
+    assert panel.press(persona_place(VIEW, "flanker"), VIEW) == Assigned("flanker")
+    assert panel.press(reach_place(VIEW, -1), VIEW) == Reached(1)
+    for place in (lambda: knob_place(VIEW, "grace", 1.0), lambda: persona_place(VIEW, "grace")):
+        with pytest.raises(KeyError, match="grace"):
+            place()
+
+
+def test_a_knob_eases_to_a_weight_that_somebody_else_turned(panel: Panel) -> None:
+    turned = replace(VIEW, knobs=(Knob("engage", 1.0, 1.0), Knob("exposure", 8.0, 0.5)))
+    x, y = knob_place(turned, "exposure", 8.0)
+    surface, white = pygame.Surface((1280, 720)), []
+    panel.draw(surface, VIEW, 0.0)
+    for passed in (0.02, 5.0):
+        panel.draw(surface, turned, passed)
+        white.append(surface.get_at((x, y))[:3] == theme.WHITE)
+    assert white == [False, True]
+
+
+def test_the_sentence_why_stands_in_its_card_and_a_long_one_is_not_cut(panel: Panel) -> None:
+    surface = pygame.Surface((1280, 720))
+    seen = []
+    for why in (
+        "",
+        "Left.",
+        "Left: right is 1.2 m nearer but seen 0.8 s longer; below exposure 0.6 I choose right. " * 2,
+    ):
+        panel.draw(surface, replace(VIEW, why=why, selected="npc 101"), 1.0)
+        seen.append(pygame.image.tobytes(surface.subsurface(WHY), "RGB"))
+    assert len(set(seen)) == 3
 
 
 def test_a_panel_is_drawn_inside_its_area(panel: Panel) -> None:
     surface = pygame.Surface((1280, 720))
     surface.fill((1, 2, 3))
-    panel.draw(surface, replace(VIEW, hold_fire=True, selected="npc 101"))
+    panel.draw(surface, replace(VIEW, hold_fire=True, selected="npc 101"), 0.1)
     inside = surface.subsurface(AREA).copy()
     surface.fill((1, 2, 3), AREA)
     assert pygame.transform.average_color(surface)[:3] == (1, 2, 3)

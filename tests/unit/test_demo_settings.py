@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npc_sdk.demo.settings import Request, Settings, reaches
+from npc_sdk.demo.settings import Request, Settings, reaches, term_request
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import PersonaLibrary
 from npc_sdk.designer.request import NpcKey
+from npc_sdk.errors import InputError
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 
 SQUADS = {0: [101, 102], 1: [103, 104]}
@@ -92,3 +93,46 @@ def test_new_rules_replace_the_old_ones(board: Board) -> None:
     carry_out(board, settings.set_rules([{"rule": "ally_distance", "name": "spacing", "distance": 0.8}]))
     carry_out(board, settings.set_rules([{"rule": "hold_fire", "name": "hold_fire"}]))
     assert len(board.snapshot.rules) == 1
+
+
+def test_one_turn_of_a_slider_is_one_request_and_one_revision(board: Board) -> None:
+    settings = Settings()
+    everybody, squad, *_ = reaches(SQUADS, 0)
+    carry_out(board, settings.assign(squad, "flanker"))
+    requests = settings.set_weight(everybody, "flank", 7.0, "drag 1")
+    before = board.snapshot.revision
+    carry_out(board, requests)
+    assert (len(requests), board.snapshot.revision) == (1, before + 1)
+
+
+def test_wishes_and_forecast_are_replayed_before_the_weights_of_the_wishes() -> None:
+    settings = Settings()
+    request = term_request(" north = relu(player.y + 4 - self.y) ")
+    settings.terms["north"] = request
+    settings.set_forecast("frozen")
+    everybody, *_ = reaches(SQUADS, 0)
+    settings.set_weight(everybody, "north", 3.0)
+    board = Board(forecasts=("learned", "frozen"))
+    carry_out(board, settings.replay())
+    assert weights(board, "north") == [3.0] * 4
+    assert board.snapshot.forecast == "frozen"
+
+
+def test_many_settings_are_replayed_in_requests_the_board_takes() -> None:
+    settings = Settings()
+    for npc in range(101, 161):
+        reach = reaches({0: [npc]}, npc)[-1]
+        for term in DEFAULT_TERMS.names[:8]:
+            settings.set_weight(reach, term, 2.0)
+    board = new_board()
+    carry_out(board, settings.replay())
+    assert (board.snapshot.resolve([NpcKey(160)])[0] == 2.0).sum() >= 8
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("north", "column 6"), ("north =", "column 8"), ("= self.y", "column 1"), ("to north = self.y", "column 1")],
+)
+def test_a_wish_without_a_name_or_an_expression_says_where(line: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        term_request(line)

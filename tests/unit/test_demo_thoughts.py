@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npc_sdk.demo.thoughts import Mind, hear, read_why
+from npc_sdk.demo.thoughts import Mind, hear, hear_swing, read_why
 
 PATHS = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
 
@@ -30,7 +30,9 @@ def decided(tick: int) -> dict[str, object]:
         path=PATHS[0].tobytes(),
         alternatives=PATHS.tobytes(),
         alternatives_J=[2.0, 3.0],
+        feasible=[True, False],
         ghost=PATHS[1].tobytes(),
+        ghosts=PATHS.tobytes(),
     )
 
 
@@ -41,7 +43,9 @@ def test_a_decision_is_heard_whole() -> None:
     np.testing.assert_array_equal(thought.path, PATHS[0])
     np.testing.assert_array_equal(thought.alternatives, PATHS)
     np.testing.assert_array_equal(thought.alternatives_objective, [2.0, 3.0])
+    np.testing.assert_array_equal(thought.feasible, [True, False])
     np.testing.assert_array_equal(thought.ghost, PATHS[1])
+    np.testing.assert_array_equal(thought.ghosts, PATHS)
     assert (thought.family, thought.objective, thought.lead, thought.exposed) == ("flank_left", 2.0, 0.5, True)
     assert (mind.personas[101], mind.revision, mind.latency_ms["plan"]) == ("sentry", 3, 4.5)
     assert (mind.beliefs[0].squad, mind.beliefs[0].at, mind.beliefs[0].seen) == (1, (1.0, 2.0), False)
@@ -102,3 +106,62 @@ def test_an_explanation_keeps_its_parts_and_names_the_shield() -> None:
     assert sum(value for _, _, value in why.parts) == why.objective
     assert (why.lead, why.shield) == (None, "the shield changed it: spacing")
     assert read_why({"parts": []}) is None
+
+
+def test_a_swing_ranks_the_same_plans_anew_and_keeps_what_it_does_not_name() -> None:
+    mind = hear(Mind(), decided(30))
+    row = {"id": 101, "family": "hold", "J": 1.0, "lead": 0.2, "path": PATHS[1].tobytes()}
+    row |= {"alternatives_J": [4.0, 1.0], "feasible": [True, False], "ghost": PATHS[0].tobytes()}
+    swung = hear_swing(mind, {"revision": 9, "tick": 30, "npcs": [row]})
+    thought = swung.thought(101, 30)
+    assert thought is not None
+    assert (thought.family, thought.objective, thought.exposed, swung.revision) == ("hold", 1.0, True, 9)
+    np.testing.assert_array_equal(thought.path, PATHS[1])
+    np.testing.assert_array_equal(thought.alternatives, PATHS)
+    np.testing.assert_array_equal(thought.ghosts, PATHS)
+    np.testing.assert_array_equal(thought.alternatives_objective, [4.0, 1.0])
+    assert swung.personas == mind.personas
+
+
+def test_a_swing_about_a_decision_that_is_not_known_is_dropped() -> None:
+    mind = hear(Mind(), decided(30))
+    row = {"id": 101, "path": PATHS[1].tobytes(), "alternatives_J": [1.0, 2.0, 3.0, 4.0, 5.0], "feasible": [True] * 5}
+    swung = hear_swing(mind, {"revision": 9, "npcs": [row, {**row, "id": 102}, {"id": 101}, 5]})
+    assert swung.thoughts == mind.thoughts
+
+
+def test_an_older_answer_does_not_take_a_revision_back() -> None:
+    mind = hear_swing(Mind(), {"revision": 9})
+    assert hear_swing(mind, {"revision": 3}).revision == 9
+
+
+def test_a_flip_is_read_only_where_it_is_whole() -> None:
+    parts = [{"term": "cover", "weight": 1.0, "value": 2.0}]
+    flip = {"term": "cover", "weight": 0.5, "past": 0.49, "family": "hold"}
+    why = read_why({"explanation": {"npc": 101, "parts": parts, "flips": [flip]}, "tick": 12})
+    assert why is not None
+    assert why.flip is not None
+    assert (why.tick, why.flip.term, why.flip.past, why.flip.family) == (12, "cover", 0.49, "hold")
+    for broken in (None, [3], [{}], [{**flip, "past": float("nan")}]):
+        why = read_why({"explanation": {"npc": 101, "parts": parts, "flips": broken}})
+        assert why is not None
+        assert why.flip is None
+
+
+def test_a_sliders_flip_to_a_plan_one_can_picture_is_told_first() -> None:
+    parts = [{"term": "cover", "weight": 1.0, "value": 2.0}]
+    flips = [
+        {"term": term, "weight": at, "past": at, "family": family}
+        for term, at, family in (
+            ("effort", 0.1, "flank_left"),
+            ("exposure", 9.0, "flank_left"),
+            ("exposure", 0.6, "sample"),
+            ("exposure", 0.7, "flank_right"),
+            ("attack", 0.8, "flank_left"),
+        )
+    ]
+    for left, expected in ((flips, 0.7), (flips[:3], 0.6), (flips[:2], 0.1), (flips[1:2], 9.0)):
+        why = read_why({"explanation": {"npc": 101, "parts": parts, "flips": left}})
+        assert why is not None
+        assert why.flip is not None
+        assert why.flip.weight == expected

@@ -314,3 +314,48 @@ def test_the_control_channel_gets_a_reply_for_good_and_bad_requests(board: Board
     assert (bad.request, bad.code) == (8, ErrorCode.CONTROL)
     assert bad.result["current"] == 2.0
     assert "expected a finite number >= 0" in bad.text
+
+
+def test_several_weights_turn_at_once_or_not_at_all(board: Board) -> None:
+    changes = [
+        {"term": "exposure", "value": 2.0},
+        {"scope": "npc:101", "term": "cover", "value": 3.0},
+        {"scope": "npc:101", "term": "exposure", "value": 4.0},
+    ]
+    before = board.snapshot.revision
+    reply = board.apply({"op": "set_weights", "changes": changes})
+    assert (board.snapshot.revision, reply["revision"]) == (before + 1, before + 1)
+    assert (reply["old"], reply["new"]) == ([None, None, None], [2.0, 3.0, 4.0])
+    assert [weight(board, "exposure", 102), weight(board, "exposure"), weight(board, "cover")] == [2.0, 4.0, 3.0]
+    board.apply({"op": "undo"})
+    assert weight(board, "exposure") == DEFAULT_TERMS.terms[DEFAULT_TERMS.index("exposure")].default
+    error = refused(board, op="set_weights", changes=[*changes, {"term": "exposur", "value": 1.0}])
+    assert "exposure" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([], "expected 1..256"),
+        ([{"term": "cover", "value": 1.0}] * 257, "got 257"),
+        (["cover"], "expected tables"),
+        ([{"term": "cover"}], "'value' is missing"),
+        ([{"term": "cover", "value": 1.0, "weight": 2.0}], "unknown field 'weight'"),
+        ([{"term": "cover", "value": -1.0}], "cover"),
+    ],
+)
+def test_wrong_changes_are_named(board: Board, changes: list[object], said: str) -> None:
+    assert said in str(refused(board, op="set_weights", changes=changes))
+
+
+def test_a_forecast_is_chosen_among_those_there_are(personas: Path) -> None:
+    board = Board(PersonaLibrary(personas, DEFAULT_TERMS.names), forecasts=("learned", "frozen"))
+    assert board.snapshot.forecast == "learned"
+    reply = board.apply({"op": "set_forecast", "name": "frozen"})
+    assert (reply["old"], reply["new"], board.snapshot.forecast) == ("learned", "frozen", "frozen")
+    assert board.apply({"op": "inspect"})["forecasts"] == ["learned", "frozen"]
+    error = refused(board, op="set_forecast", name="frozn")
+    assert "did you mean 'frozen'" in str(error)
+    assert (error.current, error.valid) == ("frozen", ("learned", "frozen"))
+    board.apply({"op": "undo"})
+    assert board.snapshot.forecast == "learned"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from npc_sdk.designer.explain import Choice, ShieldChange, Verdict, explain, verdict
+from npc_sdk.designer.explain import Choice, ShieldChange, Verdict, explain, rechosen, verdict
 
 TERMS = ("flank", "exposure", "cover")
 
@@ -170,3 +170,62 @@ def test_the_same_plan_under_another_name_is_no_runner_up() -> None:
     told = explain(choice)
     assert told.runner_up == "flank_left"
     assert told.lead == pytest.approx(0.7)
+
+
+@given(st.integers(0, 10_000))
+def test_a_flip_is_where_the_choice_first_becomes_another_plan(seed: int) -> None:
+    """Before it the chosen plan wins, or the same under another name; past it, the plan that is named."""
+    rng = np.random.default_rng(seed)
+    families = ("hold", "seek", "flank_left", "sample", "sample", "elite")
+    one = choice(
+        rng.uniform(0.1, 2.0, 3).tolist(), rng.uniform(0.0, 2.0, (6, 3)).tolist(), families, [True] * 5 + [seed % 2 > 0]
+    )
+
+    def winner(m: int, weight: float) -> int:
+        return best(one, np.array([*one.weights[:m], weight, *one.weights[m + 1 :]]))
+
+    def another(v: int) -> bool:
+        apart = np.abs(one.features[v] - one.features[one.chosen]) @ one.weights
+        return one.families[v] != one.families[one.chosen] and apart > 0.02 * one.objective[one.chosen]
+
+    for flip in explain(one).flips:
+        m = TERMS.index(flip.term)
+        assert flip.past >= 0.0
+        assert one.families[winner(m, flip.past)] == flip.family
+        assert another(winner(m, flip.past))
+        for share in (0.0, 0.5, 0.9, 0.999):
+            assert not another(winner(m, one.weights[m] + share * (flip.weight - one.weights[m])))
+
+
+def test_a_flip_to_a_plan_with_a_name_is_told_before_a_nearer_one_to_a_sample() -> None:
+    one = choice([1.0, 1.0], [[1.0, 1.0], [3.0, 0.0], [0.0, 2.2]], ("hold", "seek", "sample"))
+    first, *others = explain(one).flips
+    assert (first.family, first.term, first.weight) == ("seek", "flank", 0.5)  # the sample wins at 1.2 already
+    assert ("sample", "flank") in {(flip.family, flip.term) for flip in others}
+
+
+@given(st.integers(0, 10_000))
+def test_choosing_again_does_as_the_planner_does(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    from npc_sdk.planner.score import depth_steps, objective, ranking
+
+    rng = np.random.default_rng(seed)
+    features, turned = rng.uniform(0, 2, (5, 3)), rng.uniform(0, 2, 3)
+    depth = rng.choice([0.0, 0.01, 0.07, 0.08, 0.3], 5)
+    one = choice([1.0, 1.0, 1.0], features.tolist(), ("seek",) * 5)
+    steps = depth_steps(torch.tensor(depth)[None], 0.05)[0].long().numpy()
+    J = objective(torch.tensor(features)[None], torch.tensor(turned)[None])
+    again = rechosen(replace(one, steps=steps), turned)
+    assert again.chosen == int(ranking(torch.tensor(depth)[None], J, 0.05)[0, 0])
+    np.testing.assert_allclose(again.objective, J[0].numpy())
+    assert again.shield == ShieldChange()
+
+
+def test_no_weight_is_said_to_make_up_for_a_deeper_breach() -> None:
+    features = [[1.0, 0.0], [0.0, 1.2], [0.0, 1.1]]
+    one = choice([1.0, 1.0], features, ("hold", "seek", "flank_left"), [False] * 3)
+    deep = replace(one, steps=np.array([2, 2, 3]))
+    assert explain(deep).runner_up == "seek"
+    assert {flip.family for flip in explain(deep).flips} == {"seek"}
+    assert rechosen(deep, np.array([9.0, 1.0])).chosen == 1
+    assert "flank_left" in {flip.family for flip in explain(one).flips}

@@ -10,14 +10,15 @@ import torch
 
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
-from npc_sdk.designer.board import Board
+from npc_sdk.designer.board import Board, NpcKey
+from npc_sdk.designer.explain import rechosen
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.errors import ControlError
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.planner.problem import PlannerConfig
-from npc_sdk.runtime import Runtime, RuntimeConfig
+from npc_sdk.runtime import Report, Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
-from npc_sdk.world import ConstantVelocity
+from npc_sdk.world import ConstantVelocity, Frozen
 
 SMALL = PlannerConfig(candidates=16, horizon=10)
 IDS = np.arange(101, 109, dtype=np.uint32)
@@ -244,3 +245,62 @@ def test_rules_that_leave_no_room_are_refused_by_name() -> None:
     assert board.snapshot.rules == ()
     board.apply({"op": "add_rule", "rule": {"rule": "leash", "name": "stay", "radius": 6.0}})
     assert len(board.snapshot.rules) == 1
+
+
+def explained() -> tuple[PlannerDecider, Board, Report]:
+    """A brain that keeps all it imagined, after one decision of every NPC."""
+    board, game = Board(), arena()
+    decider = PlannerDecider(
+        ConstantVelocity(), replace(SMALL, elites=SMALL.candidates), torch.device("cpu"), explain=True
+    )
+    brain = Runtime(decider, lambda: board.snapshot, replace(RuntimeConfig(), lead_ticks=0, stagger=False, horizon=10))
+    schema = arena_schema(game.maps[0], game.config)
+    brain.register("g", schema)
+    ((_, _, report),) = brain.tick([("g", snapshot(game, 0, Ladder(schema)))])
+    return decider, board, report
+
+
+def test_a_decision_taken_again_comes_out_the_same() -> None:
+    decider, board, report = explained()
+    for npc, evidence in report.evidence.items():
+        again = decider.again("g", npc, evidence.choice.weights, board.snapshot.terms)
+        assert again is not None
+        np.testing.assert_allclose(again.choice.objective, evidence.choice.objective, rtol=1e-5)
+        np.testing.assert_allclose(again.paths, evidence.paths, atol=1e-4)
+        assert again.choice.chosen == evidence.choice.chosen
+    assert decider.again("g", 999, evidence.choice.weights, board.snapshot.terms) is None
+    assert decider.again("h", npc, evidence.choice.weights, board.snapshot.terms) is None
+
+
+def test_ranking_anew_is_what_a_new_decision_under_the_same_weights_chooses() -> None:
+    decider, board, report = explained()
+    swung = 0
+    for npc, evidence in report.evidence.items():
+        rng = np.random.default_rng(npc)
+        weights = evidence.choice.weights * rng.choice([0.0, 0.2, 1.0, 5.0, 30.0], len(evidence.choice.weights))
+        turned = rechosen(evidence.choice, weights)
+        again = decider.again("g", npc, weights, board.snapshot.terms)
+        assert again is not None
+        np.testing.assert_allclose(evidence.paths[turned.chosen], again.paths[again.choice.chosen], atol=1e-4)
+        swung += turned.chosen != evidence.choice.chosen
+    assert swung
+
+
+def test_a_new_wish_counts_when_a_decision_is_taken_again() -> None:
+    decider, board, _ = explained()
+    board.apply({"op": "add_term", "name": "north", "expression": "relu(20 - self.y)", "weight": 1000.0})
+    npc = 101
+    weights = board.snapshot.resolve([NpcKey(npc, 0)])[0]
+    again = decider.again("g", npc, weights, board.snapshot.terms)
+    assert again is not None
+    best = again.paths[again.choice.feasible][:, :, 1].mean(1).max()
+    assert again.paths[again.choice.chosen, :, 1].mean() == pytest.approx(best, abs=0.05)
+
+
+def test_another_forecast_starts_without_the_memory_of_the_first() -> None:
+    decider, board, report = explained()
+    npc, evidence = next(iter(report.evidence.items()))
+    other = Frozen()
+    decider.use(other)
+    assert decider.forecast is other
+    assert decider.again("g", npc, evidence.choice.weights, board.snapshot.terms) is None
