@@ -63,3 +63,22 @@ def test_unseen_fraction_is_a_share(tmp_path: Path) -> None:
     figures = record(SHORT, tmp_path)
     assert np.isfinite(figures["unseen_fraction"])
     assert 0 <= figures["unseen_fraction"] <= 1
+
+
+def test_fights_of_planned_npcs_are_recorded_each_under_weights_of_its_own(tmp_path: Path) -> None:
+    from npc_sdk.designer.request import NpcKey
+    from npc_sdk.experiments.varied import varied
+
+    planned = RecordConfig(episodes=2, seconds=0.5, seed=5, model="frozen")
+    assert planned.fingerprint() != SHORT.fingerprint()
+    record(planned, tmp_path / "planned")
+    scripted, plans = (tmp_path / name / "episode_000000.npcrec" for name in ("scripted", "planned"))
+    record(SHORT, tmp_path / "scripted")
+    last = [list(read(path))[-1] for path in (scripted, plans)]
+    blocks = [decode(r.data, read(p).schema) for r, p in zip(last, (scripted, plans), strict=True)]
+    assert all(isinstance(b, Snapshot) for b in blocks)
+    assert [len(b.blocks["npc"].ids) for b in blocks if isinstance(b, Snapshot)] == [8, 4]
+    board = varied((1, 2)).snapshot
+    first, second = (board.resolve([NpcKey(101, 0, str(w))])[0] for w in (0, 1))
+    assert (first != second).sum() > 12  # wishes that are usually off stay off in most fights
+    np.testing.assert_array_equal(first, varied((1,)).snapshot.resolve([NpcKey(101, 0, "0")])[0])
