@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from npc_sdk.demo.scene import Why
-from npc_sdk.objectives.terms import DEFAULT_TERMS
+from npc_sdk.objectives.terms import DEFAULT_TERMS, PATIENCE_S
 
 READ_S = 2.5  # for one sentence
-HORIZON_S = 2.0  # of a plan
-STEPS = 20  # of a plan
+STEP_S = 0.1
+STEPS = sum(math.exp(-k * STEP_S / PATIENCE_S) for k in range(20))  # of a plan, later ones counting less
+HORIZON_S = STEPS * STEP_S  # so figures are small: a second near the end of a plan is said as a tenth
 _NOUNS = {
     "hold": "holding still",
     "keep": "keeping on",

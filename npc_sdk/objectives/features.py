@@ -18,14 +18,16 @@ Value = Tensor | float  # constants stay plain numbers until they meet a tensor
 
 
 def features(situation: Situation, terms: TermSet) -> Float[Tensor, "n s M"]:
-    """Returns each term's mean over the steps of norm(residual / unit), for every candidate."""
+    """Returns each term's mean over the steps of norm(residual / unit), for every candidate; early steps count most."""
     quantities = Quantities(situation)
     n, s, h = situation.own.shape[:3]
+    counts = torch.exp(torch.arange(h, device=situation.own.device) * (-situation.dt / situation.patience))
+    counts = (counts / counts.sum()).to(situation.own)
     columns = []
     for t in terms.terms:
         residual = evaluate(t.expression, quantities, situation.own)
         cost = NORM[t.norm](residual / t.unit)
-        columns.append(cost.expand(n, s, h).mean(-1))
+        columns.append(cost.expand(n, s, h) @ counts)
     return finite(torch.stack(columns, -1)) if columns else situation.own.new_zeros(n, s, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, Int
@@ -72,3 +73,4 @@ class Situation:
     cover: Lookup  # walking distance to a place hidden from the believed player, m
     view: View = View()
     blast: Blast = Blast()
+    patience: float = math.inf  # s in which what lies ahead comes to count less by e

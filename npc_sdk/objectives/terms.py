@@ -1,6 +1,7 @@
 """The wishes a designer can weigh. A term is an expression over quantities, in the designer's units; so is any new one.
 
-feature = mean over the plan's steps of norm(residual / unit); objective J = sum of weight x feature; less is better.
+feature = mean over the plan's steps of norm(residual / unit), early ones counting most (PATIENCE_S);
+objective J = sum of weight x feature; less is better.
 One unit of a term is meant to matter as much as one unit of any other term at weight 1.
 
 Wishes about the player rest while the place where it was last seen is known to be empty, those about its facing while
@@ -18,6 +19,7 @@ from npc_sdk.objectives.expression import Expression, parse
 from npc_sdk.objectives.vocabulary import QUANTITIES
 
 Norm = Literal["linear", "quadratic", "smooth", "bounded", "signed"]
+PATIENCE_S = 0.7  # in which the steps of a plan come to count less by e: far ahead forecasts are guesses (ADR 0013)
 NORMS: tuple[Norm, ...] = ("linear", "quadratic", "smooth", "bounded", "signed")
 Direction = Literal["falls", "rises"]
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from npc_sdk.objectives.situation import Blast, Lookup, View
-from npc_sdk.objectives.terms import DEFAULT_TERMS, TermSet
+from npc_sdk.objectives.terms import DEFAULT_TERMS, PATIENCE_S, TermSet
 from npc_sdk.planner.fields import Fields
 from npc_sdk.planner.motion import Body
 from npc_sdk.world.forecast import DT
@@ -23,6 +23,7 @@ class PlannerConfig:
 
     candidates: int = 32  # per NPC and iteration
     horizon: int = 20  # model steps of DT
+    patience: float = PATIENCE_S  # s in which steps come to count less by e
     iterations: int = 0  # rounds of blending and trying again: dearer than as many more candidates, see the page
     method: Literal["mppi", "cem"] = "mppi"  # how the candidates of an iteration are blended into the next
     elites: int = 4  # best candidates that are verified and kept for the next decision, besides one per family

@@ -61,13 +61,14 @@ def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined
         cover=problem.fields.to("cover"),
         view=config.view,
         blast=config.blast,
+        patience=config.patience,
     )
 
 
 def score(
     problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig
 ) -> Float[Tensor, "n s M"]:
-    """Returns the features of every candidate, averaged over the horizon."""
+    """Returns the features of every candidate, averaged over the horizon, what comes soon counting most."""
     return features(situation(problem, scene, memory, imagined, config), problem.terms)
 
 

@@ -32,7 +32,7 @@ class LossWeights:
 
     place: float = 1.0
     velocity: float = 0.1
-    heading: float = 1.0
+    heading: float = 2.0
     onward: float = 3.0  # velocity one step after a player in sight, which no rollout's errors blur
     believed: float = 0.3  # where the filter thinks an unseen player is
     spread: float = 0.05

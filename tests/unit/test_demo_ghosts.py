@@ -65,11 +65,11 @@ def why(leads: dict[str, float], weight: float = 0.5, flip: Flip | None = None, 
 
 
 def test_a_sentence_tells_differences_in_what_one_can_see() -> None:
-    # Seen 0.8 s longer: 0.4 of 2 s, in units of 0.25, times the weight. 1.2 m nearer: in units of 4 m.
+    # Seen 0.3 s longer: 0.4 of the 0.71 s that 2 s count, in units of 0.25, times the weight. 1.2 m nearer: in units of 4 m.
     leads = {"exposure": 0.5 * 0.4 / 0.25, "approach": -0.5 * 1.2 / 4.0}
     told = why(leads, flip=Flip("exposure", 0.6, 0.59, "flank_right"))
-    assert because(told) == "Left: right is 1.2 m nearer but seen 0.8 s longer; below exposure 0.60 I choose right."
-    up = why({"attack": 0.5 * 0.3 / 20 / 0.01}, flip=Flip("attack", 1.5, 1.52, "cover"))
+    assert because(told) == "Left: right is 1.2 m nearer but seen 0.3 s longer; below exposure 0.60 I choose right."
+    up = why({"attack": 0.5 * 0.3 / 7.08 / 0.01}, flip=Flip("attack", 1.5, 1.52, "cover"))
     assert because(up) == "Left: right is 0.3 hits weaker; above attack 1.50 I choose cover."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -210,12 +211,20 @@ def test_norms_have_the_slope_of_finite_differences(name: str) -> None:
     torch.testing.assert_close(slope, differences, rtol=1e-5, atol=1e-7)
 
 
-def test_features_are_means_over_the_steps(known: Situation) -> None:
+@pytest.mark.parametrize("patience", [0.7, math.inf])
+def test_features_are_means_over_the_steps_of_which_early_ones_count_most(known: Situation, patience: float) -> None:
     terms = TermSet((term("far", "player.distance - 7", unit=2.0), named_term("north = relu(player.y + 4 - self.y)")))
-    value = features(known, terms)
+    value = features(dataclasses.replace(known, patience=patience), terms)
     gap = (known.own[..., :2] - known.player[..., :2]).norm(dim=-1)
-    torch.testing.assert_close(value[..., 0], ((gap - 7).abs() / 2).mean(-1))
-    torch.testing.assert_close(value[..., 1], (known.player[..., 1] + 4 - known.own[..., 1]).clamp_min(0).mean(-1))
+    counts = torch.tensor([math.exp(-0.1 * k / patience) for k in range(STEPS)])
+    share = counts / counts.sum()
+    torch.testing.assert_close(value[..., 0], ((gap - 7).abs() / 2 * share).sum(-1))
+    north = (known.player[..., 1] + 4 - known.own[..., 1]).clamp_min(0)
+    torch.testing.assert_close(value[..., 1], (north * share).sum(-1))
+
+
+def test_the_planner_looks_ahead_with_patience(known: Situation) -> None:
+    assert known.patience == CONFIG.patience < 1.0
 
 
 def test_what_is_not_a_number_costs_much_but_stays_a_number(known: Situation) -> None:
@@ -223,7 +232,7 @@ def test_what_is_not_a_number_costs_much_but_stays_a_number(known: Situation) ->
     value = features(known, terms)
     assert (value[..., 0] == WORST).all()
     assert (value[..., 1] == WORST).all()
-    assert (value[..., 2] == 3.0).all()
+    torch.testing.assert_close(value[..., 2], torch.full_like(value[..., 2], 3.0))
 
 
 def test_no_terms_make_no_features(known: Situation) -> None:
