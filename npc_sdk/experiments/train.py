@@ -20,6 +20,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--regularizer", choices=("sigreg", "vicreg", "none"), default="sigreg", help="against collapse of the latent"
     )
+    parser.add_argument("--start", default="", help="begin with the weights of this checkpoint folder, or of: arena")
+    parser.add_argument("--rate", type=duration, help="learning rate (0.004; 0.0015 with --start)")
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--jobs", type=count, default=1, help="processes that train together, each on one core; not on a GPU (1)"
@@ -32,11 +34,14 @@ def main(args: Namespace) -> int:
     """Runs `npc-sdk train`."""
     import torch
 
+    from npc_sdk.serve.models import ARENA, shipped
     from npc_sdk.train import TrainConfig, train
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     budget = None if args.steps is not None else 60 * (args.minutes if args.minutes is not None else 7.0)
-    config = TrainConfig(regularizer=args.regularizer, seed=args.seed)
+    start = str(shipped()) if args.start == ARENA else args.start
+    rate = args.rate or (0.0015 if start else TrainConfig().learning_rate)
+    config = TrainConfig(regularizer=args.regularizer, seed=args.seed, start=start, learning_rate=rate)
     try:
         done = train(
             args.recordings, args.out, config, budget_s=budget, steps=args.steps, device=device, jobs=args.jobs

@@ -21,7 +21,7 @@ from npc_sdk.errors import ModelError
 from npc_sdk.train.dataset import TURNS, Dataset
 from npc_sdk.train.losses import LossWeights, chunk_loss
 from npc_sdk.train.muon import Muon
-from npc_sdk.world import Memory, ModelConfig, WorldModel
+from npc_sdk.world import Memory, ModelConfig, WorldModel, load_model
 from npc_sdk.world.destinations import AHEAD
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class TrainConfig:
     streams: int = 64  # fights followed side by side, by all jobs together
     chunk: int = 8  # observations filtered per step
     horizon: int = 30  # model steps rolled on
+    start: str = ""  # folder of a checkpoint whose weights training begins with; "" begins afresh
     learning_rate: float = 4e-3
     averaging: float = 0.99  # decay of the weight average that is kept as the result
     clip: float = 1.0
@@ -73,7 +74,8 @@ class Trainer:
         self.device = device or torch.device("cpu")
         self.dataset = dataset.to(self.device)
         torch.manual_seed(config.seed)  # weights only; everything else draws from the generator
-        self.model = WorldModel(config.model).to(self.device)
+        fresh = WorldModel(config.model) if not config.start else load_model(config.start)
+        self.model = fresh.to(self.device)
         self.average = copy.deepcopy(self.model)
         self.generator = torch.Generator().manual_seed(config.seed + 1_000_003 * rank)
         self._optimizers = _optimizers(self.model, config.learning_rate)

@@ -16,7 +16,7 @@ from npc_sdk.train.dataset import build_dataset
 from npc_sdk.train.loop import TrainConfig, Trainer, load_run, save_run
 from npc_sdk.train.recordings import read_recordings
 from npc_sdk.train.together import helpers
-from npc_sdk.world import WorldModel, save_model
+from npc_sdk.world import WorldModel, load_model, save_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def train(
 
     Raises:
         InputError: no recordings, neither or both of `budget_s` and `steps`, or jobs that cannot be had.
-        ModelError: recordings of several games, or a run in `out` of another configuration or number of jobs.
+        ModelError: recordings of several games, a run in `out` of another configuration or number of jobs, or a start
+            that is no checkpoint of this game.
         KeyboardInterrupt: after saving what is needed to go on.
     """
     if (steps is None) == (budget_s is None):
@@ -56,6 +57,8 @@ def train(
         raise InputError(f"train: expected 1 job, or more of them on the CPU, got {jobs} on {device}")
     config, folder = config or TrainConfig(), Path(out)
     read = read_recordings(recordings, quiet)
+    if config.start:
+        load_model(config.start, interface_sha256=read.interface_sha256)  # of the same game
     dataset = build_dataset(read.plays, quiet)
     trainer = Trainer(dataset, config, torch.device(device), jobs=jobs)
     fingerprint = hashlib.sha256(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 from pathlib import Path
@@ -121,6 +122,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset: D
         trainer.run(steps=3)
     assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_training_may_begin_with_the_weights_of_a_checkpoint(dataset: Dataset, tmp_path: Path) -> None:
+    _record(tmp_path / "play", count=1)
+    first = train([tmp_path / "play"], tmp_path / "first", QUICK, steps=2, quiet=True).model
+    onward = dataclasses.replace(QUICK, start=str(tmp_path / "first"))
+    begun = Trainer(dataset, onward)
+    for model in (begun.model, begun.average):
+        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), model.parameters(), strict=True))
+    second = train([tmp_path / "play"], tmp_path / "second", onward, steps=1, quiet=True).model
+    moved = [(a - b).abs().max() for a, b in zip(first.parameters(), second.parameters(), strict=True)]
+    assert 0.0 < max(moved) < 0.1
+    document = json.loads((tmp_path / "first" / "config.json").read_text())
+    (tmp_path / "first" / "config.json").write_text(json.dumps(document | {"interface_sha256": "0" * 64}))
+    with pytest.raises(ModelError, match="expected a model for schema interface"):
+        train([tmp_path / "play"], tmp_path / "third", onward, steps=1, quiet=True)
 
 
 def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
