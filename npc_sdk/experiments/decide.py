@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import STYLES
-from npc_sdk.envs.arena.npcs import Utility
+from npc_sdk.envs.arena.npcs import TUNED, Utility
 from npc_sdk.experiments.contest import ContestConfig, Score, batches, fight, joined, seeds_of
 from npc_sdk.experiments.rivals import ROWS, Rivals
 from npc_sdk.experiments.scripted import ScriptedDecider
@@ -41,7 +41,7 @@ class DecideConfig:
     first_seed: int = 7000
     split: str = "test"
     persona: str = ""  # of the planned NPCs; "" is the terms' default weights
-    utility: Utility = field(default_factory=Utility)  # what the script weighs
+    utility: Utility = TUNED  # what the script weighs
 
     @property
     def contest(self) -> ContestConfig:

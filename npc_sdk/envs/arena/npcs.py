@@ -58,6 +58,31 @@ class Utility:
     hurt: float = 60.0  # hp below which it feels hurt
 
 
+# The best of 60 trials of 16 fights on validation maps: npc-sdk tune utility --out tuned
+TUNED = Utility(
+    advance=0.835,
+    advance_far=0.226,
+    advance_stale=0.25,
+    advance_hurt=0.382,
+    strafe=1.446,
+    strafe_unwatched=0.379,
+    flank=0.189,
+    flank_exposed=0.316,
+    cover_reloading=1.599,
+    cover_hurt=1.299,
+    retreat_hurt=1.108,
+    retreat_near=0.672,
+    commit=0.095,
+    hold=1.063,
+    far=17.965,
+    stand=4.911,
+    range=14.846,
+    strafe_speed=5.298,
+    flank_range=4.798,
+    hurt=32.831,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Minds:
     """What each living NPC of the batch knows at a decision; m rows."""
