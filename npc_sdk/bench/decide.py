@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--npcs", type=count, default=4)
     parser.add_argument("--first-seed", type=natural, default=7000)
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these (all)")
-    parser.add_argument("--quick", action="store_true", help="1 seed, 2 s, 12 candidates: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="1 seed, 1 s, 12 candidates: does it run at all")
     add_json(parser)
 
 
@@ -42,7 +42,7 @@ def main(args: Namespace) -> int:
 
     torch.set_num_threads(1)
     if args.quick:
-        args.seeds, args.seconds, args.candidates = 1, 2.0, 12
+        args.seeds, args.seconds, args.candidates = 1, 1.0, 12
     rows = tuple(args.rows or decide.NAMES)
     for row in rows:
         if row not in decide.NAMES:
@@ -51,7 +51,7 @@ def main(args: Namespace) -> int:
         args.seeds, tuple(args.styles), args.seconds, args.npcs, args.first_seed, persona=args.persona
     )
     contestants, sha256 = rivals(args)
-    mark = config.fingerprint(sha256, args.candidates)
+    mark = config.fingerprint(sha256, contestants.planner)
     with progress(len(decide.pieces(config, rows)), "decide", "batch") as bar:
         for _ in decide.measure(config, contestants, rows, args.out, mark, args.jobs):
             bar.update()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import time
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from npc_sdk.envs.arena import STYLES
 from npc_sdk.envs.arena.npcs import TUNED, Utility
 from npc_sdk.experiments.contest import ContestConfig, Score, batches, fight, joined, seeds_of
-from npc_sdk.experiments.rivals import ROWS, Rivals
+from npc_sdk.experiments.rivals import ROWS, Rivals, fingerprint
 from npc_sdk.experiments.scripted import ScriptedDecider
 from npc_sdk.experiments.stats import Interval, paired_t
+from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider, Orders, View
 
 Floats = NDArray[np.float64]
@@ -56,10 +56,9 @@ class DecideConfig:
             styles=self.styles,
         )
 
-    def fingerprint(self, model_sha256: str, candidates: int) -> str:
-        """Names everything a result depends on, besides the row and the fights."""
-        values = asdict(self) | {"model": model_sha256, "candidates": candidates, "seeds": None}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    def fingerprint(self, model_sha256: str, planner: PlannerConfig) -> str:
+        """Names everything a result depends on, besides the row and how many fights there are."""
+        return fingerprint(asdict(self) | {"seeds": None}, self.persona, model_sha256, planner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def measure(
     """Plays what `folder` does not have yet; yields each piece as it is done. `outcomes` reads them all."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pieces(config, rows)
-    todo = [piece for piece in wanted if _read(folder, piece, fingerprint) is None]
+    todo = [piece for piece in wanted if _read(config, folder, piece, fingerprint) is None]
     yield from (piece for piece in wanted if piece not in todo)
     work = partial(_play, config, rivals, folder, fingerprint)
     if jobs <= 1:
@@ -140,18 +139,20 @@ def _play(
     done = played(config, rivals, piece)
     values = {name: getattr(done.score, name).tolist() for name in _COLUMNS}
     values |= {"fingerprint": fingerprint, "cpu_s": done.cpu_s, "decisions": done.decisions}
-    part = _path(folder, piece).with_suffix(".part")
+    path = _path(config, folder, piece)
+    part = path.with_suffix(".part")
     part.write_text(json.dumps(values))
-    part.replace(_path(folder, piece))
+    part.replace(path)
     return piece
 
 
-def _path(folder: Path, piece: tuple[str, int]) -> Path:
-    return folder / f"{piece[0]}_{piece[1]}.json"
+def _path(config: DecideConfig, folder: Path, piece: tuple[str, int]) -> Path:
+    row, first = piece
+    return folder / f"{row}_{first}_{len(seeds_of(config.contest, first))}.json"
 
 
-def _read(folder: Path, piece: tuple[str, int], fingerprint: str) -> Outcome | None:
-    path = _path(folder, piece)
+def _read(config: DecideConfig, folder: Path, piece: tuple[str, int], fingerprint: str) -> Outcome | None:
+    path = _path(config, folder, piece)
     if not path.exists():
         return None
     values = json.loads(path.read_text())
@@ -165,7 +166,7 @@ def outcomes(config: DecideConfig, rows: tuple[str, ...], folder: Path, fingerpr
     """Puts together what was played."""
     out = {}
     for row in rows:
-        found = [_read(folder, (row, first), fingerprint) for first in batches(config.contest)]
+        found = [_read(config, folder, (row, first), fingerprint) for first in batches(config.contest)]
         parts = [part for part in found if part is not None]
         assert len(parts) == len(found), "measure() comes first"
         score = joined([part.score for part in parts])

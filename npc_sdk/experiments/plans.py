@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import Arena, ArenaConfig, ScriptedPlayers, ticks_in
-from npc_sdk.experiments.rivals import ROWS, Rivals
+from npc_sdk.experiments.rivals import ROWS, Rivals, fingerprint
 from npc_sdk.experiments.stage import Witness, cast, lock_step, new_board
 from npc_sdk.experiments.stats import spearman
 from npc_sdk.planner.plan import propose, roll_out
@@ -133,8 +131,7 @@ def measure(
 ) -> States:
     """Compares at all states, or takes from `folder` what it has; `done` is called after each of the batches."""
     folder.mkdir(parents=True, exist_ok=True)
-    values = asdict(config) | {"model": model_sha256, "planner": str(rivals.planner), "fights": None}
-    mark = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    mark = fingerprint(asdict(config) | {"fights": None}, config.persona, model_sha256, rivals.planner)
     work = partial(_kept, config, rivals, folder, mark)
     parts = []
     if jobs <= 1:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
+from npc_sdk.designer.persona import SHIPPED
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.exact import ExactForecast
 from npc_sdk.experiments.linear import RidgeForecast
+from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig, Rollout
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.models import load
@@ -109,6 +114,13 @@ class Rivals:
             case "z_reset":
                 return Forgetful(self.learned)
         return self.learned
+
+
+def fingerprint(config: Mapping[str, object], persona: str, model_sha256: str, planner: PlannerConfig) -> str:
+    """Names everything that a kept result depends on, so that it is not taken for another one."""
+    weights = (SHIPPED / f"{persona}.toml").read_text(encoding="utf-8") if persona else ""
+    values = [config, weights, model_sha256, asdict(planner), [str(term) for term in DEFAULT_TERMS.terms]]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def rivals(args: Namespace) -> tuple[Rivals, str]:

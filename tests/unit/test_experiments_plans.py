@@ -99,14 +99,17 @@ def test_a_measurement_goes_on_where_it_stopped_and_says_what_decisions_cost(riv
     first = decide.measure(config, rivals, rows, tmp_path, "mark")
     assert next(first) == ("frozen", 7000)
     first.close()
-    kept = (tmp_path / "frozen_7000.json").stat().st_mtime_ns
+    kept = (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns
     assert len(list(decide.measure(config, rivals, rows, tmp_path, "mark"))) == 3
-    assert (tmp_path / "frozen_7000.json").stat().st_mtime_ns == kept
+    assert (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns == kept
     found = decide.outcomes(config, rows, tmp_path, "mark")
     assert [len(o.score.score) for o in found.values()] == [2, 2, 2]
     assert found["frozen"].decisions == 4 * 2 * 4
     assert found["exact"].ms_per_npc > found["frozen"].ms_per_npc > found["utility_ai"].ms_per_npc > 0
-    assert not [x for x in (tmp_path / "frozen_7000.json",) if decide._read(tmp_path, ("frozen", 7000), "other")]
+    assert decide._read(config, tmp_path, ("frozen", 7000), "mark") is not None
+    assert decide._read(config, tmp_path, ("frozen", 7000), "other") is None
+    more = dataclasses.replace(config, seeds=2)
+    assert decide._read(more, tmp_path, ("frozen", 7000), "mark") is None  # a batch of two is no batch of four
 
 
 def outcome(name: str, scores: list[float], cpu_s: float = 1.0) -> decide.Outcome:
