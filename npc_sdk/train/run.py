@@ -17,6 +17,7 @@ from npc_sdk.train.loop import TrainConfig, Trainer, load_run, save_run
 from npc_sdk.train.recordings import read_recordings
 from npc_sdk.train.together import helpers
 from npc_sdk.world import WorldModel, load_model, save_model
+from npc_sdk.world.checkpoint import WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ def train(
         raise InputError(f"train: expected 1 job, or more of them on the CPU, got {jobs} on {device}")
     config, folder = config or TrainConfig(), Path(out)
     read = read_recordings(recordings, quiet)
+    start = {}
     if config.start:
         load_model(config.start, interface_sha256=read.interface_sha256)  # of the same game
+        start["start_sha256"] = hashlib.sha256((Path(config.start) / WEIGHTS).read_bytes()).hexdigest()
     dataset = build_dataset(read.plays, quiet)
     trainer = Trainer(dataset, config, torch.device(device), jobs=jobs)
     fingerprint = hashlib.sha256(
-        f"{json.dumps(asdict(config), sort_keys=True)} {read.fingerprint} {steps} {jobs}".encode()
+        f"{json.dumps(asdict(config) | start, sort_keys=True)} {read.fingerprint} {steps} {jobs}".encode()
     ).hexdigest()
     load_run(trainer, folder, fingerprint)
 
@@ -73,7 +76,7 @@ def train(
             "spent_s": f"{trainer.spent_s:.0f}",
             "plays": str(len(read.plays)),
             "regularizer": config.regularizer,
-        }
+        } | start
         save_model(trainer.average, folder, read.interface_sha256, notes)
 
     bar_of = tqdm(total=100, desc="train", unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed} {postfix}")

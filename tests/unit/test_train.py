@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 from pathlib import Path
@@ -134,6 +135,8 @@ def test_training_may_begin_with_the_weights_of_a_checkpoint(dataset: Dataset, t
     second = train([tmp_path / "play"], tmp_path / "second", onward, steps=1, quiet=True).model
     moved = [(a - b).abs().max() for a, b in zip(first.parameters(), second.parameters(), strict=True)]
     assert 0.0 < max(moved) < 0.1
+    begun_with = hashlib.sha256((tmp_path / "first" / "model.safetensors").read_bytes()).hexdigest()
+    assert json.loads((tmp_path / "second" / "config.json").read_text())["notes"]["start_sha256"] == begun_with
     document = json.loads((tmp_path / "first" / "config.json").read_text())
     (tmp_path / "first" / "config.json").write_text(json.dumps(document | {"interface_sha256": "0" * 64}))
     with pytest.raises(ModelError, match="expected a model for schema interface"):
