@@ -240,8 +240,8 @@ DEFAULT_TERMS = TermSet(
             norm="linear",
             metric="damage_taken_hp",
             direction="falls",
-            default=0.5,
-            doc="Avoids being hit, as far as the forecast knows.",
+            default=1.5,
+            doc="Avoids being hit, as far as the forecast knows; a hit taken costs three times a hit dealt.",
         ),
         term(
             "attack",
