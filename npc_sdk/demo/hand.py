@@ -84,7 +84,7 @@ def drag(term: str, to: float, seconds: float) -> Gesture:
 
     def gesture(hand: Hand, show: Show) -> Iterator[None]:
         yield from _travel(hand, show, lambda: _knob(show, term))
-        begin, end = hand.at, knob_place(show.panel_view(), term, to)
+        begin, end = hand.at, knob_place(show.desk.view(), term, to)
         hand.down = show.press(_pixel(hand.at))
         for k in frames(seconds):
             _move(hand, show, _between(begin, end, ease(k / len(frames(seconds)))))
@@ -113,7 +113,7 @@ def assign(persona: str) -> Gesture:
     """Press a persona's button."""
 
     def gesture(hand: Hand, show: Show) -> Iterator[None]:
-        yield from _travel(hand, show, lambda: persona_place(show.panel_view(), persona))
+        yield from _travel(hand, show, lambda: persona_place(show.desk.view(), persona))
         show.press(_pixel(hand.at))
         yield from _tap(hand)
         yield from _leave(hand)
@@ -125,10 +125,10 @@ def multiply(factor: float, *terms: str) -> Gesture:
     """Multiply weights of every squad, further than a slider goes."""
 
     def gesture(hand: Hand, show: Show) -> Iterator[None]:
-        now = {knob.term: knob.value for knob in show.panel_view().knobs}
-        for reach in show.reaches()[1:]:
+        now = {knob.term: knob.value for knob in show.desk.view().knobs}
+        for reach in show.desk.reaches()[1:]:
             for term in terms:
-                show.turn(reach, term, factor * now[term])
+                show.desk.turn(reach, term, factor * now[term])
         yield
 
     return gesture
@@ -149,7 +149,7 @@ def paint(seconds: float) -> Gesture:
             show.sketch(_pixel(hand.at))
             yield
         hand.down = False
-        show.end_sketch()
+        show.desk.end_sketch()
         yield from _leave(hand)
 
     return gesture
@@ -176,18 +176,18 @@ def ask(hand: Hand, show: Show) -> Iterator[None]:
     yield from wait(_ASK_S)
     for npc in sorted((view.id for view in _living(show)), key=partial(_vague, show))[:1]:
         yield from _travel(hand, show, partial(_body, show, npc))
-        show.select(npc)
+        show.desk.select(npc)
         yield from _tap(hand)
     yield from _leave(hand)
 
 
 def flip(hand: Hand, show: Show) -> Iterator[None]:
     """Look at the selected NPC's own sliders, and press Space: one moves to where it changes its mind."""
-    if show.selected:
-        yield from _travel(hand, show, lambda: reach_place(show.panel_view(), -1))
+    if show.desk.selected:
+        yield from _travel(hand, show, lambda: reach_place(show.desk.view(), -1))
         show.press(_pixel(hand.at))
         yield from _tap(hand)
-        show.flip(show.selected)
+        show.flip(show.desk.selected)
     yield from _leave(hand)
 
 
@@ -208,13 +208,13 @@ def _body(show: Show, npc: int) -> Pixel:
 
 
 def _knob(show: Show, term: str) -> Pixel:
-    view = show.panel_view()
+    view = show.desk.view()
     return knob_place(view, term, next(knob.value for knob in view.knobs if knob.term == term))
 
 
 def _vague(show: Show, npc: int) -> tuple[bool, ...]:
     """Rank what an NPC says: first those who name a slider, and a plan that one can picture."""
-    why = show.whys.get(npc)
+    why = show.desk.whys.get(npc)
     if why is None or why.flip is None:
         return (True,)
     to, term = why.flip.family, why.flip.term

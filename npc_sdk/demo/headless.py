@@ -18,8 +18,9 @@ from npc_sdk.demo.captions import draw_reel
 from npc_sdk.demo.figures import facts, measure
 from npc_sdk.demo.film import Film, every_ninth
 from npc_sdk.demo.layout import SIZE
+from npc_sdk.demo.play import Cast
 from npc_sdk.demo.reel import REEL_S, Reel
-from npc_sdk.demo.show import Cast, Show, Stage
+from npc_sdk.demo.show import Show, Stage
 from npc_sdk.demo.splash import draw_title, since_start_ms
 from npc_sdk.demo.tally import percentile
 from npc_sdk.envs.arena import TICK_HZ
@@ -83,7 +84,7 @@ def _play(show: Show, args: argparse.Namespace) -> Film:
             _drag(show)
         if _advance(show):
             if played % 90 == _SELECT_AT:
-                show.select_next()
+                show.desk.select_next()
             if film.wants(played):
                 film.add(played, show.draw(1.0), _caption(show, played))
             played += 1
@@ -110,7 +111,7 @@ def _play_reel(show: Show, frames: int) -> Film:
             shown = reel.frame + rest - 1
             if film.wants(shown):
                 screen, figures = show.draw(1.0), measure(show)
-                draw_reel(screen, reel, facts(show, figures, before), figures, show.refusal)
+                draw_reel(screen, reel, facts(show, figures, before), figures, show.desk.refusal)
                 film.add(shown, screen, stills.get(shown, "This run"))
         if shown == frames - 1:
             break
@@ -138,9 +139,9 @@ def _advance(show: Show, action: Float[np.ndarray, "6"] | None = None) -> bool:
 def _drag(show: Show) -> None:
     """Freeze the match, drag `exposure` from 0 up as a hand would, wait for the last plans to swing, and go on."""
     show.freeze()
-    everybody, due = show.reaches()[0], time.perf_counter()
+    everybody, due = show.desk.reaches()[0], time.perf_counter()
     for step in range(1, _DRAG_STEPS + 1):
-        show.turn(everybody, "exposure", _DRAG_TO * step / _DRAG_STEPS, "drag")
+        show.desk.turn(everybody, "exposure", _DRAG_TO * step / _DRAG_STEPS, "drag")
         if step % round(_DRAG_HZ / TICK_HZ) == 0:
             show.advance(None)
         show.draw(1.0)

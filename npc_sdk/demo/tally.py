@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from npc_sdk.demo.line import Moved
 from npc_sdk.demo.scene import BRAKE, CALLBACK, NONE, TAIL
 
 _RECENT = 90  # ticks over which rates are shown
@@ -35,36 +35,26 @@ class Tally:
     push_poll_ms: list[float] = field(default_factory=list)
     decision_age_ms: list[float] = field(default_factory=list)
     now: tuple[int, int, int, int] = (0, 0, 0, 0)  # NPCs per rung in the last tick
-    _lately: deque[tuple[int, int, int, bool]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    _lately: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT))  # decisions by tick
 
-    def tick(
-        self,
-        rung: NDArray[np.uint8],
-        decisions: int,
-        ages_ms: Sequence[float],
-        push_poll_ms: float,
-        unseen: bool,
-        *,
-        killed: bool = False,
-        stale: int = 0,
-    ) -> None:
+    def tick(self, moved: Moved, unseen: bool, *, killed: bool = False) -> None:
         """Count one tick in; `killed` from a kill of the brain until it leads again."""
-        per_rung = np.bincount(rung, minlength=NONE + 1)
+        per_rung = np.bincount(moved.result.rung, minlength=NONE + 1)
         living = int(per_rung[:NONE].sum())
         planned = int(per_rung[: TAIL + 1].sum())
         self.frames += 1
-        self.decisions += decisions
+        self.decisions += moved.decisions
         self.npc_ticks += living
         self.planned_ticks += planned
         self.led_npc_ticks += 0 if killed else living
         self.led_planned_ticks += 0 if killed else planned
-        self.stale_steps += stale
+        self.stale_steps += moved.stale
         self.fallback_ticks += int(per_rung[CALLBACK] + per_rung[BRAKE])
         self.unseen_ticks += unseen
-        self.push_poll_ms.append(push_poll_ms)
-        self.decision_age_ms.extend(ages_ms)
+        self.push_poll_ms.append(moved.push_poll_ms)
+        self.decision_age_ms.extend(moved.ages_ms)
         self.now = (int(per_rung[0]), int(per_rung[1]), int(per_rung[2]), int(per_rung[3]))
-        self._lately.append((decisions, planned, living, unseen))
+        self._lately.append(moved.decisions)
 
     @property
     def planned_fraction(self) -> float:
@@ -83,7 +73,7 @@ class Tally:
 
     def decisions_s(self, hz: float) -> float:
         """New plans per second, lately."""
-        return sum(row[0] for row in self._lately) * hz / max(1, len(self._lately))
+        return sum(self._lately) * hz / max(1, len(self._lately))
 
     def recent_age_ms(self) -> float:
         """Median age of the last decisions when they came into force."""

@@ -17,8 +17,10 @@ from npc_sdk.demo.captions import draw_keys, draw_reel
 from npc_sdk.demo.controls import Hands, player_action
 from npc_sdk.demo.figures import facts, measure
 from npc_sdk.demo.layout import ARENA, SIZE
+from npc_sdk.demo.picture import Banner
+from npc_sdk.demo.play import Cast
 from npc_sdk.demo.reel import Reel
-from npc_sdk.demo.show import Cast, Show, Stage
+from npc_sdk.demo.show import Show, Stage
 from npc_sdk.demo.wish import WishField, draw_notice
 from npc_sdk.envs.arena import DT
 
@@ -28,6 +30,8 @@ _PATIENCE_S = 20.0  # the first match waits this long for the brain, then it sta
 REWIND_S = 3.0
 _NOTICE_S = 5.0  # that a refusal stays in the picture
 _MOST_TICKS = 3  # caught up per frame after a hitch
+ONCE_MORE = Banner("Once more", "press any key to play yourself")
+YOUR_TURN = Banner("Your turn", "WASD and mouse; H shows all keys")
 HELP = (
     ("W A S D", "move"),
     ("mouse", "aim; left button fires, right button or G throws a grenade"),
@@ -107,12 +111,16 @@ class Window:
         show.advance(reel.action(show))
         if reel.over:
             self._reel = Reel()
-            show.begin(replace(show.cast, seed=show.cast.seed + 1), ("Once more", "press any key to play yourself"))
+            show.begin(
+                replace(show.cast, seed=show.cast.seed + 1), Banner("Once more", "press any key to play yourself")
+            )
 
     def _take_over(self) -> None:
         """Let the human play."""
         self._reel = None
-        self._show.begin(replace(self._show.cast, staged=False), ("Your turn", "WASD and mouse; H shows all keys"))
+        self._show.begin(
+            replace(self._show.cast, staged=False), Banner("Your turn", "WASD and mouse; H shows all keys")
+        )
 
     def _draw(self, share: float) -> None:
         begun = time.perf_counter()
@@ -123,7 +131,7 @@ class Window:
         else:
             figures = measure(self._show)
             told = facts(self._show, figures, self._before)
-            draw_reel(self._window, self._reel, told, figures, self._show.refusal)
+            draw_reel(self._window, self._reel, told, figures, self._show.desk.refusal)
         if self._help:
             _draw_help(self._window)
         pygame.display.flip()
@@ -131,7 +139,7 @@ class Window:
 
     def _draw_words(self) -> None:
         """Draw the open line, or the brain's last no for a while."""
-        now, refusal = time.perf_counter(), self._show.refusal
+        now, refusal = time.perf_counter(), self._show.desk.refusal
         if refusal != self._notice:
             self._notice, self._noticed = refusal, now
         self._wish.look(self._show)
@@ -159,7 +167,7 @@ class Window:
             self._show.release()
             if self._sketching:
                 self._sketching = False
-                self._show.end_sketch()
+                self._show.desk.end_sketch()
         elif event.type == pygame.MOUSEMOTION and self._sketching:
             self._show.sketch(event.pos)
         elif event.type == pygame.MOUSEMOTION:
@@ -182,13 +190,13 @@ class Window:
         elif event.key == pygame.K_ESCAPE:
             self._running = False
         elif event.key == pygame.K_TAB:
-            show.select_next(-1 if event.mod & pygame.KMOD_SHIFT else 1)
+            show.desk.select_next(-1 if event.mod & pygame.KMOD_SHIFT else 1)
         elif event.key == pygame.K_h:
             self._help = not self._help
         elif event.key == pygame.K_z:
             self._painting = not self._painting
         elif event.key in (pygame.K_t, pygame.K_SLASH):
-            show.refusal = ""
+            show.desk.refusal = ""
             self._wish.start()
         elif event.key in _KEYS:
             _KEYS[event.key](show)
@@ -219,8 +227,8 @@ def _toggle(show: Show) -> None:
 
 def _space(show: Show) -> None:
     """Take the selected NPC at its word; without one, freeze or resume."""
-    if show.selected:
-        show.flip(show.selected)
+    if show.desk.selected:
+        show.flip(show.desk.selected)
     else:
         _toggle(show)
 
@@ -240,7 +248,7 @@ _KEYS: dict[int, Callable[[Show], None]] = {
     pygame.K_LEFT: lambda show: show.rewind(REWIND_S),
     pygame.K_u: Show.unpaint,
     pygame.K_c: _control,
-    pygame.K_m: Show.swap_forecast,
+    pygame.K_m: lambda show: show.desk.swap_forecast(),
     pygame.K_k: Show.kill_brain,
     pygame.K_r: Show.restart_brain,
 }

@@ -33,7 +33,7 @@ class WishField:
             self.open = False
         elif key in (pygame.K_RETURN, pygame.K_KP_ENTER):
             self._asked = True
-            show.add_term(self.text)
+            show.desk.add_term(self.text)
         elif key == pygame.K_BACKSPACE:
             self._edit(self.text[:-1], show)
         elif letters and letters.isprintable() and letters.isascii():
@@ -41,12 +41,12 @@ class WishField:
 
     def look(self, show: Show) -> None:
         """Close once the brain has taken the wish."""
-        if self._asked and not show.refusal and self.text.partition("=")[0].strip() in show.wishes:
+        if self._asked and not show.desk.refusal and self.text.partition("=")[0].strip() in show.desk.wishes:
             self.open = False
 
     def _edit(self, text: str, show: Show) -> None:
         self.text, self._asked = text, False
-        show.refusal = ""
+        show.desk.refusal = ""
 
     def draw(self, screen: pygame.Surface, refusal: str) -> None:
         """Draw the line over the foot of the arena, and below it what is wrong with it."""

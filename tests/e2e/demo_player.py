@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from npc_sdk.demo.brain import Brain, free_endpoints, serve_command
+from npc_sdk.demo.play import Cast
 from npc_sdk.demo.scene import CALLBACK, TAIL
-from npc_sdk.demo.show import Cast, Show
+from npc_sdk.demo.show import Show
 
 PATIENCE_S = 60.0  # how long a busy machine may take for what should be at once
 

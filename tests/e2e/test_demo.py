@@ -32,11 +32,11 @@ def player() -> Iterator[Player]:
 def test_a_killed_brain_leaves_npcs_to_their_script_and_a_new_one_gets_the_designers_settings(player: Player) -> None:
     show = player.show
     player.until(player.planned)
-    everybody = show.reaches()[0]
+    everybody = show.desk.reaches()[0]
     for npc in show.match.ids:
         drawn = show.scene(1.0).npcs[int(npc) - 101]
         assert (len(drawn.chunk) > 0) == (drawn.rung in (PLAN, TAIL))
-    show.turn(everybody, "exposure", 4.0)
+    show.desk.turn(everybody, "exposure", 4.0)
     player.until(lambda: [row["low"] for row in show.weights if row["term"] == "exposure"] == [4.0])
 
     first = player.brain.pid
@@ -61,15 +61,15 @@ def test_a_killed_brain_leaves_npcs_to_their_script_and_a_new_one_gets_the_desig
 def test_a_selected_npc_says_why_and_the_parts_add_up(player: Player) -> None:
     show = player.show
     player.until(player.planned)
-    show.select_next()
-    player.until(lambda: show.why is not None)
-    why = show.why
+    show.desk.select_next()
+    player.until(lambda: show.desk.why is not None)
+    why = show.desk.why
     assert why is not None
-    assert why.npc == show.selected
+    assert why.npc == show.desk.selected
     assert sum(value for _, _, value in why.parts) == pytest.approx(why.objective, rel=1e-4)
-    show.assign(show.reaches()[0], "sentry")
+    show.desk.assign(show.desk.reaches()[0], "sentry")
     player.until(lambda: {npc.persona for npc in show.scene(1.0).npcs if npc.alive} == {"sentry"})
-    show.hold_fire()
+    show.desk.hold_fire()
     before = len(show.match.log)
     player.until(lambda: len(show.match.log) > before + 60 or show.stage is not Stage.PLAYING)
     known = [step for step in show.match.log if step.hold_fire and step.hold_known.all()]
@@ -86,7 +86,7 @@ def test_the_window_takes_keys_and_mouse(player: Player) -> None:
     try:
         for key in (pygame.K_TAB, pygame.K_h, pygame.K_f, pygame.K_f, pygame.K_k):
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, mod=0))
-        at, to = (knob_place(show.panel_view(), "exposure", weight) for weight in (2.0, MAX_WEIGHT))
+        at, to = (knob_place(show.desk.view(), "exposure", weight) for weight in (2.0, MAX_WEIGHT))
         pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=at))
         pygame.event.post(pygame.event.Event(pygame.MOUSEMOTION, pos=to, rel=(44, 0), buttons=(1, 0, 0)))
         pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONUP, button=1, pos=to))
@@ -96,10 +96,10 @@ def test_the_window_takes_keys_and_mouse(player: Player) -> None:
     finally:
         pygame.display.quit()
     assert picture.std() > 10
-    assert show.selected
+    assert show.desk.selected
     player.until(lambda: not player.brain.alive)  # a killed process ends soon, not at once
     assert not player.brain.alive
-    assert show.turned("exposure") == MAX_WEIGHT
+    assert show.desk.turned("exposure") == MAX_WEIGHT
 
 
 @pytest.mark.timeout(240)

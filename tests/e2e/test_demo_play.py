@@ -41,7 +41,7 @@ def test_a_frozen_match_stands_still_while_its_plans_swing_and_then_moves_as_tur
     tick, before = show.match.tick, paths(player)
     alternatives = {n.id: n.thought.alternatives for n in show.scene(1.0).npcs if n.thought is not None}
     for value in (2.0, 40.0, 400.0):
-        show.turn(show.reaches()[0], "home", value, "drag")
+        show.desk.turn(show.desk.reaches()[0], "home", value, "drag")
     player.until(lambda: len(show.swing_ms) > 0)
     player.until(lambda: any(not np.array_equal(path, before[npc]) for npc, path in paths(player).items()))
     assert show.match.tick == tick
@@ -64,14 +64,14 @@ def test_a_match_goes_back_to_where_it_was_and_no_old_plan_is_executed(player: P
         return show.match.tick >= 90
 
     player.until(at_ninety)
-    session = show._line.session
+    session = show.session
     show.rewind(1.0)
     tick = show.match.tick
     assert 48 <= tick <= 60
     assert len(show.match.log) == tick
     np.testing.assert_array_equal(show.match.now().position, places[tick])
     player.until(lambda: show.match.tick > tick + 30)
-    assert show._line.session not in (0, session)
+    assert show.session not in (0, session)
     assert player.planned()
     assert show.tally.stale_steps == 0
     assert show.violations["npc"] == 0
@@ -92,10 +92,10 @@ def test_a_painted_zone_is_kept_where_a_wish_is_not(player: Player) -> None:
     npcs, centre = show.match.now().position, np.array(show.player_at)
     reach = float(np.hypot(*(npcs - centre).T).min()) - 1.2
     ring = [(centre[0] + reach * np.cos(a), centre[1] + reach * np.sin(a)) for a in np.linspace(0, 6.2, 30)]
-    show.paint(ring)
+    show.desk.paint(ring)
     show.start_control()
-    show.turn(show.reaches()[0], "engage", 1000.0)
-    player.until(lambda: len(show.zones) == 1 and len(show._paint.laws) == 1)
+    show.desk.turn(show.desk.reaches()[0], "engage", 1000.0)
+    player.until(lambda: len(show.desk.zones) == 1 and len(show.desk.laws) == 1)
     show.resume()
     player.until(lambda: (show.control_zone_broken or 0) > 0 or show.stage is not Stage.PLAYING)
     assert (show.control_zone_broken or 0) > 0
@@ -105,20 +105,20 @@ def test_a_painted_zone_is_kept_where_a_wish_is_not(player: Player) -> None:
     assert any(step.zones for step in show.match.log)
 
     show.unpaint()
-    assert show.zones == ()
+    assert show.desk.zones == ()
     assert show.control is None
-    show.paint([(-13, -13), (13, -13), (13, 13), (-13, 13)])
-    player.until(lambda: "expected a place that all of them allow" in show.refusal)
-    assert show.zones == ()
+    show.desk.paint([(-13, -13), (13, -13), (13, 13), (-13, 13)])
+    player.until(lambda: "expected a place that all of them allow" in show.desk.refusal)
+    assert show.desk.zones == ()
 
 
 def test_an_npc_that_was_painted_over_walks_out_and_is_not_blamed(player: Player) -> None:
     show = player.show
     player.until(lambda: player.planned() and show.match.tick > 30)
     body = show.match.now().position[0]
-    show.paint([(body[0] + 1.5 * np.cos(a), body[1] + 1.5 * np.sin(a)) for a in np.linspace(0, 6.2, 30)])
-    player.until(lambda: len(show._paint.laws) == 1)
-    zone, radius = np.array(show.zones[0]), np.full(1, show.match.schema.kinematics.radius)
+    show.desk.paint([(body[0] + 1.5 * np.cos(a), body[1] + 1.5 * np.sin(a)) for a in np.linspace(0, 6.2, 30)])
+    player.until(lambda: len(show.desk.laws) == 1)
+    zone, radius = np.array(show.desk.zones[0]), np.full(1, show.match.schema.kinematics.radius)
 
     def outside() -> bool:
         at = show.match.now().position[:1]
@@ -135,26 +135,26 @@ def test_an_npc_that_was_painted_over_walks_out_and_is_not_blamed(player: Player
 def test_wishes_forecasts_and_flips_reach_the_running_brain(player: Player) -> None:
     show, brain = player.show, player.brain.pid
     player.until(lambda: player.planned() and show.forecast == "constant-velocity")
-    show.swap_forecast()
+    show.desk.swap_forecast()
     player.until(lambda: show.forecast == "untrained")
     assert show.model == ""
-    show.swap_forecast("learned")  # this brain was started without one
-    player.until(lambda: "unknown forecast 'learned'" in show.refusal)
-    show.swap_forecast("constant-velocity")
+    show.desk.swap_forecast("learned")  # this brain was started without one
+    player.until(lambda: "unknown forecast 'learned'" in show.desk.refusal)
+    show.desk.swap_forecast("constant-velocity")
     player.until(lambda: show.forecast == "constant-velocity")
 
-    show.add_term("north = relu(player.yy + 4 - self.y)")
-    player.until(lambda: "column 6" in show.refusal)
-    show.add_term("north = relu(player.y + 4 - self.y)")
-    player.until(lambda: show.wishes == ("north",))
+    show.desk.add_term("north = relu(player.yy + 4 - self.y)")
+    player.until(lambda: "column 6" in show.desk.refusal)
+    show.desk.add_term("north = relu(player.y + 4 - self.y)")
+    player.until(lambda: show.desk.wishes == ("north",))
     player.until(lambda: "north" in {row["term"] for row in show.weights})
-    assert "north" in {knob.term for knob in show.panel_view().knobs}
+    assert "north" in {knob.term for knob in show.desk.view().knobs}
 
     verified = []
     for npc in (101, 102, 103, 104):
         show.flip(npc)
         assert show.frozen
-        player.until(lambda: show._flipping is not None and show._flipping.done)
+        player.until(lambda: show.flipped)
         verified.append(show.flip_verified)
         show.resume()
         player.until(lambda until=show.match.tick + 10: show.match.tick > until or show.stage is not Stage.PLAYING)
@@ -193,5 +193,5 @@ def test_the_window_takes_keys_for_all_of_it(player: Player) -> None:
         pygame.display.quit()
     assert show.frozen
     assert show.match.tick <= 40
-    assert len(show.zones) == 1
-    player.until(lambda: show.wishes == ("up",) and len(show._paint.laws) == 1)
+    assert len(show.desk.zones) == 1
+    player.until(lambda: show.desk.wishes == ("up",) and len(show.desk.laws) == 1)

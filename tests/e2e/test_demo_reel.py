@@ -74,8 +74,8 @@ def test_what_the_hand_does_reaches_the_brain(player: Player) -> None:
     show = player.show
     player.until(player.planned)
     play(player, SHORT, 9.0)
-    player.until(lambda: "north" in show.wishes and len(show.zones) == 1)
-    assert show.turned("exposure") == pytest.approx(4.0, rel=0.05)
+    player.until(lambda: "north" in show.desk.wishes and len(show.desk.zones) == 1)
+    assert show.desk.turned("exposure") == pytest.approx(4.0, rel=0.05)
     player.until(lambda: weights(player, "attack") == [2000.0] and weights(player, "approach") == [2000.0])
     player.until(lambda: weights(player, "north") == [1.0])
 
@@ -83,23 +83,23 @@ def test_what_the_hand_does_reaches_the_brain(player: Player) -> None:
     tidy = (Scene(0.0, "", (Caption(0.0, ""),), cues),)
     play(player, tidy, 3.0)
     player.until(lambda: weights(player, "attack") == [0.5] and weights(player, "exposure") == [0.5])
-    assert not show.zones
+    assert not show.desk.zones
 
     asked = (Scene(0.0, "", (Caption(0.0, ""),), (Cue(0.0, call("freeze")), Cue(0.0, ask), Cue(0.0, flip))),)
     play(player, asked, 4.0)
     player.until(lambda: show.flip_verified is not None)
     assert show.frozen
-    assert show.why is not None
+    assert show.desk.why is not None
     show.resume()
 
 
 def test_a_key_ends_the_reel_and_the_human_plays_with_nothing_turned(player: Player) -> None:
     show = player.show
     player.until(player.planned)
-    show.turn(show.reaches()[0], "exposure", 4.0)
-    show.add_term(WISH)
-    show.touch(Reached(1))
-    player.until(lambda: "north" in show.wishes and weights(player, "exposure") == [4.0])
+    show.desk.turn(show.desk.reaches()[0], "exposure", 4.0)
+    show.desk.add_term(WISH)
+    show.desk.touch(Reached(1))
+    player.until(lambda: "north" in show.desk.wishes and weights(player, "exposure") == [4.0])
     pygame.display.init()
     try:
         window = Window(pygame.display.set_mode((1280, 720)), show, Reel())
@@ -113,8 +113,8 @@ def test_a_key_ends_the_reel_and_the_human_plays_with_nothing_turned(player: Pla
     assert show.matches == before + 1
     player.until(player.planned)
     player.until(lambda: weights(player, "exposure") == [0.5])
-    assert not show.wishes
-    assert show.panel_view().reach == 0
+    assert not show.desk.wishes
+    assert show.desk.view().reach == 0
     assert weights(player, "north") == []
 
 

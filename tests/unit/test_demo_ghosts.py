@@ -65,7 +65,8 @@ def why(leads: dict[str, float], weight: float = 0.5, flip: Flip | None = None, 
 
 
 def test_a_sentence_tells_differences_in_what_one_can_see() -> None:
-    # Seen 0.3 s longer: 0.4 of the 0.71 s that 2 s count, in units of 0.25, times the weight. 1.2 m nearer: of 4 m.
+    # Seen 0.3 s longer: 0.4 of the 0.71 s that 2 s count, in units of 0.25, times the weight.
+    # 1.2 m nearer: in units of 4 m.
     leads = {"exposure": 0.5 * 0.4 / 0.25, "approach": -0.5 * 1.2 / 4.0}
     told = why(leads, flip=Flip("exposure", 0.6, 0.59, "flank_right"))
     assert because(told) == "Left: right is 1.2 m nearer but seen 0.3 s longer; below exposure 0.60 I choose right."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,22 +149,31 @@ def test_keys_and_mouse_become_an_action() -> None:
     assert not player_action(Hands(up=True, down=True), (0.0, 0.0))[:2].any()
 
 
+def tick_of(rungs: list[int], **rest: int | tuple[float, ...]) -> Moved:
+    n = len(rungs)
+    none = np.zeros(n, np.uint32)
+    result = LadderResult(np.zeros((n, 6), np.float32), np.array(rungs, np.uint8), none, none.astype(np.uint16))
+    bare = Moved(result, np.ones(n, np.bool_), np.zeros(n, np.int64), 0.2, 0, (), {})
+    return replace(bare, **rest)  # type: ignore[arg-type]  # a field each
+
+
 def test_the_tally_counts_what_each_npc_did() -> None:
     tally = Tally()
-    tally.tick(np.array([0, 1, 2, 3, 4], np.uint8), 2, (40.0, 50.0), 0.3, unseen=True)
-    tally.tick(np.array([0, 0, 0, 0, 4], np.uint8), 0, (), 0.2, unseen=False)
+    tally.tick(tick_of([0, 1, 2, 3, 4], decisions=2, ages_ms=(40.0, 50.0)), unseen=True)
+    tally.tick(tick_of([0, 0, 0, 0, 4]), unseen=False)
     assert (tally.frames, tally.decisions, tally.fallback_ticks, tally.npc_ticks) == (2, 2, 2, 8)
     assert tally.planned_fraction == 6 / 8
     assert tally.unseen_fraction == 0.5
     assert tally.now == (4, 0, 0, 0)
     assert tally.decisions_s(30.0) == 30.0
     assert tally.recent_age_ms() == 45.0
+    assert tally.push_poll_ms == [0.2, 0.2]
 
 
 def test_time_without_a_brain_is_left_out_of_the_share_that_it_is_judged_by() -> None:
     tally = Tally()
-    tally.tick(np.array([0, 1, 3], np.uint8), 0, (), 0.1, unseen=False)
-    tally.tick(np.array([2, 2, 2], np.uint8), 0, (), 0.1, unseen=False, killed=True, stale=2)
+    tally.tick(tick_of([0, 1, 3]), unseen=False)
+    tally.tick(tick_of([2, 2, 2], stale=2), unseen=False, killed=True)
     assert tally.planned_fraction == 2 / 6
     assert tally.planned_fraction_led == 2 / 3
     assert tally.stale_steps == 2

@@ -61,13 +61,18 @@ class FakeShow:
         }
         self.weights = dict.fromkeys(SLIDER_TERMS, 0.5)
 
+    @property
+    def desk(self) -> FakeShow:
+        """Its own desk."""
+        return self
+
     def __getattr__(self, name: str) -> object:
         """Keys that take nothing."""
         if name in {"freeze", "resume", "unpaint", "prepare_control", "start_control", "kill_brain", "restart_brain"}:
             return lambda: self.done.append(name)
         raise AttributeError(name)
 
-    def panel_view(self) -> PanelView:
+    def view(self) -> PanelView:
         knobs = tuple(Knob(term, self.weights[term], 0.5) for term in SLIDER_TERMS)
         personas = tuple(PersonaButton(name, (1, 2, 3)) for name in ("aggressive", "default"))
         return PanelView(("all", "A", "npc 102"), 0, knobs, personas, "", False, "", "")
@@ -225,7 +230,7 @@ def test_a_dragged_knob_ends_at_the_weight_that_was_asked_for() -> None:
         reel.step(cast(Show, show))
         if reel.hand.down:
             at.append((round(reel.hand.at[0]), round(reel.hand.at[1])))
-    assert at[-1] == knob_place(show.panel_view(), "exposure", 4.0)
+    assert at[-1] == knob_place(show.view(), "exposure", 4.0)
     steps = np.diff([x for x, _ in at[-80:]])
     assert steps.max() > 2 * steps[-3:].mean()  # it eases out
 
