@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from npc_sdk.demo.scene import Why
@@ -80,16 +81,19 @@ class Telling:
 
 
 def because(why: Why) -> str:
-    """Return one sentence: the choice, what speaks for and against the next best, and what would change it."""
+    """Return one sentence: the choice, what speaks for and against another plan, and what would change it to that.
+
+    The other plan is the one that the named change leads to, where a change is named; else the runner-up.
+    """
     sentence = noun(why.family).capitalize()
-    if why.runner_up:
-        against = noun(why.runner_up)
-        worse, better = _loudest(why, 1.0), _loudest(why, -1.0)
+    family, leads = (why.runner_up, why.leads) if why.flip is None else (why.flip.family, why.flip.leads)
+    other = "another way" if family == why.family else noun(family)
+    if family:
+        worse, better = _loudest(why, leads, 1.0), _loudest(why, leads, -1.0)
         said = " but ".join(part for part in (better, worse) if part)
-        sentence += f": {against} is {said or 'as good'}"
+        sentence += f": {other} is {said or 'as good'}"
     if why.flip is not None:
         side = "above" if why.flip.past > why.flip.weight else "below"
-        other = "another way" if why.flip.family == why.family else noun(why.flip.family)
         sentence += f"; {side} {why.flip.term} {why.flip.weight:.2f} I choose {other}"
     if why.shield:
         sentence += f"; {why.shield}"
@@ -101,10 +105,10 @@ def noun(family: str) -> str:
     return _NOUNS.get(family, family.replace("_", " "))
 
 
-def _loudest(why: Why, sign: float) -> str:
-    """Say the term that speaks loudest against the runner-up (sign +1) or for it (-1); empty if none can be seen."""
+def _loudest(why: Why, leads: Mapping[str, float], sign: float) -> str:
+    """Say the term that speaks loudest against the other plan (sign +1) or for it (-1); empty if none can be seen."""
     weights = {term: weight for term, weight, _ in why.parts}
-    for term, lead in sorted(why.leads.items(), key=lambda row: -sign * row[1]):
+    for term, lead in sorted(leads.items(), key=lambda row: -sign * row[1]):
         if sign * lead <= 0.0:
             break
         if said := _said(term, sign, sign * lead, weights[term]):

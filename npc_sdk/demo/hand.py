@@ -219,10 +219,10 @@ def _vague(show: Show, npc: int) -> tuple[bool, ...]:
         return (True,)
     to, term = why.flip.family, why.flip.term
     return (
-        term not in SLIDER_TERMS or to not in PICTURED or to == why.family,
+        term not in SLIDER_TERMS or to not in PICTURED,
         why.family not in PICTURED,
         term != "exposure",
-        why.runner_up not in PICTURED,
+        to != why.runner_up,
     )
 
 

@@ -138,7 +138,7 @@ SCENES = (
         50.0,
         "Why?",
         (
-            Caption(50.0, "Ask one. It weighs its plan against the next best, in your units."),
+            Caption(50.0, "Ask one. It weighs its plan against one it did not take, in units you can see."),
             Caption(53.4, "Space moves that slider to where it changes its mind. {flip}"),
             Caption(56.5, "This run's own figures."),
         ),

@@ -110,6 +110,7 @@ class Flip:
     weight: float
     past: float
     family: str
+    leads: Mapping[str, float] = field(default_factory=dict)  # term -> how much it speaks for the choice, against it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Why:
     shield: str  # what the shield changed, in words, "" for nothing
     tick: int = 0  # of the snapshot that was decided on
     flip: Flip | None = None
-    leads: Mapping[str, float] = field(default_factory=dict)  # term -> how much it speaks for the choice
+    leads: Mapping[str, float] = field(default_factory=dict)  # the same against the runner-up
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,32 +88,43 @@ def read_why(reply: Table) -> Why | None:
     )
     if not parts or not all(math.isfinite(value) for _, _, value in parts):
         return None
-    lead = reply.get("lead")
+    lead, runner_up = reply.get("lead"), str(reply.get("runner_up", ""))
     return Why(
         npc=_whole(reply.get("npc")),
         family=str(reply.get("family", "")),
-        runner_up=str(reply.get("runner_up", "")),
+        runner_up=runner_up,
         objective=number(reply.get("objective", reply.get("J"))),
         lead=None if lead is None else number(lead),
         parts=parts,
         shield=_shield(reply.get("shield")),
         tick=_whole(whole.get("tick")),
-        flip=_flip(_tables(reply.get("flips"))),
+        flip=_flip(_tables(reply.get("flips")), [term for term, _, _ in parts], runner_up),
         leads={str(p.get("term", "")): number(p.get("lead")) for p in _tables(reply.get("parts"))},
     )
 
 
-def _flip(rows: list[Table]) -> Flip | None:
-    """Choose among the changes of one weight that lead to another plan: a slider's first, to a plan one can picture."""
-    flips = [Flip(str(r.get("term", "")), *_at(r), str(r.get("family", ""))) for r in rows]
-    whole = [flip for flip in flips if math.isfinite(flip.weight) and math.isfinite(flip.past)]
+def _flip(rows: list[Table], terms: list[str], runner_up: str) -> Flip | None:
+    """Choose among the changes of one weight that lead to another plan.
+
+    A slider's first; of these, to a plan that one can picture, and rather to the runner-up.
+    """
+    whole = [flip for row in rows if (flip := _whole_flip(row, terms)) is not None]
     beyond = [flip.term not in SLIDER_TERMS or flip.past > MAX_WEIGHT for flip in whole]
-    ranked = sorted(range(len(whole)), key=lambda i: (beyond[i], whole[i].family not in PICTURED, i))
+    ranked = sorted(
+        range(len(whole)),
+        key=lambda i: (beyond[i], whole[i].family not in PICTURED, whole[i].family != runner_up, i),
+    )
     return whole[ranked[0]] if ranked else None
 
 
-def _at(row: Table) -> tuple[float, float]:
-    return number(row.get("weight")), number(row.get("past"))
+def _whole_flip(row: Table, terms: list[str]) -> Flip | None:
+    weight, past, leads = number(row.get("weight")), number(row.get("past")), _list(row.get("leads"))
+    figures = [number(lead) for lead in leads]
+    if len(figures) != len(terms) or not all(math.isfinite(value) for value in (weight, past, *figures)):
+        return None
+    return Flip(
+        str(row.get("term", "")), weight, past, str(row.get("family", "")), dict(zip(terms, figures, strict=True))
+    )
 
 
 def _shield(value: object) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from npc_sdk import tensors
 from npc_sdk.constraints import RuleTables, shape_clearance
-from npc_sdk.designer.explain import Choice
+from npc_sdk.designer.choice import Choice
 from npc_sdk.geometry import MapTables, grid_points
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.objectives.terms import TermSet

@@ -68,10 +68,17 @@ def test_a_sentence_tells_differences_in_what_one_can_see() -> None:
     # Seen 0.3 s longer: 0.4 of the 0.71 s that 2 s count, in units of 0.25, times the weight.
     # 1.2 m nearer: in units of 4 m.
     leads = {"exposure": 0.5 * 0.4 / 0.25, "approach": -0.5 * 1.2 / 4.0}
-    told = why(leads, flip=Flip("exposure", 0.6, 0.59, "flank_right"))
-    assert because(told) == "Left: right is 1.2 m nearer but seen 0.3 s longer; below exposure 0.60 I choose right."
-    up = why({"attack": 0.5 * 0.3 / 7.08 / 0.01}, flip=Flip("attack", 1.5, 1.52, "cover"))
-    assert because(up) == "Left: right is 0.3 hits weaker; above attack 1.50 I choose cover."
+    assert because(why(leads)) == "Left: right is 1.2 m nearer but seen 0.3 s longer."
+    assert because(why({"attack": 0.5 * 0.3 / 7.08 / 0.01})) == "Left: right is 0.3 hits weaker."
+
+
+def test_the_plan_that_is_compared_is_the_one_that_the_named_change_leads_to() -> None:
+    nearer, stronger = {"approach": -0.5 * 1.2 / 4.0}, {"attack": -0.5 * 0.3 / 7.08 / 0.01}
+    down = why(nearer, flip=Flip("approach", 0.6, 0.59, "flank_right", nearer))
+    assert because(down) == "Left: right is 1.2 m nearer; below approach 0.60 I choose right."
+    parts = (("approach", 0.5, 1.0), ("attack", 0.5, 1.0))
+    up = replace(why(nearer, flip=Flip("attack", 1.5, 1.52, "cover", stronger)), parts=parts)
+    assert because(up) == "Left: cover is 0.3 hits stronger; above attack 1.50 I choose cover."
 
 
 def test_the_loudest_difference_is_told_that_is_large_enough_to_be_told() -> None:
@@ -107,6 +114,4 @@ def test_a_sentence_stays_until_it_can_be_read_unless_it_was_asked_for() -> None
 def test_without_a_rival_or_a_difference_little_is_said() -> None:
     assert because(why({}, runner_up="")) == "Left."
     assert because(why({})) == "Left: right is as good."
-    assert because(why({}, flip=Flip("flank", 1.0, 1.1, "flank_left"))).endswith(
-        "above flank 1.00 I choose another way."
-    )
+    assert because(why({}, runner_up="flank_left")) == "Left: another way is as good."

@@ -137,12 +137,14 @@ def test_an_older_answer_does_not_take_a_revision_back() -> None:
 
 def test_a_flip_is_read_only_where_it_is_whole() -> None:
     parts = [{"term": "cover", "weight": 1.0, "value": 2.0}]
-    flip = {"term": "cover", "weight": 0.5, "past": 0.49, "family": "hold"}
+    flip = {"term": "cover", "weight": 0.5, "past": 0.49, "family": "hold", "leads": [0.25]}
     why = read_why({"explanation": {"npc": 101, "parts": parts, "flips": [flip]}, "tick": 12})
     assert why is not None
     assert why.flip is not None
     assert (why.tick, why.flip.term, why.flip.past, why.flip.family) == (12, "cover", 0.49, "hold")
-    for broken in (None, [3], [{}], [{**flip, "past": float("nan")}]):
+    assert why.flip.leads == {"cover": 0.25}
+    torn = ({**flip, "past": float("nan")}, {**flip, "leads": []}, {**flip, "leads": ["x"]})
+    for broken in (None, [3], [{}], *([row] for row in torn)):
         why = read_why({"explanation": {"npc": 101, "parts": parts, "flips": broken}})
         assert why is not None
         assert why.flip is None
@@ -151,7 +153,7 @@ def test_a_flip_is_read_only_where_it_is_whole() -> None:
 def test_a_sliders_flip_to_a_plan_one_can_picture_is_told_first() -> None:
     parts = [{"term": "cover", "weight": 1.0, "value": 2.0}]
     flips = [
-        {"term": term, "weight": at, "past": at, "family": family}
+        {"term": term, "weight": at, "past": at, "family": family, "leads": [0.0]}
         for term, at, family in (
             ("effort", 0.1, "flank_left"),
             ("exposure", 9.0, "flank_left"),
@@ -165,3 +167,8 @@ def test_a_sliders_flip_to_a_plan_one_can_picture_is_told_first() -> None:
         assert why is not None
         assert why.flip is not None
         assert why.flip.weight == expected
+    against = {"npc": 101, "parts": parts, "flips": flips, "runner_up": "flank_left"}
+    why = read_why({"explanation": against})
+    assert why is not None
+    assert why.flip is not None
+    assert (why.flip.term, why.flip.family) == ("attack", "flank_left")  # the one it is compared with anyway

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from npc_sdk.designer.explain import Choice, ShieldChange, Verdict, explain, rechosen, verdict
+from npc_sdk.designer.choice import Choice, ShieldChange, rechosen
+from npc_sdk.designer.explain import Verdict, explain, verdict
 
 TERMS = ("flank", "exposure", "cover")
 
@@ -193,6 +194,9 @@ def test_a_flip_is_where_the_choice_first_becomes_another_plan(seed: int) -> Non
         assert flip.past >= 0.0
         assert one.families[winner(m, flip.past)] == flip.family
         assert another(winner(m, flip.past))
+        other = winner(m, flip.past)
+        np.testing.assert_allclose(flip.leads, one.weights * (one.features[other] - one.features[one.chosen]))
+        assert sum(flip.leads) == pytest.approx(one.objective[other] - one.objective[one.chosen])
         for share in (0.0, 0.5, 0.9, 0.999):
             assert not another(winner(m, one.weights[m] + share * (flip.weight - one.weights[m])))
 

@@ -11,7 +11,7 @@ import torch
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
 from npc_sdk.designer.board import Board, NpcKey
-from npc_sdk.designer.explain import rechosen
+from npc_sdk.designer.choice import rechosen
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.errors import ControlError
 from npc_sdk.experiments.lockstep import LockStep

@@ -15,7 +15,8 @@ from npc_bridge.messages import Ack, Control, Executing, Snapshot
 from npc_bridge.server import ControlRequested
 from npc_bridge.session import SnapshotArrived
 from npc_sdk.designer.board import Board, NpcKey
-from npc_sdk.designer.explain import Choice, verdict
+from npc_sdk.designer.choice import Choice
+from npc_sdk.designer.explain import verdict
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.runtime import Evidence
 from npc_sdk.serve.brain import Brain, _Seat
