@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 WINDOW = 45  # answers that are looked back on: 1.5 s at 30 per second
 SHARE = 0.95  # of them that should be in time
+FEW = 15  # answers that say too little: the first ones of a brain may happen to be quick, and who aims too near brakes
+START_TICKS = 2  # the lead before anything is known
 MOST_TICKS = 4  # beyond it a chunk that ends in time (`RuntimeConfig.ahead_ticks`) would not reach to the next
 LEAST_MS = -8.0  # slack that any game has: it sends and looks once per frame
 QUEUE_MS = 2.0  # that every snapshot waits, however idle the brain
@@ -85,9 +87,10 @@ class Pace:
         """Returns the lead for the next answer."""
         if self._fixed:
             return self._fixed
+        least = START_TICKS if len(self._works) < FEW else 1
         if not self._works:
-            return 2
-        return max(1, min(MOST_TICKS, math.ceil((self._worst() - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
+            return least
+        return max(least, min(MOST_TICKS, math.ceil((self._worst() - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
 
     def fresh(self, age_ms: float, tick_hz: float) -> bool:
         """Says whether an answer to a snapshot that arrived `age_ms` ago can still come in time, or none ever could."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from npc_sdk.serve.pace import MOST_TICKS, WINDOW, Pace
+from npc_sdk.serve.pace import FEW, MOST_TICKS, START_TICKS, WINDOW, Pace
 
 HZ = 30.0
 
@@ -35,8 +35,21 @@ def test_the_work_on_a_games_first_answer_says_nothing() -> None:
     pace = Pace()
     note(pace, 120.0)
     assert pace.ticks(HZ) == 2, "as before anything is known"
-    note(pace, 20.0, tick=1)
+    for tick in range(1, FEW + 1):
+        note(pace, 20.0, tick)
     assert pace.ticks(HZ) == 1
+
+
+def test_a_few_quick_answers_do_not_shorten_the_lead_but_a_slow_one_lengthens_it() -> None:
+    quick, slow = Pace(), Pace()
+    for tick in range(FEW):
+        note(quick, 5.0, tick)
+        assert quick.ticks(HZ) == START_TICKS
+    note(quick, 5.0, FEW)
+    assert quick.ticks(HZ) == 1
+    note(slow, 5.0)
+    note(slow, 90.0, 1)
+    assert slow.ticks(HZ) == 3
 
 
 def test_a_slow_spell_raises_the_lead_and_passes() -> None:
@@ -105,7 +118,7 @@ def test_an_answer_that_was_there_in_time_and_not_executed_says_nothing_about_la
 
 
 def test_a_game_that_left_is_forgotten() -> None:
-    pace = Pace()
+    pace = settled(40.0)
     for game in range(0, 4000, 100):
         played(pace, game, 2, 40.0)
         pace.forget(7)
