@@ -55,7 +55,7 @@ class Show:
             brain: started here.
             endpoints: where it listens.
             cast: who plays.
-            patience_s: how long the first match waits for the brain.
+            patience_s: how long a match waits for a brain that is starting.
         """
         self.brain = brain
         self.cast = cast
@@ -73,7 +73,8 @@ class Show:
         self._talk = Talk(Designer(endpoints.control, endpoints.telemetry), echo=self._beside.tell)
         self.desk = Desk(self._talk)
         self._picture = Picture(self.desk.panel)
-        self._open(round(patience_s * TICK_HZ))
+        self._starting = round(patience_s * TICK_HZ)  # ticks that a brain may take to start
+        self._open(self._starting)
         self._line = Line(Client(endpoints.data, self.match.schema, fallback=lambda *asked: self._play.script(*asked)))
 
     # a match
@@ -99,7 +100,7 @@ class Show:
         self._judge.take(self.match)
         self.unpaint()
         self._number += 1
-        self._open(_MEET_TICKS)
+        self._open(_MEET_TICKS if self.brain.ready else self._starting)
         self._line.restart(self.match.schema)
 
     def begin(self, cast: Cast, greeting: Banner) -> None:

@@ -29,7 +29,6 @@ class Mind:
     thoughts: Mapping[int, tuple[int, Thought]] = field(default_factory=dict)  # npc -> tick, thought
     personas: Mapping[int, str] = field(default_factory=dict)
     beliefs: tuple[BeliefView, ...] = ()
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
 
     def thought(self, npc: int, tick: int) -> Thought | None:
         """What an NPC thinks at `tick`, None if it has not told for a second."""
@@ -49,7 +48,6 @@ def hear(mind: Mind, body: Table) -> Mind:
         elif npc in thoughts:
             since, thought = thoughts[npc]
             thoughts[npc] = (since, replace(thought, exposed=bool(row.get("exposed", False))))
-    latency = body.get("latency_ms")
     return replace(
         mind,
         tick=tick,
@@ -59,7 +57,6 @@ def hear(mind: Mind, body: Table) -> Mind:
         thoughts=thoughts,
         personas=personas,
         beliefs=tuple(b for row in _tables(body.get("beliefs")) if (b := _belief(row)) is not None),
-        latency_ms={str(k): number(v) for k, v in latency.items()} if isinstance(latency, Mapping) else {},
     )
 
 

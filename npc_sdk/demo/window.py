@@ -111,16 +111,12 @@ class Window:
         show.advance(reel.action(show))
         if reel.over:
             self._reel = Reel()
-            show.begin(
-                replace(show.cast, seed=show.cast.seed + 1), Banner("Once more", "press any key to play yourself")
-            )
+            show.begin(replace(show.cast, seed=show.cast.seed + 1), ONCE_MORE)
 
     def _take_over(self) -> None:
         """Let the human play."""
         self._reel = None
-        self._show.begin(
-            replace(self._show.cast, staged=False), Banner("Your turn", "WASD and mouse; H shows all keys")
-        )
+        self._show.begin(replace(self._show.cast, staged=False), YOUR_TURN)
 
     def _draw(self, share: float) -> None:
         begun = time.perf_counter()
@@ -211,7 +207,7 @@ class Window:
             left=bool(keys[pygame.K_a]),
             right=bool(keys[pygame.K_d]),
             fire=self._firing,
-            throw=bool(keys[pygame.K_g]) or (bool(buttons[2]) and pygame.mouse.get_pos()[0] < 648),
+            throw=bool(keys[pygame.K_g]) or (bool(buttons[2]) and pygame.mouse.get_pos()[0] < ARENA.right),
             aim=self._show.aim(pygame.mouse.get_pos()),
         )
         return player_action(hands, self._show.player_at)

@@ -14,9 +14,11 @@ from demo_player import Player
 from documented import documented_keys, printed_keys
 from PIL import Image
 
+from npc_sdk.demo.brain import Brain, free_endpoints
 from npc_sdk.demo.panel import MAX_WEIGHT, knob_place
+from npc_sdk.demo.play import Cast
 from npc_sdk.demo.scene import CALLBACK, PLAN, TAIL
-from npc_sdk.demo.show import Stage
+from npc_sdk.demo.show import Show, Stage
 from npc_sdk.demo.window import Window
 
 
@@ -128,3 +130,28 @@ def test_a_wrong_request_ends_with_one_line() -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 2
     assert run.stderr.strip() == "npc-sdk: --npcs: expected 4..24, got 400"
+
+
+def test_a_match_waits_for_a_brain_that_is_starting_but_not_for_a_dead_one() -> None:
+    brain = Brain([sys.executable, "-c", "import time; time.sleep(60)"])  # never gets ready
+    show = Show(brain, free_endpoints(), Cast(4, 1, scripted=True), patience_s=10.0)
+    try:
+        waited = []
+        for dead in (False, False, True):
+            if dead:
+                show.kill_brain()
+                brain.stop()
+            begun = 0
+            while not show.advance(None):
+                begun += show.stage is Stage.MEETING
+                assert begun < 1000
+            waited.append(begun)
+            show.match.arena.health[:, 0] = 0.0
+            show.match.arena.alive[:, 0] = False
+            while show.stage is not Stage.OVER:
+                show.advance(None)
+        assert waited[0] >= 300
+        assert waited[1] >= 300  # the next one, too: it had not listened yet
+        assert waited[2] < 10
+    finally:
+        show.close()

@@ -17,7 +17,6 @@ def message(tick: int, **npc: object) -> dict[str, object]:
         "revision": 3,
         "npcs": [{"id": 101, "persona": "sentry", "exposed": True, **npc}],
         "beliefs": [{"squad": 1, "x": 1.0, "y": 2.0, "sigma": 0.5, "age": 0.2, "seen": False}],
-        "latency_ms": {"plan": 4.5},
     }
 
 
@@ -47,7 +46,7 @@ def test_a_decision_is_heard_whole() -> None:
     np.testing.assert_array_equal(thought.ghost, PATHS[1])
     np.testing.assert_array_equal(thought.ghosts, PATHS)
     assert (thought.family, thought.objective, thought.lead, thought.exposed) == ("flank_left", 2.0, 0.5, True)
-    assert (mind.personas[101], mind.revision, mind.latency_ms["plan"]) == ("sentry", 3, 4.5)
+    assert (mind.personas[101], mind.revision) == ("sentry", 3)
     assert (mind.beliefs[0].squad, mind.beliefs[0].at, mind.beliefs[0].seen) == (1, (1.0, 2.0), False)
 
 
@@ -76,7 +75,7 @@ anything = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["tick", "npcs", "beliefs", "latency_ms", "parts", "explanation"]), anything))
+@given(st.dictionaries(st.sampled_from(["tick", "npcs", "beliefs", "parts", "explanation"]), anything))
 def test_nothing_that_is_told_can_raise(body: dict[str, object]) -> None:
     mind = hear(hear(Mind(), body), body)
     for npc in mind.thoughts:
