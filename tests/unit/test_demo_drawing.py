@@ -14,7 +14,9 @@ from PIL import Image
 from npc_bridge.schema import Polygon
 from npc_sdk.demo import theme
 from npc_sdk.demo.arena_view import ArenaView
+from npc_sdk.demo.camera import Camera
 from npc_sdk.demo.film import Film, every_ninth
+from npc_sdk.demo.labels import Labels
 from npc_sdk.demo.layout import SIZE, STRIP
 from npc_sdk.demo.scene import (
     BRAKE,
@@ -187,15 +189,17 @@ def test_an_unseen_player_is_dimmed(view: ArenaView) -> None:
     assert light[1] < 0.75 * light[0]
 
 
-def test_labels_give_way_to_each_other(view: ArenaView) -> None:
+def test_labels_give_way_to_each_other() -> None:
+    image = pygame.Surface((480, 480))
+    labels = Labels(image, Camera(BOUNDS, 480))
     taken: list[pygame.Rect] = []
     plate = pygame.Surface((100, 20))
-    boxes = [view._free(plate, (240.0, 240.0), taken, -1) for _ in range(4)]
+    boxes = [labels.room(plate, (240.0, 240.0), taken, -1) for _ in range(4)]
     placed = [box for box in boxes if box is not None]
     assert len(placed) == 3
     assert boxes[3] is None
     assert all(not a.colliderect(b) for i, a in enumerate(placed) for b in placed[:i])
-    assert view.image.get_rect().contains(view._free(plate, (0.0, 0.0), taken, 1) or plate.get_rect())
+    assert image.get_rect().contains(labels.room(plate, (0.0, 0.0), taken, 1) or plate.get_rect())
 
 
 def test_the_strip_turns_red_when_a_rule_is_broken_or_the_line_is_down() -> None:
