@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from npc_sdk.constraints import RULES, Points, Rule, check_polygons, from_table, parse_who
 from npc_sdk.designer.persona import PersonaChange, PersonaEvent, PersonaLibrary
 from npc_sdk.designer.request import (
@@ -28,6 +25,7 @@ from npc_sdk.designer.request import (
     scope_of,
     scope_text,
 )
+from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError, ControlError, InputError, nearest
 from npc_sdk.objectives.terms import DEFAULT_TERMS, NORMS, Term, TermSet, term
 from npc_sdk.objectives.weights import NpcKeys, WeightBook, Weights
@@ -55,48 +53,6 @@ class Change:
     subject: str
     old: object
     new: object
-
-
-@dataclass(frozen=True, slots=True)
-class BoardSnapshot:
-    """One setting of everything. Immutable and safe to share between threads; read it once a tick."""
-
-    revision: int
-    terms: TermSet
-    weights: Weights
-    assigned: Mapping[ScopeKey, str]  # persona by NPC, squad, faction or globally; the narrowest counts
-    rules: tuple[Rule, ...]  # in the order they were added
-    modes: Mapping[str, bool]
-    forecast: str = ""  # which is to be used, "" where there is no choice
-
-    def persona_of(self, npc: NpcKey) -> str:
-        """Return the name of the NPC's persona, "" when it has none."""
-        for at in _scopes_of(npc):
-            if at in self.assigned:
-                return self.assigned[at]
-        return ""
-
-    def keys(self, npc: NpcKey) -> NpcKeys:
-        """Return under which keys the NPC's weights are looked up."""
-        squad = "" if npc.squad < 0 else str(npc.squad)
-        return NpcKeys(faction=npc.faction, squad=squad, persona=self.persona_of(npc), npc=str(npc.id))
-
-    def resolve(self, npcs: Sequence[NpcKey]) -> NDArray[np.float64]:
-        """Return the weights in force: one row an NPC, one column a term of `terms`."""
-        return self.weights.resolve([self.keys(npc) for npc in npcs])  # n M
-
-    def rules_for(self, npcs: Sequence[NpcKey]) -> tuple[Rule, ...]:
-        """Return the rules with personas resolved: who wears the persona now is bound, by id."""
-        out = []
-        for rule in self.rules:
-            head, name = parse_who(rule.name, rule.who) if isinstance(rule.who, str) else ("", "")
-            if head != "persona":
-                out.append(rule)
-                continue
-            wearers = tuple(npc.id for npc in npcs if self.persona_of(npc) == name)
-            if wearers:
-                out.append(replace(rule, who=wearers))
-        return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,11 +468,6 @@ def _term(name: str, text: str, unit: float, norm: str, weight: float, current: 
             except InputError as error:
                 raise ControlError(str(error), current=current) from error
     raise ControlError(f"unknown norm {norm!r}{nearest(norm, NORMS)}", current=current, valid=NORMS)
-
-
-def _scopes_of(npc: NpcKey) -> tuple[ScopeKey, ...]:
-    """Return where an NPC's persona may be assigned, the narrowest first."""
-    return ("npc", str(npc.id)), ("squad", str(npc.squad)), ("faction", npc.faction), ("global", "")
 
 
 __all__ = ["Board", "BoardSnapshot", "Change", "NpcKey"]

@@ -12,8 +12,8 @@ from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, 
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
 from npc_sdk.constraints import Rule, check_polygons
-from npc_sdk.designer.board import BoardSnapshot
 from npc_sdk.designer.request import NpcKey
+from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.shield import Certified, Movers, ShieldConfig, certified_limits, certify

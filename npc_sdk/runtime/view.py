@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from npc_sdk.belief import BeliefTable
 from npc_sdk.constraints import RuleTables
-from npc_sdk.designer.board import BoardSnapshot
 from npc_sdk.designer.choice import Choice
+from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 
 Floats = NDArray[np.float32]

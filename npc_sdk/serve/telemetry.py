@@ -12,10 +12,10 @@ from npc_bridge.packing import Value
 from npc_sdk.belief import PLAYER, Sight, sees
 from npc_sdk.constraints import KINDS
 from npc_sdk.designer.barks import BarkTracker, Intent
-from npc_sdk.designer.board import BoardSnapshot
 from npc_sdk.designer.choice import Choice, ShieldChange, rechosen
 from npc_sdk.designer.explain import Explanation, Verdict, explain, verdict
 from npc_sdk.designer.request import NpcKey
+from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.planner.proposals import STRUCTURED
 from npc_sdk.runtime import Evidence, Report
 
