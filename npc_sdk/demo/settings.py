@@ -77,14 +77,9 @@ class Settings:
         self.forecast = name
         return [{"op": "set_forecast", "name": name, "who": WHO}]
 
-    def set_rules(self, rules: Sequence[Request]) -> list[Request]:
-        """Put these rules in the place of all that were set here before."""
-        names = {str(rule["name"]) for rule in rules}
-        requests: list[Request] = [
-            {"op": "remove_rule", "name": name, "who": WHO} for name in self.rules if name not in names
-        ]
+    def set_rules(self, rules: Sequence[Request]) -> None:
+        """Put these rules in the place of all that were set here before; `replay` tells them to the brain."""
         self.rules = {str(rule["name"]): rule for rule in rules}
-        return requests + [{"op": "add_rule", "rule": rule, "who": WHO} for rule in rules]
 
     def clear(self) -> list[Request]:
         """Return what takes all of it back, and forget it; the forecast stays."""

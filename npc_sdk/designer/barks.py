@@ -105,11 +105,9 @@ def bark_key(intent: Intent) -> str:
     """
     moves = motion(intent.path, intent.player)
     said = TERM_BARKS.get(intent.leading, "")
-    if said == "danger":
-        return said if moves != "hold" else moves
     if said == "cover":
         return said if moves != "advance" else moves
-    if said in ("regroup", "spread"):
+    if said:
         return said if moves != "hold" else moves
     if not intent.player_seen and moves == "advance":
         return "search"
@@ -148,8 +146,3 @@ class BarkTracker:
         self._spoken[intent.npc] = (tick, key)
         self._last_tick = tick
         return _IDS[key]
-
-    def forget(self, npc: int) -> None:
-        """Drop an NPC that is gone."""
-        self._intents.pop(npc, None)
-        self._spoken.pop(npc, None)

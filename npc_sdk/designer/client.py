@@ -100,20 +100,14 @@ class Designer:
 
     def explain(self, npc: int) -> Told:
         """Return why an NPC does what it does: an `Explanation`'s fields as a table."""
-        told = self._ask("explain", {"npc": npc}).result.get("explanation")
-        if not isinstance(told, Mapping):
-            raise ControlError(f"explain: expected a table, got {told!r}")
-        return told
+        return self._explanation("explain", npc)
 
     def replan(self, npc: int) -> Told:
         """Let an NPC take its newest decision once more under the weights of now, and return the explanation.
 
         Same moment, same random numbers. The NPC itself goes on with the plan it has.
         """
-        told = self._ask("replan", {"npc": npc}).result.get("explanation")
-        if not isinstance(told, Mapping):
-            raise ControlError(f"replan: expected a table, got {told!r}")
-        return told
+        return self._explanation("replan", npc)
 
     def metrics(self) -> Told:
         """Return the newest telemetry message: waits for one that is told after this call.
@@ -166,6 +160,12 @@ class Designer:
 
     def _change(self, verb: str, arguments: Mapping[str, Value]) -> int:
         return self._ask(verb, {**arguments, "who": self._who}).revision
+
+    def _explanation(self, verb: str, npc: int) -> Told:
+        told = self._ask(verb, {"npc": npc}).result.get("explanation")
+        if not isinstance(told, Mapping):
+            raise ControlError(f"{verb}: expected a table, got {told!r}")
+        return told
 
     def _ask(self, verb: str, arguments: Mapping[str, Value]) -> Ack:
         try:

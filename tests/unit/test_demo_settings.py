@@ -76,7 +76,8 @@ def test_a_restarted_brain_is_brought_to_the_same_settings(board: Board) -> None
     settings = Settings()
     everybody, first, _, one = reaches(SQUADS, 103)
     zone = [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0]]
-    carry_out(board, settings.set_rules([{"rule": "keep_out", "name": "no_go", "polygon": zone}]))
+    settings.set_rules([{"rule": "keep_out", "name": "no_go", "polygon": zone}])
+    carry_out(board, settings.replay())
     carry_out(board, settings.set_weight(everybody, "exposure", 4.0))
     carry_out(board, settings.assign(first, "flanker"))
     carry_out(board, settings.set_weight(one, "spacing", 0.25))
@@ -86,13 +87,6 @@ def test_a_restarted_brain_is_brought_to_the_same_settings(board: Board) -> None
     np.testing.assert_array_equal(fresh.snapshot.resolve(NPCS), board.snapshot.resolve(NPCS))
     assert fresh.snapshot.modes == board.snapshot.modes
     assert fresh.snapshot.rules == board.snapshot.rules
-
-
-def test_new_rules_replace_the_old_ones(board: Board) -> None:
-    settings = Settings()
-    carry_out(board, settings.set_rules([{"rule": "ally_distance", "name": "spacing", "distance": 0.8}]))
-    carry_out(board, settings.set_rules([{"rule": "hold_fire", "name": "hold_fire"}]))
-    assert len(board.snapshot.rules) == 1
 
 
 def test_one_turn_of_a_slider_is_one_request_and_one_revision(board: Board) -> None:

@@ -109,14 +109,6 @@ def test_two_npcs_do_not_talk_over_each_other() -> None:
     assert tracker.update(54, intent(-4.0, 0.0, family="retreat", npc=102)) != 0
 
 
-def test_an_npc_that_is_gone_starts_afresh() -> None:
-    tracker = BarkTracker(tick_hz=30)
-    tracker.update(0, intent(4.0, 0.0))
-    tracker.forget(101)
-    assert tracker.update(30, intent(-4.0, 0.0, family="retreat")) == 0
-    tracker.forget(999)
-
-
 def test_ids_are_stable_and_zero_is_silence() -> None:
     assert [bark.id for bark in BARKS] == list(range(len(BARKS)))
     assert BARK_TEXTS[0] == ""
