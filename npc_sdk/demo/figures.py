@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from npc_sdk.demo import theme
 from npc_sdk.demo.show import Show
+from npc_sdk.demo.strip import HASH_DIGITS
 from npc_sdk.demo.tally import percentile
 from npc_sdk.demo.theme import Colour
 
-HASH_DIGITS = 8
 _HIDDEN = "Out of sight: the ghost in the dashed ring is what they hunt."
 _SEEN = "In sight, for now. Once you hide, they hunt a ghost in a dashed ring."
 

@@ -17,8 +17,9 @@ from npc_sdk.demo.panel import SLIDER_TERMS, knob_place, persona_place, reach_pl
 from npc_sdk.demo.scene import CALLBACK, NpcView
 from npc_sdk.demo.show import Show
 from npc_sdk.demo.wish import WishField
+from npc_sdk.envs.arena import TICK_HZ
 
-FRAME_HZ = 30.0
+FRAME_HZ = float(TICK_HZ)  # the reel's frames are the match's ticks, and those of its pauses
 _GLIDE_PX_S = 900.0  # how fast the cursor travels between two things
 _LEAST_GLIDE_S = 0.35
 _REACH = (1.6, 4.4)  # m, of a law that is drawn around the player: at least, at most

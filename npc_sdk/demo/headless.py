@@ -98,9 +98,8 @@ def _play_reel(show: Show, frames: int) -> Film:
     reel = Reel()
     stills = {round(at * TICK_HZ): scene.title for scene in reel.scenes for at in scene.stills}
     film = Film(frames, TICK_HZ, {*stills, frames - 1})
-    before, shown, rest = "", -1, 0
+    shown, rest = -1, 0
     for _ in _in_step():
-        before = before or show.weights_sha256
         playing = show.stage is Stage.PLAYING
         if playing and not reel.over:
             reel.step(show)
@@ -111,7 +110,7 @@ def _play_reel(show: Show, frames: int) -> Film:
             shown = reel.frame + rest - 1
             if film.wants(shown):
                 screen, figures = show.draw(1.0), measure(show)
-                draw_reel(screen, reel, facts(show, figures, before), figures, show.desk.refusal)
+                draw_reel(screen, reel, facts(show, figures, reel.weights_before), figures, show.desk.refusal)
                 film.add(shown, screen, stills.get(shown, "This run"))
         if shown == frames - 1:
             break

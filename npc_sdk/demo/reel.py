@@ -156,6 +156,7 @@ class Reel:
         self.scenes = scenes
         self.length = length
         self.hand = Hand()
+        self.weights_before = ""  # hash of the model's numbers when the reel began, as soon as the brain has told
         self._frame = 0
         self._waiting = [cue for scene in scenes for cue in scene.cues]
         self._gesture: Iterator[None] | None = None
@@ -207,6 +208,7 @@ class Reel:
 
     def step(self, show: Show) -> None:
         """Do what is due in this frame, and let a frame's time pass unless the hand holds the clock."""
+        self.weights_before = self.weights_before or show.weights_sha256
         while self._advance(show):
             pass
         self._frame += not self.hand.holds

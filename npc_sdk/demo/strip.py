@@ -11,7 +11,7 @@ from npc_sdk.demo.theme import Colour, mix
 
 _BUDGET_MS = 1000.0 / 30.0
 _SPARK = 190
-_HASH_DIGITS = 8
+HASH_DIGITS = 8
 
 
 def draw_strip(surface: pygame.Surface, status: Status) -> None:
@@ -33,7 +33,7 @@ def draw_strip(surface: pygame.Surface, status: Status) -> None:
     if status.fault:
         _fault(surface, pygame.Rect(x, STRIP.top, STRIP.right - x - 14, STRIP.height), status)
         return
-    _figure(surface, x, "model", status.model_sha256[:_HASH_DIGITS] or "none", theme.TEXT)
+    _figure(surface, x, "model", status.model_sha256[:HASH_DIGITS] or "none", theme.TEXT)
     _figure(surface, x + 130, "forecast", status.forecast or "-", theme.ACCENT)
     x = STRIP.right - 110
     _figure(surface, x, "brain", status.brain, theme.GOOD if status.brain == "running" else theme.BAD)

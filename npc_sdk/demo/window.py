@@ -24,7 +24,7 @@ from npc_sdk.demo.show import Show, Stage
 from npc_sdk.demo.wish import WishField, draw_notice
 from npc_sdk.envs.arena import DT
 
-FRAME_HZ = 60
+_DRAW_HZ = 60
 _SLOW_MS = 12.0  # when drawing takes longer than this, every tick is drawn once instead of twice
 _PATIENCE_S = 20.0  # the first match waits this long for the brain, then it starts on the game's own script
 REWIND_S = 3.0
@@ -70,7 +70,6 @@ class Window:
         self._window = window
         self._show = show
         self._reel = reel
-        self._before = ""  # hash of the weights when the reel began
         self._help = False
         self._wish = WishField()
         self._painting = False  # the mouse paints without Shift
@@ -98,7 +97,7 @@ class Window:
             if ticked or self._draw_ms < _SLOW_MS:
                 self._draw(owed / DT)
             self._show.frame_ms.append(1e3 * (time.perf_counter() - begun))
-            clock.tick(FRAME_HZ)
+            clock.tick(_DRAW_HZ)
 
     def _tick(self) -> None:
         show, reel = self._show, self._reel
@@ -106,7 +105,6 @@ class Window:
             show.advance(self._action())
             return
         if show.stage is Stage.PLAYING:
-            self._before = self._before or show.weights_sha256
             reel.step(show)
         show.advance(reel.action(show))
         if reel.over:
@@ -126,7 +124,7 @@ class Window:
             draw_keys(self._window)
         else:
             figures = measure(self._show)
-            told = facts(self._show, figures, self._before)
+            told = facts(self._show, figures, self._reel.weights_before)
             draw_reel(self._window, self._reel, told, figures, self._show.desk.refusal)
         if self._help:
             _draw_help(self._window)

@@ -26,7 +26,6 @@ from npc_sdk.demo.settings import Reach
 from npc_sdk.demo.show import Show
 from npc_sdk.demo.tally import Tally
 
-NOBODY = cast(Show, None)
 FIGURES = Figures(
     decisions=3021,
     decision_age_ms_p95=72.6,
@@ -53,6 +52,7 @@ class FakeShow:
         self.player_at = (1.0, 2.0)
         self.seen = True
         self.led = True
+        self.weights_sha256 = ""
         self.tally = Tally()
         flip = Flip("exposure", 0.6, 0.59, "flank_right")
         self.whys = {
@@ -184,7 +184,7 @@ def test_the_driver_runs_every_action_once_in_order_and_one_at_a_time() -> None:
     cues = (lasting("a", 1.0), lasting("b", 0.5), lasting("c", 0.2))
     reel = Reel((Scene(0.0, "one", (Caption(0.0, "x"),), cues),), length=3.0)
     while not reel.over:
-        reel.step(NOBODY)
+        reel.step(cast(Show, FakeShow()))
     assert [name for name, _ in done] == ["a", "a ends", "b", "b ends", "c", "c ends"]
     begun = [time for name, time in done if len(name) == 1]
     assert begun == pytest.approx([0.1, 1.1, 2.5], abs=2 / FRAME_HZ)  # b waits for a, c for its time
@@ -200,6 +200,13 @@ def test_the_reel_does_what_its_table_says_with_what_a_player_has() -> None:
         *("kill_brain", "restart_brain"),
         *("freeze", "select 102", "press", "flip 102", "resume"),
     ]
+
+
+def test_the_hash_of_before_is_the_first_that_the_brain_tells() -> None:
+    show, reel = FakeShow(), Reel()
+    for show.weights_sha256 in ("", "abc", "def"):
+        reel.step(cast(Show, show))
+    assert reel.weights_before == "abc"
 
 
 def test_the_clock_stands_still_until_a_brain_leads_again_but_not_for_ever() -> None:
