@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         brain.wait_ready(READY_S)
         staged = plays_reel(args)
         cast = Cast(args.npcs, args.seed, scripted=not staged, judged=True, staged=staged)
-        show = Show(brain, endpoints, cast, patience_s=5.0)
+        show = Show(brain, endpoints, cast)
         try:
             film = _play_reel(show, args.frames) if staged else _play(show, args)
             summary = _summary(show, args, first_ms)

@@ -30,6 +30,7 @@ from npc_sdk.demo.tally import Tally
 from npc_sdk.demo.twin import Start, TwinView
 from npc_sdk.envs.arena import DT, TICK_HZ
 
+PATIENCE_S = 20.0  # a brain may have to read its libraries from a slow disk
 _BETWEEN_TICKS = 60  # after a match
 _GREETING_TICKS = 30  # before another cast begins: time enough for the board to be cleared
 _MEET_TICKS = 60  # at most, for the brain to take up another match
@@ -48,7 +49,7 @@ class Stage(Enum):
 class Show:
     """Everything between the outer loop and the processes. One thread; nothing here waits for the brain."""
 
-    def __init__(self, brain: Brain, endpoints: Endpoints, cast: Cast, patience_s: float) -> None:
+    def __init__(self, brain: Brain, endpoints: Endpoints, cast: Cast, patience_s: float = PATIENCE_S) -> None:
         """Set up the first match.
 
         Args:

@@ -26,7 +26,6 @@ from npc_sdk.envs.arena import DT
 
 _DRAW_HZ = 60
 _SLOW_MS = 12.0  # when drawing takes longer than this, every tick is drawn once instead of twice
-_PATIENCE_S = 20.0  # the first match waits this long for the brain, then it starts on the game's own script
 REWIND_S = 3.0
 _NOTICE_S = 5.0  # that a refusal stays in the picture
 _MOST_TICKS = 3  # caught up per frame after a hitch
@@ -55,7 +54,7 @@ def play(window: pygame.Surface, brain: Brain, endpoints: Endpoints, args: argpa
     """Play until the window is closed: the reel first, unless somebody was named to play."""
     reel = Reel() if args.player is None else None
     cast = Cast(args.npcs, args.seed, scripted=args.player == "script", staged=reel is not None)
-    show = Show(brain, endpoints, cast, patience_s=_PATIENCE_S)
+    show = Show(brain, endpoints, cast)
     try:
         Window(window, show, reel).run()
     finally:
