@@ -1,4 +1,4 @@
-"""A match being played: the game's own script, and what is kept of a match to go back to."""
+"""The game's own script keeps bodies apart, and what was called out goes back with the match."""
 
 from __future__ import annotations
 
