@@ -6,42 +6,16 @@ from collections.abc import Sequence
 from typing import cast
 
 import pytest
+from fake_line import FakeLine
 
-from npc_sdk.demo.designer import Answer, Designer
+from npc_sdk.demo.designer import Designer
 from npc_sdk.demo.heard import Heard
 from npc_sdk.demo.settings import Reach, Request
 from npc_sdk.demo.talk import Talk
-from npc_sdk.demo.thoughts import Mind
 
 SPACING: Request = {"rule": "ally_distance", "name": "spacing", "distance": 0.8}
 SQUARE = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
 EVERYBODY = Reach("all", "global", (101, 102))
-
-
-class FakeLine:
-    """Keeps what is asked; a test says what is answered."""
-
-    def __init__(self) -> None:
-        self.asked: list[Request] = []
-        self.told: list[tuple[Request, Answer]] = []
-        self.sessions: list[int] = []
-        self.mind = Mind(forecast="learned")
-
-    def ask(self, *requests: Request) -> None:
-        self.asked += requests
-
-    def answers(self) -> list[tuple[Request, Answer]]:
-        told, self.told = self.told, []
-        return told
-
-    def follow(self, session: int) -> None:
-        self.sessions.append(session)
-        self.asked.clear()
-
-    def answer(self, answer: Answer) -> None:
-        """The brain answers all that was asked."""
-        self.told += [(request, answer) for request in self.asked]
-        self.asked.clear()
 
 
 @pytest.fixture
