@@ -112,6 +112,7 @@ def bars_png(path: Path, title: str, bars: Sequence[Bar]) -> None:
         return left + (value - low) * scale
 
     draw.text((8, 10), title, fill=_INK, font=font)
+    draw.line((at(0), margin, at(0), margin + high * len(bars)), fill=_GRID, width=2)
     for i, bar in enumerate(bars):
         y = margin + high * i
         draw.text((8, y + 6), bar.name, fill=_INK, font=font)
@@ -120,7 +121,6 @@ def bars_png(path: Path, title: str, bars: Sequence[Bar]) -> None:
         draw.line((at(bar.low), middle, at(bar.high), middle), fill=_LINE, width=2)
         draw.ellipse((at(bar.mean) - 4, middle - 4, at(bar.mean) + 4, middle + 4), fill=_LINE)
         draw.text((left + wide + 8, y + 6), f"{bar.mean:+.1f}  {bar.note}", fill=_INK, font=font)
-    draw.line((at(0), margin, at(0), margin + high * len(bars)), fill=_GRID, width=2)
     image.save(path)
 
 
