@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from npc_sdk.envs.arena.players import ALL_STYLES, STYLES
 from npc_sdk.experiments import rival_options
-from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
-from npc_sdk.options import count, duration, natural
+from npc_sdk.experiments.report import Json, emit, machine, progress, table
+from npc_sdk.options import count
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.charts import Bar
@@ -20,15 +20,11 @@ _DUELS = (("learned_duet", "constant_velocity"), ("learned_duet", "z_reset"), ("
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk bench decide`."""
-    rival_options.add_arguments(parser)
+    rival_options.add_arguments(parser, first_seed=7000)
     parser.add_argument("--seeds", type=count, default=30, help="fights per style (30)")
     parser.add_argument("--styles", nargs="+", choices=ALL_STYLES, default=list(STYLES), help="of the players (4)")
-    parser.add_argument("--seconds", type=duration, default=20.0, help="longest length of a fight in game time (20)")
-    parser.add_argument("--npcs", type=count, default=4)
-    parser.add_argument("--first-seed", type=natural, default=7000)
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these (all)")
     parser.add_argument("--quick", action="store_true", help="1 seed, 1 s, 12 candidates: does it run at all")
-    add_json(parser)
 
 
 def main(args: Namespace) -> int:
@@ -51,14 +47,12 @@ def main(args: Namespace) -> int:
         args.seeds, tuple(args.styles), args.seconds, args.npcs, args.first_seed, persona=args.persona
     )
     contestants, sha256 = rivals(args)
-    mark = config.fingerprint(sha256, contestants.planner)
     with progress(len(decide.pieces(config, rows)), "decide", "batch") as bar:
-        for _ in decide.measure(config, contestants, rows, args.out, mark, args.jobs):
-            bar.update()
-    results = decide.outcomes(config, rows, args.out, mark)
+        results = decide.measure(config, contestants, rows, args.out, sha256, args.jobs, bar.update)
+    gains = {f"{a} - {b}": decide.gain(results, a, b) for a, b in _DUELS if {a, b} <= set(results)}
     figures: dict[str, Json] = {
         "rows": {name: _row(outcome) for name, outcome in results.items()},
-        "gains": {f"{a} - {b}": asdict(decide.gain(results, a, b)) for a, b in _DUELS if {a, b} <= set(results)},
+        "gains": {name: asdict(gain) for name, gain in gains.items()},
         "model": args.model,
         "model_sha256": sha256,
         "persona": args.persona,
@@ -79,19 +73,15 @@ def main(args: Namespace) -> int:
     if {"frozen", "learned_duet"} <= set(results):
         figures["default"] = decide.default_row(results)
         lines.append(f"most score over frozen per millisecond: {figures['default']}")
-    for name, text in figures["gains"].items() if isinstance(figures["gains"], dict) else ():
-        if isinstance(text, dict):
-            lines.append(f"{name}: {text['mean']:+.1f} ({text['low']:+.1f} to {text['high']:+.1f})")
-    bars_png(args.out / "decide.png", "damage dealt minus taken, hp", _bars(results))
+    lines += [f"{name}: {gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})" for name, gain in gains.items()]
+    bars = [_bar(name, outcome) for name, outcome in results.items()]
+    bars_png(args.out / "decide.png", "damage dealt minus taken, hp", bars)
     emit([*lines, f"picture: {args.out / 'decide.png'}"], figures, args.json)
     return 0
 
 
 def _row(outcome: Outcome) -> Json:
-    from npc_sdk.experiments.stats import paired_t
-
-    score = outcome.score
-    interval = paired_t(score.score)
+    score, interval = outcome.score, outcome.interval
     return {
         "score": interval.mean,
         "low": interval.low,
@@ -106,22 +96,16 @@ def _row(outcome: Outcome) -> Json:
 
 
 def _lines(results: dict[str, Outcome]) -> list[str]:
-    from npc_sdk.experiments.stats import paired_t
-
     body = []
     for name, outcome in results.items():
-        s, i = outcome.score, paired_t(outcome.score.score)
+        s, i = outcome.score, outcome.interval
         numbers = [f"{i.mean:+.1f}", f"{i.mean - i.low:.1f}", f"{s.dealt.mean():.1f}", f"{s.taken.mean():.1f}"]
         body.append([name, *numbers, f"{100 * s.won.mean():.0f} %", f"{outcome.ms_per_npc:.2f}"])
     return table(("forecast", "score hp", "+-", "dealt", "taken", "won", "ms per NPC"), body)
 
 
-def _bars(results: dict[str, Outcome]) -> list[Bar]:
+def _bar(name: str, outcome: Outcome) -> Bar:
     from npc_sdk.experiments.charts import Bar
-    from npc_sdk.experiments.stats import paired_t
 
-    out = []
-    for name, outcome in results.items():
-        i = paired_t(outcome.score.score)
-        out.append(Bar(name, i.mean, i.low, i.high, f"{outcome.ms_per_npc:.2f} ms"))
-    return out
+    i = outcome.interval
+    return Bar(name, i.mean, i.low, i.high, f"{outcome.ms_per_npc:.2f} ms")

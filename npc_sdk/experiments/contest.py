@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import ALL_STYLES, TICK_HZ, ArenaConfig, ticks_in
+from npc_sdk.experiments import stage
 from npc_sdk.experiments.scripted import SCRIPTED, Kind, ScriptedDecider
 from npc_sdk.experiments.stage import cast, new_board, play
 from npc_sdk.experiments.stats import Interval, paired_t
@@ -60,37 +61,29 @@ class Duel:
 
 def contestants(
     config: ContestConfig, planners: Mapping[str, Callable[[], Decider]]
-) -> dict[str, Callable[[int], Decider]]:
-    """Returns who fights, by name; each makes a fresh decider for the batch of fights that starts at a seed."""
+) -> dict[str, Callable[[tuple[int, ...]], Decider]]:
+    """Returns who fights, by name; each makes a fresh decider for a batch of fights, given their seeds."""
 
-    def planned(make: Callable[[], Decider]) -> Callable[[int], Decider]:
-        return lambda first: make()
+    def planned(make: Callable[[], Decider]) -> Callable[[tuple[int, ...]], Decider]:
+        return lambda seeds: make()
 
-    def scripted(kind: Kind) -> Callable[[int], Decider]:
-        return lambda first: ScriptedDecider(kind, config.npcs, seeds_of(config, first))
+    def scripted(kind: Kind) -> Callable[[tuple[int, ...]], Decider]:
+        return lambda seeds: ScriptedDecider(kind, config.npcs, seeds)
 
     return {name: planned(make) for name, make in planners.items()} | {kind: scripted(kind) for kind in SCRIPTED}
 
 
-def batches(config: ContestConfig) -> list[int]:
-    """Returns the first seeds of the batches of one contestant."""
-    return list(range(config.first_seed, config.first_seed + config.seeds, config.batch))
+def batches(config: ContestConfig) -> list[tuple[int, ...]]:
+    """Returns the seeds of the batches of one contestant."""
+    return stage.batches(config.first_seed, config.seeds, config.batch)
 
 
-def seeds_of(config: ContestConfig, first: int) -> tuple[int, ...]:
-    """Returns the seeds of the batch that starts at `first`."""
-    return tuple(range(first, min(first + config.batch, config.first_seed + config.seeds)))
-
-
-def fight(config: ContestConfig, name: str, decider: Decider, first: int) -> Score:
+def fight(config: ContestConfig, name: str, decider: Decider, seeds: tuple[int, ...]) -> Score:
     """Plays one batch of one contestant."""
-    board = new_board()
-    if config.persona:
-        board.apply({"op": "assign_persona", "target": "global", "persona": config.persona})
+    board = new_board(persona=config.persona)
     rules = ArenaConfig(npcs=config.npcs, max_ticks=ticks_in(config.seconds))
-    trace, played = play(
-        cast(config.split, seeds_of(config, first), config.styles), rules, decider, board, config.seconds
-    )
+    fights = cast(config.split, seeds, config.styles)
+    trace, played = play(fights, rules, decider, board, config.seconds)
     dealt, taken = played.dealt.sum(1), played.taken.sum(1)
     standing = trace.alive[:, :, 0] & trace.alive[:, :, 1:].any(2)  # both sides
     return Score(

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import STYLES
 from npc_sdk.envs.arena.npcs import TUNED, Utility
-from npc_sdk.experiments.contest import ContestConfig, Score, batches, fight, joined, seeds_of
-from npc_sdk.experiments.rivals import ROWS, Rivals, fingerprint
+from npc_sdk.experiments.contest import ContestConfig, Score, batches, fight, joined
+from npc_sdk.experiments.kept import Cache, in_turn
+from npc_sdk.experiments.rivals import ROWS, Rivals
 from npc_sdk.experiments.scripted import ScriptedDecider
+from npc_sdk.experiments.stage import Witness
 from npc_sdk.experiments.stats import Interval, paired_t
-from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider, Orders, View
 
 Floats = NDArray[np.float64]
 
 SCRIPT = "utility_ai"
 NAMES = (*ROWS, SCRIPT)
+Piece = tuple[str, tuple[int, ...]]  # row and seeds
 _COLUMNS = ("score", "dealt", "taken", "won", "seconds")
 
 
@@ -56,10 +55,6 @@ class DecideConfig:
             styles=self.styles,
         )
 
-    def fingerprint(self, model_sha256: str, planner: PlannerConfig) -> str:
-        """Names everything a result depends on, besides the row and how many fights there are."""
-        return fingerprint(asdict(self) | {"seeds": None}, self.persona, model_sha256, planner)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -74,6 +69,11 @@ class Outcome:
         """Milliseconds of processor time per NPC and decision."""
         return 1e3 * self.cpu_s / max(1, self.decisions)
 
+    @property
+    def interval(self) -> Interval:
+        """The mean score with its 95 % bounds, hp."""
+        return paired_t(self.score.score)
+
 
 class Timed:
     """A decider that says what it cost."""
@@ -82,7 +82,7 @@ class Timed:
         self._inner = inner
         self.cpu_s = 0.0
         self.decisions = 0
-        if hasattr(inner, "watch"):
+        if isinstance(inner, Witness):
             self.watch = inner.watch
 
     def decide(self, view: View) -> Orders:
@@ -98,80 +98,59 @@ class Timed:
         self._inner.forget(key)
 
 
-def played(config: DecideConfig, rivals: Rivals, piece: tuple[str, int]) -> Outcome:
+def played(config: DecideConfig, rivals: Rivals, row: str, seeds: tuple[int, ...]) -> Outcome:
     """Plays one batch of fights of one row."""
-    row, first = piece
     contest = config.contest
     if row == SCRIPT:
-        inner: Decider = ScriptedDecider("utility", config.npcs, seeds_of(contest, first), utility=config.utility)
+        inner: Decider = ScriptedDecider("utility", config.npcs, seeds, utility=config.utility)
         contest = replace(contest, persona="")
     else:
         inner = rivals.decider(row)
     decider = Timed(inner)
-    score = fight(contest, row, decider, first)
+    score = fight(contest, row, decider, seeds)
     return Outcome(score, decider.cpu_s, decider.decisions)
 
 
-def pieces(config: DecideConfig, rows: tuple[str, ...]) -> list[tuple[str, int]]:
+def pieces(config: DecideConfig, rows: tuple[str, ...]) -> list[Piece]:
     """Returns what there is to play: all rows of a batch, then the next batch, so that a part is a fair comparison."""
-    return [(row, first) for first in batches(config.contest) for row in rows]
+    return [(row, seeds) for seeds in batches(config.contest) for row in rows]
 
 
 def measure(
-    config: DecideConfig, rivals: Rivals, rows: tuple[str, ...], folder: Path, fingerprint: str, jobs: int = 1
-) -> Iterator[tuple[str, int]]:
-    """Plays what `folder` does not have yet; yields each piece as it is done. `outcomes` reads them all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = pieces(config, rows)
-    todo = [piece for piece in wanted if _read(config, folder, piece, fingerprint) is None]
-    yield from (piece for piece in wanted if piece not in todo)
-    work = partial(_play, config, rivals, folder, fingerprint)
-    if jobs <= 1:
-        yield from map(work, todo)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap_unordered(work, todo)
+    config: DecideConfig,
+    rivals: Rivals,
+    rows: tuple[str, ...],
+    folder: Path,
+    model_sha256: str,
+    jobs: int = 1,
+    done: Callable[[], object] = lambda: None,
+) -> dict[str, Outcome]:
+    """Plays what `folder` does not have yet; `done` is called after each of the pieces."""
+    cache = Cache(folder, rivals.fingerprint(asdict(config) | {"seeds": None}, config.persona, model_sha256))
+    parts: dict[str, list[Outcome]] = {row: [] for row in rows}
+    for outcome in in_turn(partial(_kept, config, rivals, cache), pieces(config, rows), jobs):
+        parts[outcome.score.name].append(outcome)
+        done()
+    return {row: _whole(found) for row, found in parts.items()}
 
 
-def _play(
-    config: DecideConfig, rivals: Rivals, folder: Path, fingerprint: str, piece: tuple[str, int]
-) -> tuple[str, int]:
-    done = played(config, rivals, piece)
-    values = {name: getattr(done.score, name).tolist() for name in _COLUMNS}
-    values |= {"fingerprint": fingerprint, "cpu_s": done.cpu_s, "decisions": done.decisions}
-    path = _path(config, folder, piece)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(values))
-    part.replace(path)
-    return piece
+def _kept(config: DecideConfig, rivals: Rivals, cache: Cache, piece: Piece) -> Outcome:
+    """Reads what one row did in a batch, or plays and keeps it."""
+    row, seeds = piece
+
+    def table() -> dict[str, Floats | float]:
+        now = played(config, rivals, row, seeds)
+        columns = {name: getattr(now.score, name) for name in _COLUMNS}
+        return columns | {"cpu_s": now.cpu_s, "decisions": float(now.decisions)}
+
+    kept = cache.table(f"{row}_{seeds[0]}_{len(seeds)}", table)
+    score = Score(row, **{name: kept[name] for name in _COLUMNS})
+    return Outcome(score, float(kept["cpu_s"]), int(kept["decisions"]))
 
 
-def _path(config: DecideConfig, folder: Path, piece: tuple[str, int]) -> Path:
-    row, first = piece
-    return folder / f"{row}_{first}_{len(seeds_of(config.contest, first))}.json"
-
-
-def _read(config: DecideConfig, folder: Path, piece: tuple[str, int], fingerprint: str) -> Outcome | None:
-    path = _path(config, folder, piece)
-    if not path.exists():
-        return None
-    values = json.loads(path.read_text())
-    if values["fingerprint"] != fingerprint:
-        return None
-    columns = {name: np.array(values[name], np.float64) for name in _COLUMNS}
-    return Outcome(Score(piece[0], **columns), float(values["cpu_s"]), int(values["decisions"]))
-
-
-def outcomes(config: DecideConfig, rows: tuple[str, ...], folder: Path, fingerprint: str) -> dict[str, Outcome]:
-    """Puts together what was played."""
-    out = {}
-    for row in rows:
-        found = [_read(config, folder, (row, first), fingerprint) for first in batches(config.contest)]
-        parts = [part for part in found if part is not None]
-        assert len(parts) == len(found), "measure() comes first"
-        score = joined([part.score for part in parts])
-        out[row] = Outcome(score, sum(p.cpu_s for p in parts), sum(p.decisions for p in parts))
-    return out
+def _whole(parts: list[Outcome]) -> Outcome:
+    score = joined([part.score for part in parts])
+    return Outcome(score, sum(part.cpu_s for part in parts), sum(part.decisions for part in parts))
 
 
 def gain(results: Mapping[str, Outcome], row: str, rival: str) -> Interval:

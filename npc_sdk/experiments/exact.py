@@ -6,7 +6,7 @@ shots will fall or hands will tremble: candidates of one decision share made-up 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from npc_sdk.envs.arena import DT, NPC_KINEMATICS, Arena, Gun, ScriptedPlayers, aim_and_fire, limited
+from npc_sdk.envs.arena.aim import scan_clock
 from npc_sdk.envs.arena.dice import Luck
 from npc_sdk.envs.arena.players import DECISION_TICKS
+from npc_sdk.envs.arena.stream import FIRST_NPC
 from npc_sdk.tensors import Scene
 from npc_sdk.world import ConstantVelocity
 from npc_sdk.world.forecast import EVENTS, PLAYER_SLOT, Decision, Imagined, Memory, Mode, everybody
@@ -63,7 +65,7 @@ class ExactForecast(ConstantVelocity):
         pose[:, PLAYER_SLOT] = _floats(np.concatenate([arena.pos[world, 0], arena.vel[world, 0]], -1))
         heading[:, PLAYER_SLOT] = _floats(_facing(arena.heading[world, 0]))
         variance[:, PLAYER_SLOT] = _SURE
-        return Memory(memory.z, pose, heading, variance, memory.known, memory.trace)
+        return replace(memory, pose=pose, heading=heading, variance=variance)
 
     def imagine(self, memory: Memory, scene: Scene, decision: Decision, mode: Mode) -> Imagined:
         n, s = decision.moves.shape[:2]
@@ -82,11 +84,11 @@ class ExactForecast(ConstantVelocity):
         arena, players = self._watched()
         n, s, h, _ = decision.moves.shape
         at, slot = decision.scene_index.numpy(), np.repeat(decision.slot.numpy(), s)
-        world = _worlds(arena, scene)
         group = np.repeat(np.arange(n), s)
-        copies = arena.imagined(world[at][group], Luck(self._random, group, (arena.config.agents,)))
-        minds = players.imagined(world[at][group], Luck(self._random, group, (2,)))
-        belief = _believed(arena, scene, world[at][group])
+        world = _worlds(arena, scene)[at][group]
+        copies = arena.imagined(world, Luck(self._random, group, (arena.config.agents,)))
+        minds = players.imagined(world, Luck(self._random, group, (2,)))
+        belief = _believed(arena, scene, world)
         moves = decision.committed.numpy()[at][group][:, 1 : arena.config.agents]  # r n h 2
         rows = np.arange(n * s)
         moves[rows, slot - 1] = decision.moves.reshape(n * s, h, 2).numpy()
@@ -108,7 +110,8 @@ class ExactForecast(ConstantVelocity):
 
 
 def _some(decision: Decision, cut: slice) -> Decision:
-    return Decision(decision.scene_index[cut], decision.slot[cut], decision.moves[cut], decision.committed)
+    """Takes some of the NPCs that decide."""
+    return replace(decision, scene_index=decision.scene_index[cut], slot=decision.slot[cut], moves=decision.moves[cut])
 
 
 def _floats(values: NDArray[np.floating]) -> Tensor:
@@ -153,7 +156,7 @@ def _hands(copies: Arena, belief: _Belief, wanted: NDArray[np.float32]) -> NDArr
     rows, squad = np.arange(r)[:, None], copies.squad[:, p:]
     pos = copies.pos[:, p:]
     mates = (squad[:, :, None] == squad[:, None]) & copies.alive[:, None, p:]
-    clock = copies.tick[:, None] * DT + 0.37 * (101 + np.arange(n))
+    clock = scan_clock(copies.tick[:, None] * DT, FIRST_NPC + np.arange(n))
     shooting = aim_and_fire(
         pose=np.concatenate([pos, copies.vel[:, p:]], -1).reshape(r * n, 4),
         heading=copies.heading[:, p:].reshape(-1),

@@ -40,8 +40,8 @@ def main(args: Namespace) -> int:
     from npc_sdk.serve.models import device_of, load
 
     torch.set_num_threads(1)
-    seeds, seconds, npcs = (4, 6.0, 4) if args.quick else (args.seeds, args.seconds, args.npcs)
-    config = contest.ContestConfig(seeds, seconds, npcs, first_seed=args.first_seed, persona=args.persona)
+    fights, seconds, npcs = (4, 6.0, 4) if args.quick else (args.seeds, args.seconds, args.npcs)
+    config = contest.ContestConfig(fights, seconds, npcs, first_seed=args.first_seed, persona=args.persona)
     device = device_of(args.device)
     how = PlannerConfig(candidates=8 if args.quick else args.candidates)
     names = {"planned": args.model} | ({"planned_constant_velocity": "constant-velocity"} if args.plain else {})
@@ -52,8 +52,8 @@ def main(args: Namespace) -> int:
     with progress(len(who) * len(contest.batches(config)), "fight", "batch") as bar:
         for name, make in who.items():
             parts = []
-            for first in contest.batches(config):
-                parts.append(contest.fight(config, name, make(first), first))
+            for seeds in contest.batches(config):
+                parts.append(contest.fight(config, name, make(seeds), seeds))
                 bar.update()
             scores[name] = contest.joined(parts)
     duels = [contest.duel(scores[p], scores[r]) for p in brains for r in scores if r not in brains]

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments import rival_options
-from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
-from npc_sdk.options import count, duration, natural
+from npc_sdk.experiments.report import Json, emit, machine, progress, table
+from npc_sdk.options import count
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.plans import Ranking
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk evaluate plans`."""
-    rival_options.add_arguments(parser)
+    rival_options.add_arguments(parser, first_seed=3000)
     parser.add_argument("--fights", type=count, default=32, help="from which states are taken (32)")
-    parser.add_argument("--seconds", type=duration, default=20.0, help="length of a fight in game time (20)")
-    parser.add_argument("--npcs", type=count, default=4)
-    parser.add_argument("--first-seed", type=natural, default=3000)
     parser.add_argument("--quick", action="store_true", help="2 fights of 3 s, 12 candidates: does it run at all")
-    add_json(parser)
 
 
 def main(args: Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,6 +34,12 @@ class RidgeForecast(ConstantVelocity):
         """Fits the step on recorded play; every tenth row only picks the strength of the regularisation."""
         arrays = Arrays.of(train, FEATURES.index("health"))
         return cls(fit_step(arrays, train.truth.player, np.arange(len(train.length)) % 10 == 0))
+
+    @property
+    def sha256(self) -> str:
+        """Of the fitted numbers: another fit forecasts otherwise."""
+        parts = (self._step.mean, self._step.scale, self._step.weights, self._step.offset)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
     def start(self, b: int, e: int) -> Memory:
         memory = super().start(b, e)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import Arena, ArenaConfig, ScriptedPlayers, ticks_in
-from npc_sdk.experiments.rivals import ROWS, Rivals, fingerprint
+from npc_sdk.experiments import stage
+from npc_sdk.experiments.kept import Cache, in_turn
+from npc_sdk.experiments.rivals import ROWS, Rivals
 from npc_sdk.experiments.stage import Witness, cast, lock_step, new_board
 from npc_sdk.experiments.stats import spearman
 from npc_sdk.planner.plan import propose, roll_out
@@ -117,8 +117,7 @@ class Probe:
 
 def batches(config: PlansConfig) -> list[tuple[int, ...]]:
     """Returns the seeds of the fights that are played together."""
-    seeds = range(config.first_seed, config.first_seed + config.fights)
-    return [tuple(seeds[i : i + config.batch]) for i in range(0, config.fights, config.batch)]
+    return stage.batches(config.first_seed, config.fights, config.batch)
 
 
 def measure(
@@ -130,51 +129,37 @@ def measure(
     done: Callable[[], object] = lambda: None,
 ) -> States:
     """Compares at all states, or takes from `folder` what it has; `done` is called after each of the batches."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mark = fingerprint(asdict(config) | {"fights": None}, config.persona, model_sha256, rivals.planner)
-    work = partial(_kept, config, rivals, folder, mark)
+    cache = Cache(folder, rivals.fingerprint(asdict(config) | {"fights": None}, config.persona, model_sha256))
     parts = []
-    if jobs <= 1:
-        for seeds in batches(config):
-            parts.append(work(seeds))
-            done()
-    else:
-        with multiprocessing.get_context("spawn").Pool(jobs, torch.set_num_threads, (1,)) as pool:
-            for part in pool.imap(work, batches(config)):
-                parts.append(part)
-                done()
+    for states in in_turn(partial(_kept, config, rivals, cache), batches(config), jobs):
+        parts.append(states)
+        done()
     return joined(parts)
 
 
-def _kept(config: PlansConfig, rivals: Rivals, folder: Path, mark: str, seeds: tuple[int, ...]) -> States:
+def _kept(config: PlansConfig, rivals: Rivals, cache: Cache, seeds: tuple[int, ...]) -> States:
     """Reads one batch's states, or makes and keeps them."""
-    path = folder / f"states_{mark}_{seeds[0]}_{len(seeds)}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            tables = [{n[2:]: kept[n] for n in kept.files if n[:2] == prefix} for prefix in ("J_", "m_")]
-            return States(tables[0], tables[1], kept["seen"])
-    states = compare(config, rivals, seeds)
-    arrays: dict[str, Any] = {f"J_{n}": v for n, v in states.objective.items()} | {
-        f"m_{n}": v for n, v in states.moved.items()
-    }
-    arrays["seen"] = states.seen
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)
-    part.replace(path)
-    return states
+
+    def table() -> dict[str, Floats]:
+        now = compare(config, rivals, seeds)
+        J = {f"J {name}": values for name, values in now.objective.items()}
+        moved = {f"moved {name}": values for name, values in now.moved.items()}
+        return J | moved | {"seen": now.seen.astype(np.float64)}
+
+    kept = cache.table(f"states_{seeds[0]}_{len(seeds)}", table)
+
+    def part(kind: str) -> dict[str, Floats]:
+        return {name.removeprefix(kind): values for name, values in kept.items() if name.startswith(kind)}
+
+    return States(part("J "), part("moved "), kept["seen"] > 0.5)
 
 
 def compare(config: PlansConfig, rivals: Rivals, seeds: tuple[int, ...]) -> States:
     """Plays one batch and asks every row along the way."""
     deciders = {name: rivals.decider(name) for name in ROWS if ROWS[name].rank == ROWS[name].verify}
     probe = Probe(deciders, config.leader, ticks_in(config.every_s))
-    board = new_board()
-    if config.persona:
-        board.apply({"op": "assign_persona", "target": "global", "persona": config.persona})
-    fights = cast(config.split, seeds)
-    stage = lock_step(fights, ArenaConfig(npcs=config.npcs), probe, board)
-    stage.run(ticks_in(config.seconds))
+    board = new_board(persona=config.persona)
+    lock_step(cast(config.split, seeds), ArenaConfig(npcs=config.npcs), probe, board).run(ticks_in(config.seconds))
     return joined(probe.found)
 
 

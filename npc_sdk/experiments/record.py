@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from npc_sdk.envs.arena.fights import Fight
 from npc_sdk.envs.arena.npcs import ScriptedNpcs
 from npc_sdk.envs.arena.players import ALL_STYLES, HELD_OUT_STYLES, STYLES, ScriptedPlayers
 from npc_sdk.errors import InputError, nearest
+from npc_sdk.experiments.kept import in_turn
 from npc_sdk.experiments.report import add_json, emit, progress
 from npc_sdk.options import count, duration, natural
 
@@ -171,13 +172,8 @@ def record(config: RecordConfig, out: Path, jobs: int = 1) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     todo = unfinished(config, out)
     with progress(sum(map(len, todo)), "record", "fight") as bar:
-        if jobs <= 1:
-            for batch in todo:
-                bar.update(record_batch(batch, config, out))
-        else:
-            with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-                for done in pool.imap_unordered(_record_one, [(batch, config, out) for batch in todo]):
-                    bar.update(done)
+        for done in in_turn(partial(record_batch, config=config, out=out), todo, jobs):
+            bar.update(done)
     return summary(config, out)
 
 
@@ -202,10 +198,6 @@ def _frame(arena: Arena, world: int, schema: Schema, tick: int, sequence: int) -
     """Returns one world at one tick as the wire carries it."""
     blocks = snapshot_blocks(arena, world)
     return encode(Snapshot(1, schema.schema_id, tick, _time_us(tick), sequence, blocks), schema)
-
-
-def _record_one(job: tuple[list[Episode], RecordConfig, Path]) -> int:
-    return record_batch(*job)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

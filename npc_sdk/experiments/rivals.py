@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +12,7 @@ import torch
 from npc_sdk.designer.persona import SHIPPED
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.exact import ExactForecast
+from npc_sdk.experiments.kept import fingerprint
 from npc_sdk.experiments.linear import RidgeForecast
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig, Rollout
@@ -84,9 +83,16 @@ class Rivals:
     """
 
     learned: WorldModel
-    ridge: Forecast
+    ridge: RidgeForecast
     planner: PlannerConfig
     seed: int = 0
+
+    def fingerprint(self, config: Mapping[str, object], persona: str, model_sha256: str) -> str:
+        """Names everything that a kept result of such a measurement depends on."""
+        weights = (SHIPPED / f"{persona}.toml").read_text(encoding="utf-8") if persona else ""
+        return fingerprint(
+            config, weights, model_sha256, self.ridge.sha256, asdict(self.planner), DEFAULT_TERMS.formulas
+        )
 
     def decider(self, row: str) -> PlannerDecider:
         """Makes a planner that remembers nothing yet.
@@ -94,6 +100,7 @@ class Rivals:
         Raises:
             KeyError: there is no such row.
         """
+        torch.set_num_threads(1)  # jobs are processes of their own
         how = ROWS[row]
         config = replace(self.planner, rank=how.rank, verify=how.verify)
         if how.forecast == "exact":
@@ -114,13 +121,6 @@ class Rivals:
             case "z_reset":
                 return Forgetful(self.learned)
         return self.learned
-
-
-def fingerprint(config: Mapping[str, object], persona: str, model_sha256: str, planner: PlannerConfig) -> str:
-    """Names everything that a kept result depends on, so that it is not taken for another one."""
-    weights = (SHIPPED / f"{persona}.toml").read_text(encoding="utf-8") if persona else ""
-    values = [config, weights, model_sha256, asdict(planner), [str(term) for term in DEFAULT_TERMS.terms]]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def rivals(args: Namespace) -> tuple[Rivals, str]:

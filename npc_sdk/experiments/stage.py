@@ -58,17 +58,25 @@ def cast(split: str, seeds: Sequence[int], styles: Sequence[str] = ALL_STYLES) -
     )
 
 
+def batches(first: int, count: int, size: int) -> list[tuple[int, ...]]:
+    """Returns `count` seeds from `first` on, as many together as are played together."""
+    seeds = range(first, first + count)
+    return [tuple(seeds[i : i + size]) for i in range(0, count, size)]
+
+
 def persona_names() -> tuple[str, ...]:
     """Returns the names of the shipped personas."""
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
-def new_board(rules: Sequence[Table] = ()) -> Board:
-    """Returns a board with the shipped personas and no scope set."""
+def new_board(rules: Sequence[Table] = (), persona: str = "") -> Board:
+    """Returns a board with the shipped personas and no scope set, or everybody wearing one."""
     library = PersonaLibrary(SHIPPED, DEFAULT_TERMS.names, BARK_KEYS)
     board = Board(library)
     for rule in rules:
         board.apply({"op": "add_rule", "rule": rule})
+    if persona:
+        board.apply({"op": "assign_persona", "target": "global", "persona": persona})
     return board
 
 

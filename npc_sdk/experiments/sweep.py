@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,11 +12,13 @@ from numpy.typing import NDArray
 
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import ArenaConfig
+from npc_sdk.experiments.kept import Cache, fingerprint
 from npc_sdk.experiments.metrics import METRICS, VERSION, Measures, mean
 from npc_sdk.experiments.scripted import ScriptedDecider
 from npc_sdk.experiments.stage import Cast, cast, new_board, play
 from npc_sdk.experiments.stats import nearest_centroid, spearman
 from npc_sdk.objectives.terms import DEFAULT_TERMS, Term
+from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider
 
 Floats = NDArray[np.float64]
@@ -51,9 +51,8 @@ class SweepConfig:
 
     def fingerprint(self, model_sha256: str) -> str:
         """Names everything a cached result depends on."""
-        values = asdict(self) | {"model_sha256": model_sha256, "terms": [str(t) for t in DEFAULT_TERMS.terms]}
-        values["metrics"] = VERSION
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        planner = asdict(PlannerConfig(candidates=self.candidates))
+        return fingerprint(asdict(self), planner, model_sha256, DEFAULT_TERMS.formulas, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,23 +294,3 @@ def _swept(config: SweepConfig, brain: Callable[[], Decider], name: str) -> Floa
 
 def _alone(config: SweepConfig, brain: Callable[[], Decider], name: str) -> Floats:
     return alone(config, brain(), name)
-
-
-class Cache:
-    """Finished pieces of a sweep in a folder, so that a run that was cut short goes on."""
-
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._folder = folder
-        self._fingerprint = fingerprint
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def get(self, name: str, make: Callable[[], Floats]) -> Floats:
-        """Returns a kept array, or makes and keeps it."""
-        path = self._folder / f"{name}.json"
-        if path.exists():
-            kept = json.loads(path.read_text())
-            if kept["fingerprint"] == self._fingerprint:
-                return np.array(kept["values"], np.float64)
-        values = make()
-        path.write_text(json.dumps({"fingerprint": self._fingerprint, "values": values.tolist()}))
-        return values

@@ -96,6 +96,11 @@ class TermSet:
         return tuple(t.name for t in self.terms)
 
     @property
+    def formulas(self) -> tuple[tuple[str, str, float, str, float], ...]:
+        """What each term is: name, text of its residual, unit, norm, default weight. The same in every process."""
+        return tuple((t.name, t.expression.text, t.unit, t.norm, t.default) for t in self.terms)
+
+    @property
     def quantities(self) -> frozenset[str]:
         """Every quantity some term reads."""
         return frozenset().union(*(t.expression.names for t in self.terms))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.belief import NPC, PLAYER
-from npc_sdk.envs.arena.aim import aim_and_fire
+from npc_sdk.envs.arena.aim import aim_and_fire, scan_clock
 from npc_sdk.runtime.view import View
 
 _FAR = 1e3  # m: where a player would be in a game without one
@@ -35,6 +35,6 @@ def hands(view: View, velocity: NDArray[np.floating]) -> NDArray[np.float32]:
         age=np.where(there, table.age[scene, target], _FAR),
         allies=table.pose[scene, :, :2],
         ally_known=mates,
-        scan=clock + 0.37 * view.ids,
+        scan=scan_clock(clock, view.ids),
     )
     return shooting.columns()

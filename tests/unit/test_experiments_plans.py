@@ -84,6 +84,14 @@ class _Spy:
         self._seen.append(memory)
 
 
+def test_a_ridge_that_was_fitted_on_other_play_is_another_measurement(rivals: Rivals, tmp_path: Path) -> None:
+    record(RecordConfig(4, 4.0, seed=9), tmp_path)
+    other = RidgeForecast.fitted(build_dataset(read_recordings([tmp_path]).plays))
+    prints = {dataclasses.replace(rivals, ridge=ridge).fingerprint({}, "", "") for ridge in (rivals.ridge, other)}
+    assert len(prints) == 2
+    assert dataclasses.replace(rivals).fingerprint({}, "", "") in prints
+
+
 def test_rows_differ_in_forecast_and_roll_out_only(rivals: Rivals) -> None:
     deciders = {row: rivals.decider(row) for row in ROWS}
     for row, decider in deciders.items():
@@ -96,20 +104,25 @@ def test_rows_differ_in_forecast_and_roll_out_only(rivals: Rivals) -> None:
 def test_a_measurement_goes_on_where_it_stopped_and_says_what_decisions_cost(rivals: Rivals, tmp_path: Path) -> None:
     config = decide.DecideConfig(seeds=1, styles=("kiter", "camper"), seconds=0.4)
     rows = ("frozen", "exact", "utility_ai")
-    first = decide.measure(config, rivals, rows, tmp_path, "mark")
-    assert next(first) == ("frozen", 7000)
-    first.close()
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decide.measure(config, rivals, rows, tmp_path, "model", done=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["frozen_7000_2.json"]
     kept = (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns
-    assert len(list(decide.measure(config, rivals, rows, tmp_path, "mark"))) == 3
+    done: list[None] = []
+    found = decide.measure(config, rivals, rows, tmp_path, "model", done=lambda: done.append(None))
+    assert len(done) == 3
     assert (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns == kept
-    found = decide.outcomes(config, rows, tmp_path, "mark")
     assert [len(o.score.score) for o in found.values()] == [2, 2, 2]
     assert found["frozen"].decisions == 4 * 2 * 4
     assert found["exact"].ms_per_npc > found["frozen"].ms_per_npc > found["utility_ai"].ms_per_npc > 0
-    assert decide._read(config, tmp_path, ("frozen", 7000), "mark") is not None
-    assert decide._read(config, tmp_path, ("frozen", 7000), "other") is None
-    more = dataclasses.replace(config, seeds=2)
-    assert decide._read(more, tmp_path, ("frozen", 7000), "mark") is None  # a batch of two is no batch of four
+    more = decide.measure(dataclasses.replace(config, seeds=2), rivals, ("frozen",), tmp_path, "model")
+    assert len(more["frozen"].score.score) == 4  # a batch of two is no batch of four
+    decide.measure(config, rivals, ("frozen",), tmp_path, "another")
+    assert (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns > kept
 
 
 def outcome(name: str, scores: list[float], cpu_s: float = 1.0) -> decide.Outcome:

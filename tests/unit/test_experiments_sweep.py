@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,8 @@ import pytest
 
 from npc_sdk.experiments import sweep
 from npc_sdk.experiments.contest import Score, duel
-from npc_sdk.experiments.sweep import LEVELS, NAMES, Cache, Curve, SweepConfig, cross_talk, ranges, told_apart, verdict
+from npc_sdk.experiments.kept import Cache
+from npc_sdk.experiments.sweep import LEVELS, NAMES, Curve, SweepConfig, cross_talk, ranges, told_apart, verdict
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 
 EFFORT = DEFAULT_TERMS.terms[DEFAULT_TERMS.index("effort")]  # speed_m_s falls
@@ -93,6 +97,22 @@ def test_a_cut_short_sweep_goes_on_and_another_setting_starts_anew(tmp_path: Pat
         assert np.isnan(kept[1])
     Cache(tmp_path, "b").get("term", lambda: make("b"))
     assert made == ["a", "b"]
+
+
+def test_a_fingerprint_is_the_same_in_every_process() -> None:
+    asked = "from npc_sdk.experiments.sweep import SweepConfig; print(SweepConfig().fingerprint('x'))"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", asked],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout.strip()
+        for seed in ("1", "2", "3")
+    }
+    assert told == {SweepConfig().fingerprint("x")}
 
 
 def test_every_setting_has_its_own_fingerprint() -> None:

@@ -35,6 +35,12 @@ class Shooting:
         return np.stack([self.aim, self.fire, self.throw, self.reach], axis=-1).astype(np.float32)
 
 
+def scan_clock(now: Floats, ids: NDArray[np.integer]) -> Floats:
+    """Returns the clock that drives glances, s: apart for every entity id, so that a squad does not look one way."""
+    clock: Floats = now + 0.37 * ids
+    return clock
+
+
 def aim_and_fire(
     pose: Float[np.ndarray, "m 4"],
     heading: Float[np.ndarray, "m"],
