@@ -126,15 +126,16 @@ def measure(
     done: Callable[[], object] = lambda: None,
 ) -> dict[str, Outcome]:
     """Plays what `folder` does not have yet; `done` is called after each of the pieces."""
-    cache = Cache(folder, rivals.fingerprint(asdict(config) | {"seeds": None}, config.persona, model_sha256))
+    played_by = asdict(config) | {"seeds": None}
+    caches = {row: Cache(folder, rivals.fingerprint(played_by, config.persona, model_sha256, (row,))) for row in rows}
     parts: dict[str, list[Outcome]] = {row: [] for row in rows}
-    for outcome in in_turn(partial(_kept, config, rivals, cache), pieces(config, rows), jobs):
+    for outcome in in_turn(partial(_kept, config, rivals, caches), pieces(config, rows), jobs):
         parts[outcome.score.name].append(outcome)
         done()
     return {row: _whole(found) for row, found in parts.items()}
 
 
-def _kept(config: DecideConfig, rivals: Rivals, cache: Cache, piece: Piece) -> Outcome:
+def _kept(config: DecideConfig, rivals: Rivals, caches: Mapping[str, Cache], piece: Piece) -> Outcome:
     """Reads what one row did in a batch, or plays and keeps it."""
     row, seeds = piece
 
@@ -143,7 +144,7 @@ def _kept(config: DecideConfig, rivals: Rivals, cache: Cache, piece: Piece) -> O
         columns = {name: getattr(now.score, name) for name in _COLUMNS}
         return columns | {"cpu_s": now.cpu_s, "decisions": float(now.decisions)}
 
-    kept = cache.table(f"{row}_{seeds[0]}_{len(seeds)}", table)
+    kept = caches[row].table(f"{row}_{seeds[0]}_{len(seeds)}", table)
     score = Score(row, **{name: kept[name] for name in _COLUMNS})
     return Outcome(score, float(kept["cpu_s"]), int(kept["decisions"]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -87,12 +87,15 @@ class Rivals:
     planner: PlannerConfig
     seed: int = 0
 
-    def fingerprint(self, config: Mapping[str, object], persona: str, model_sha256: str) -> str:
-        """Names everything that a kept result of such a measurement depends on."""
+    def fingerprint(
+        self, config: Mapping[str, object], persona: str, model_sha256: str, rows: Iterable[str] = ROWS
+    ) -> str:
+        """Names everything that a kept result of `rows` depends on: another model is nothing to a row without one."""
         weights = (SHIPPED / f"{persona}.toml").read_text(encoding="utf-8") if persona else ""
-        return fingerprint(
-            config, weights, model_sha256, self.ridge.sha256, asdict(self.planner), DEFAULT_TERMS.formulas
-        )
+        used = {ROWS[row].forecast for row in rows if row in ROWS}
+        model = model_sha256 if used & {"learned", "z_reset"} else ""
+        ridge = self.ridge.sha256 if "ridge" in used else ""
+        return fingerprint(config, weights, model, ridge, asdict(self.planner), DEFAULT_TERMS.formulas)
 
     def decider(self, row: str) -> PlannerDecider:
         """Makes a planner that remembers nothing yet.

@@ -90,6 +90,14 @@ def test_a_ridge_that_was_fitted_on_other_play_is_another_measurement(rivals: Ri
     prints = {dataclasses.replace(rivals, ridge=ridge).fingerprint({}, "", "") for ridge in (rivals.ridge, other)}
     assert len(prints) == 2
     assert dataclasses.replace(rivals).fingerprint({}, "", "") in prints
+    without = {dataclasses.replace(rivals, ridge=r).fingerprint({}, "", "", ("exact",)) for r in (rivals.ridge, other)}
+    assert len(without) == 1
+
+
+@pytest.mark.parametrize("row", [*ROWS, "utility_ai"])
+def test_another_model_is_another_measurement_for_the_rows_that_use_it(rivals: Rivals, row: str) -> None:
+    prints = {rivals.fingerprint({}, "", model, (row,)) for model in ("a", "b")}
+    assert len(prints) == (2 if row.startswith("learned") or row == "z_reset" else 1)
 
 
 def test_rows_differ_in_forecast_and_roll_out_only(rivals: Rivals) -> None:
@@ -121,8 +129,12 @@ def test_a_measurement_goes_on_where_it_stopped_and_says_what_decisions_cost(riv
     assert found["exact"].ms_per_npc > found["frozen"].ms_per_npc > found["utility_ai"].ms_per_npc > 0
     more = decide.measure(dataclasses.replace(config, seeds=2), rivals, ("frozen",), tmp_path, "model")
     assert len(more["frozen"].score.score) == 4  # a batch of two is no batch of four
-    decide.measure(config, rivals, ("frozen",), tmp_path, "another")
-    assert (tmp_path / "frozen_7000_2.json").stat().st_mtime_ns > kept
+    of_config = (tmp_path / "frozen_7000_2.json").read_text()
+    decide.measure(config, rivals, ("frozen", "z_reset"), tmp_path, "model")
+    of_model = (tmp_path / "z_reset_7000_2.json").read_text()
+    decide.measure(config, rivals, ("frozen", "z_reset"), tmp_path, "another")
+    assert (tmp_path / "frozen_7000_2.json").read_text() == of_config
+    assert (tmp_path / "z_reset_7000_2.json").read_text() != of_model
 
 
 def outcome(name: str, scores: list[float], cpu_s: float = 1.0) -> decide.Outcome:
