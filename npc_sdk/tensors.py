@@ -102,6 +102,11 @@ class Scene:
     map_index: Int[Tensor, " b"]
     places: Places
 
+    @property
+    def npcs(self) -> Bool[Tensor, "b e"]:
+        """Which slots hold NPCs."""
+        return self.kind == NPC
+
 
 def grids(sdfs: list[SdfGrid], device: torch.device) -> Grids:
     """Puts the maps' signed distance grids on the device, padded to one size. All must have one cell size."""

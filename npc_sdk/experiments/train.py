@@ -22,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--start", default="", help="begin with the weights of this checkpoint folder, or of: arena")
     parser.add_argument("--rate", type=duration, help="learning rate (0.004; 0.0015 with --start)")
+    parser.add_argument("--horizon", type=count, default=30, metavar="STEPS", help="steps rolled on, 0.1 s each (30)")
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--jobs", type=count, default=1, help="processes that train together, each on one core; not on a GPU (1)"
@@ -41,7 +42,9 @@ def main(args: Namespace) -> int:
     budget = None if args.steps is not None else 60 * (args.minutes if args.minutes is not None else 7.0)
     start = str(shipped()) if args.start == ARENA else args.start
     rate = args.rate or (0.0015 if start else TrainConfig().learning_rate)
-    config = TrainConfig(regularizer=args.regularizer, seed=args.seed, start=start, learning_rate=rate)
+    config = TrainConfig(
+        regularizer=args.regularizer, seed=args.seed, start=start, learning_rate=rate, horizon=args.horizon
+    )
     try:
         done = train(
             args.recordings, args.out, config, budget_s=budget, steps=args.steps, device=device, jobs=args.jobs

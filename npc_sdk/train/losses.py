@@ -18,7 +18,7 @@ from npc_sdk.world.forecast import join
 from npc_sdk.world.regularizers import REGULARIZERS
 from npc_sdk.world.rollout import Rolled
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import Body, relate
+from npc_sdk.world.update import Body, parked, relate
 
 _EVERY = 4  # observations from one start of a rollout to the next
 _SOON = 3.0  # s; errors count the less the later, from about here on
@@ -205,17 +205,17 @@ def _events(
     """Asks a few NPCs per scene whether they hit or are hit, and the player whether it fires."""
     b, h = counts.shape
     chance = torch.rand(scene.kind.shape, generator=generator, device=generator.device).to(counts)
-    slots = (chance * (scene.kind == 2)).topk(_ASKED, dim=1).indices  # b a
+    slots = (chance * scene.npcs).topk(_ASKED, dim=1).indices  # b a
     rows = torch.arange(b, device=slots.device)[:, None]
     after = torch.cat([window.pose[:, t + 1 : t + 1 + h] for t in starts])  # b h e 4
-    npc = after.transpose(1, 2)[rows, slots].transpose(1, 2)  # b h a 4
+    npc = parked(after.transpose(1, 2)[rows, slots].transpose(1, 2))  # b h a 4
     terrain = Terrain.of(scene.walls, scene.map_index[:, None].expand(b, h))
     facing = scene.heading[rows, slots][:, None].expand(b, h, _ASKED, 2)
     relation, _ = relate(rolled.others[:, PLAYER_SLOT], rolled.heading, npc, facing, terrain)
     latent = torch.cat([launched.z[rows, slots], scene.features[rows, slots]], -1)[:, None]
     hits = model.pair(rolled.z[:, :, None], latent, relation)  # b h a 2
     asked = [getattr(truth, name).transpose(1, 2)[rows, slots].transpose(1, 2) for name in ("hit_taken", "hit_dealt")]
-    there = (scene.kind == 2)[rows, slots][:, None] * (counts > 0)[..., None]
+    there = scene.npcs[rows, slots][:, None] * (counts > 0)[..., None]
     pairs = _mean(binary_cross_entropy_with_logits(hits, torch.stack(asked, -1), reduction="none").sum(-1), there)
     fires = _mean(binary_cross_entropy_with_logits(rolled.logits[..., 0], truth.fires, reduction="none"), counts > 0)
     lives = _mean(

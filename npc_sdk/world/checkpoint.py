@@ -16,7 +16,7 @@ from npc_sdk.world.model import ModelConfig, WorldModel
 from npc_sdk.world.update import UpdateConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-KIND, VERSION = "npc_sdk.world", 3  # 1 knew no habit, 2 made it of other numbers
+KIND, VERSION = "npc_sdk.world", 4  # 1 knew no habit, 2 made it of other numbers, 3 was told how NPCs move
 
 
 def save_model(

@@ -98,5 +98,5 @@ def integrate(pose: Float[Tensor, "*r 4"], moves: Float[Tensor, "*r h 2"]) -> Fl
 def everybody(scene: Scene, committed: Float[Tensor, "b e h 2"]) -> Float[Tensor, "b e h 4"]:
     """Moves NPCs by their committed plans and everything else by its last velocity."""
     drift = scene.pose[:, :, None, 2:].expand_as(committed)
-    moves = torch.where((scene.features[..., 1] > 0.5)[..., None, None], committed, drift)
+    moves = torch.where(scene.npcs[..., None, None], committed, drift)
     return integrate(scene.pose, moves)

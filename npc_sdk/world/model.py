@@ -14,7 +14,7 @@ from npc_sdk.world.destinations import AIM, TRACE, Destinations, Looked, Ways
 from npc_sdk.world.forecast import DT, PLAYER_SLOT, Decision, Imagined, Memory, Mode
 from npc_sdk.world.rollout import Rolled, duet, factored, interactive, nearest, pick, roll
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, seen_from
+from npc_sdk.world.update import RELATION, Body, Near, Update, UpdateConfig, course, parked, seen_from
 
 DOUBT_LOOKS = 50  # at nobody in particular that a habit begins with: 5 s. Another number: another checkpoint version
 WATCHED_S = 10.0  # s, what the last number of z counts the time in sight in
@@ -180,7 +180,7 @@ class WorldModel(nn.Module):
         now, known = pick(scene.pose, index), pick(memory.known, index)[..., None]
         before = torch.where(known, pick(memory.pose, index)[..., :2], now[..., :2])
         moved = torch.where(known, (now[..., :2] - before) / DT, now[..., 2:])
-        others = torch.cat([before, moved], -1)
+        others = parked(torch.cat([before, moved], -1), pick(scene.npcs, index))
         return quick.moved(self.update, body, self._near(memory.z, scene, index), others, ways, terrain)
 
     def _near(self, z: Float[Tensor, "b e d"], scene: Scene, index: Int[Tensor, "b k"]) -> Near:
@@ -203,7 +203,7 @@ class WorldModel(nn.Module):
         heading = torch.where(seen | ~known, scene.heading[:, player], predicted.heading)
         z = torch.cat([predicted.z[:, None], memory.z[:, player + 1 :]], 1) * memory.known[..., None]
         near = self._near(z, scene, index)
-        around = torch.cat([pose[:, None], scene.pose[:, player + 1 :]], 1)
+        around = parked(torch.cat([pose[:, None], scene.pose[:, player + 1 :]], 1), scene.npcs)
         facing = torch.cat([heading[:, None], scene.heading[:, player + 1 :]], 1)
         relation, unit = quick.around(pose, heading, around, facing, terrain)  # b e
         message, direction = self.update.attend(z[:, player], pick(relation, index), pick(unit, index), near)

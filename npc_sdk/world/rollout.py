@@ -14,7 +14,7 @@ from npc_sdk.world import quick
 from npc_sdk.world.destinations import Ways
 from npc_sdk.world.forecast import PLAYER_SLOT, Decision, Imagined, Memory, everybody, integrate
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import Body, Near, Update
+from npc_sdk.world.update import Body, Near, Update, parked
 
 PairHead = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -54,7 +54,7 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     near = Near(
         pick(scene.heading, index), update.attend.keys(pick(_known(memory, scene), index)), pick(scene.mask, index)
     )
-    acting = pick(_acting(scene.pose, others), index)  # b k h 4
+    acting = pick(parked(_acting(scene.pose, others), scene.npcs[..., None]), index)  # b k h 4
     ways = Ways.of(memory.trace, scene.places, scene.map_index)
     course = quick.alone(update, body, near, acting.permute(2, 0, 1, 3), ways, terrain)
     pose, heading = course.path.split((4, 2), -1)  # b h .
@@ -110,7 +110,7 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     rows = torch.arange(n, device=at.device)
     moves = torch.cat([decision.moves, decision.committed[at, slot][:, None]], 1)  # n s+1 h 2
     start = scene.pose[at, slot][:, None].expand(n, s + 1, 4)
-    mine = _acting(start, integrate(start, moves))[:, :, None]  # n s+1 1 h 4
+    mine = parked(_acting(start, integrate(start, moves)))[:, :, None]  # n s+1 1 h 4
     others = everybody(scene, decision.committed)
 
     mask = scene.mask[at].clone()
@@ -122,7 +122,8 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     mask[rows, slot] = True
     keys = update.attend.keys(_known(memory, scene))[at]
     near = Near(pick(scene.heading[at], index)[:, None], pick(keys, index)[:, None], pick(mask, index)[:, None])
-    rest = pick(_acting(scene.pose, others)[at], index[:, 1:])[:, None].expand(n, s + 1, -1, h, 4)
+    acting = parked(_acting(scene.pose, others), scene.npcs[..., None])[at]
+    rest = pick(acting, index[:, 1:])[:, None].expand(n, s + 1, -1, h, 4)
     acting = torch.cat([mine, rest], 2).permute(3, 0, 1, 2, 4).contiguous()  # h n s+1 k 4
 
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)
@@ -151,7 +152,7 @@ def _imagined(
     at, slot = decision.scene_index, decision.slot
     own = integrate(scene.pose[at, slot][:, None].expand(n, s, 4), decision.moves)
     terrain = Terrain.of(scene.walls, scene.map_index[at][:, None])
-    relation = quick.related(player, own, scene.heading[at, slot], terrain)
+    relation = quick.related(player, parked(own), scene.heading[at, slot], terrain)
     npc = torch.cat([memory.z[at, slot], scene.features[at, slot]], -1)[:, None, None]
     hits = pair(z, npc, relation)
     events = torch.sigmoid(torch.cat([hits, fires[..., None]], -1))

@@ -63,6 +63,12 @@ class Near:
     valid: Bool[Tensor, "*#r k"]
 
 
+def parked(pose: Float[Tensor, "*#r 4"], npc: Bool[Tensor, "*#r"] | None = None) -> Float[Tensor, "*#r 4"]:
+    """Leaves NPCs, by default all bodies are, their place and takes their velocity: it tells who planned (ADR 0014)."""
+    velocity = torch.zeros_like(pose[..., 2:]) if npc is None else pose[..., 2:] * ~npc[..., None]
+    return torch.cat([pose[..., :2], velocity], -1)
+
+
 @torch.no_grad()
 def relate(
     pose: Float[Tensor, "*#r 4"],

@@ -16,6 +16,7 @@ from world_scenes import BOX, a_play
 from npc_bridge.messages import EntityBlock, Snapshot, encode
 from npc_bridge.recording import ChannelId, Direction, Recorder
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Schema
+from npc_sdk import cli
 from npc_sdk.errors import InputError, ModelError
 from npc_sdk.train import Dataset, TrainConfig, Trainer, build_dataset, read_recordings, train
 from npc_sdk.train.losses import onward_loss
@@ -271,3 +272,19 @@ def test_jobs_train_together_and_go_on(tmp_path: Path) -> None:
 def test_jobs_that_cannot_be_had_are_refused(tmp_path: Path, jobs: int, device: str) -> None:
     with pytest.raises(InputError, match="expected 1 job"):
         train([tmp_path], tmp_path / "model", QUICK, steps=1, jobs=jobs, device=device, quiet=True)
+
+
+def test_the_command_trains_as_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[TrainConfig] = []
+
+    def training(recordings: list[Path], out: Path, config: TrainConfig, **_: object) -> None:
+        asked.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("npc_sdk.train.train", training)
+    plain = ["train", "play", "--out", str(tmp_path)]
+    for extra in ([], ["--start", "model"], ["--rate", "0.001", "--horizon", "15", "--seed", "3"]):
+        assert cli.main([*plain, *extra]) == 130
+    assert asked[0] == TrainConfig()
+    assert asked[1] == TrainConfig(start="model", learning_rate=0.0015)
+    assert asked[2] == TrainConfig(learning_rate=0.001, horizon=15, seed=3)

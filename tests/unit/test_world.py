@@ -232,7 +232,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_remedy(tmp_path: obj
         load_model(folder)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
         text.write('{"kind": "npc_sdk.world", "version": 1}')
-    with pytest.raises(ModelError, match="version 3, got 1; train it again"):
+    with pytest.raises(ModelError, match="version 4, got 1; train it again"):
         load_model(folder)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as text:
         text.write('{"kind": "something else"}')
