@@ -39,7 +39,7 @@ def main(args: Namespace) -> int:
     torch.set_num_threads(1)
     if args.quick:
         args.seeds, args.seconds, args.candidates = 1, 1.0, 12
-    rows = tuple(args.rows or decide.NAMES)
+    rows = tuple(dict.fromkeys(args.rows or decide.NAMES))
     for row in rows:
         if row not in decide.NAMES:
             raise InputError(f"--rows: unknown row {row!r}{nearest(row, decide.NAMES)}")

@@ -41,7 +41,9 @@ def main(args: Namespace) -> int:
     figures: dict[str, Json] = {
         "states": len(found.seen),
         "seen": float(found.seen.mean()),
-        "rows": {row: asdict(r) | {"regret_of_cv": r.regret / floor} for row, r in ranked["all"].items()},
+        "rows": {
+            row: asdict(r) | {"regret_of_cv": r.regret / floor if floor else None} for row, r in ranked["all"].items()
+        },
         "rows_seen": {row: asdict(r) for row, r in ranked["seen"].items()},
         "rows_unseen": {row: asdict(r) for row, r in ranked["unseen"].items()},
         "candidates": args.candidates,

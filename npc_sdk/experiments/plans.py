@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from npc_sdk.envs.arena import Arena, ArenaConfig, ScriptedPlayers, ticks_in
+from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ScriptedPlayers, ticks_in
+from npc_sdk.errors import InputError
 from npc_sdk.experiments import stage
 from npc_sdk.experiments.kept import Cache, in_turn
 from npc_sdk.experiments.rivals import ROWS, Rivals
@@ -65,6 +66,11 @@ def joined(parts: Sequence[States]) -> States:
     )
 
 
+def _first_tick(every: int) -> int:
+    """When the first state comes: not where a fight begins, and in a tick in which NPCs decide."""
+    return every // 2 // 3 * 3
+
+
 class Probe:
     """Decides by one row, and asks all rows about its candidates every so often."""
 
@@ -91,7 +97,7 @@ class Probe:
         """Answers as the leading row does."""
         for decider in self._deciders.values():
             decider.observe(view)
-        if int(view.apply_tick[0]) % self._every == self._every // 2 // 3 * 3:  # not where a fight begins
+        if int(view.apply_tick[0]) % self._every == _first_tick(self._every):
             self._compare(view)
         return self._leader.decide(view)
 
@@ -128,7 +134,16 @@ def measure(
     jobs: int = 1,
     done: Callable[[], object] = lambda: None,
 ) -> States:
-    """Compares at all states, or takes from `folder` what it has; `done` is called after each of the batches."""
+    """Compares at all states, or takes from `folder` what it has; `done` is called after each of the batches.
+
+    Raises:
+        InputError: the fights end before the first moment that is compared.
+    """
+    first_s = _first_tick(ticks_in(config.every_s)) * DT
+    if config.seconds <= first_s:
+        raise InputError(
+            f"plans: expected fights of more than {first_s:g} s, where the first states are, got {config.seconds:g}"
+        )
     cache = Cache(folder, rivals.fingerprint(asdict(config) | {"fights": None}, config.persona, model_sha256))
     parts = []
     for states in in_turn(partial(_kept, config, rivals, cache), batches(config), jobs):

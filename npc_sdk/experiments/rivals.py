@@ -20,6 +20,7 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.models import load
 from npc_sdk.tensors import Scene
 from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel
+from npc_sdk.world.checkpoint import VERSION
 from npc_sdk.world.forecast import Decision, Imagined, Memory, Mode
 
 _RIDGE_FIGHTS, _RIDGE_SECONDS = 160, 20.0  # of fresh play, where no recordings are given
@@ -48,7 +49,7 @@ ROWS = {
 
 
 class Forgetful:
-    """A model whose latent is put back to zero before every observation: what it can do without memory."""
+    """A model whose z is put back to zero before every observation; belief and destinations go on: what z is worth."""
 
     def __init__(self, model: WorldModel) -> None:
         self._model = model
@@ -95,7 +96,12 @@ class Rivals:
         used = {ROWS[row].forecast for row in rows if row in ROWS}
         model = model_sha256 if used & {"learned", "z_reset"} else ""
         ridge = self.ridge.sha256 if "ridge" in used else ""
-        return fingerprint(config, weights, model, ridge, asdict(self.planner), DEFAULT_TERMS.formulas)
+        kinds = [asdict(ROWS[row]) for row in rows if row in ROWS]
+        untrained = [VERSION, asdict(ModelConfig())] if "untrained" in used else []
+        return fingerprint(
+            *(config, weights, model, ridge, kinds, untrained, self.seed),
+            *(asdict(self.planner), DEFAULT_TERMS.formulas),
+        )
 
     def decider(self, row: str) -> PlannerDecider:
         """Makes a planner that remembers nothing yet.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from npc_sdk.experiments.report import add_json, emit, machine, progress, table
@@ -29,7 +29,9 @@ def main(args: Namespace) -> int:
     import torch
 
     from npc_sdk.experiments import tuning
+    from npc_sdk.experiments.kept import fingerprint
     from npc_sdk.experiments.stage import planner
+    from npc_sdk.objectives.terms import DEFAULT_TERMS
     from npc_sdk.planner.problem import PlannerConfig
     from npc_sdk.serve.models import load
 
@@ -37,16 +39,18 @@ def main(args: Namespace) -> int:
     config = tuning.TuneConfig(args.trials, args.fights, args.seconds, args.npcs, seed=args.seed)
     cpu = torch.device("cpu")
     sha256 = ""
+    subject = args.what
     if args.what == "weights":
         loaded = load(args.model, cpu)
         sha256 = loaded.sha256
         how = PlannerConfig(candidates=args.candidates)
+        subject = fingerprint(args.what, sha256, asdict(how), DEFAULT_TERMS.formulas)
         trial, space = tuning.of_weights(config, lambda: planner(loaded.forecast, cpu, how)), tuning.weight_space()
     else:
         trial, space = tuning.of_utility(config), tuning.utility_space()
     found = None
     with progress(config.trials, "tune", "trial") as bar:
-        for found in tuning.search(config, trial, space, args.out):
+        for found in tuning.search(config, trial, space, args.out, subject):
             bar.update(min(1, config.trials - bar.n))
             bar.set_postfix_str(f"best {found.score:+.1f} hp, usual {found.usual:+.1f}")
     assert found is not None

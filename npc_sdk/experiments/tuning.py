@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import STYLES, ArenaConfig, ticks_in
 from npc_sdk.envs.arena.npcs import Utility
+from npc_sdk.experiments.kept import fingerprint
 from npc_sdk.experiments.scripted import ScriptedDecider
 from npc_sdk.experiments.stage import Cast, cast, new_board, play
 from npc_sdk.objectives.terms import DEFAULT_TERMS
@@ -85,7 +88,7 @@ def _scored(config: TuneConfig, decider: Decider, board: Board) -> float:
 
 
 def weight_space() -> dict[str, tuple[float, float, float]]:
-    """Returns per term its usual weight and the bounds of the search."""
+    """Returns per term its usual weight, 0.02 for those usually off, and the bounds of the search."""
     return {t.name: (max(t.default, _LEAST), _LEAST, _MOST) for t in DEFAULT_TERMS.terms}
 
 
@@ -97,25 +100,36 @@ def utility_space() -> dict[str, tuple[float, float, float]]:
 
 
 def search(
-    config: TuneConfig, trial: Trial, space: Mapping[str, tuple[float, float, float]], folder: Path
+    config: TuneConfig,
+    trial: Trial,
+    space: Mapping[str, tuple[float, float, float]],
+    folder: Path,
+    subject: str = "",
 ) -> Iterator[Tuned]:
-    """Tries numbers, the usual ones first; goes on with what `folder` has. Yields the best so far after every trial."""
+    """Tries numbers, the usual ones first. Yields the best so far after every trial.
+
+    Goes on with what `folder` has of this search, to the same result as without a stop; `subject` tells apart what the
+    configuration does not say, such as the model. Other searches in the folder are left alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        study_name="tune",
+        study_name=fingerprint(asdict(config) | {"trials": None}, dict(space), subject),
         storage=JournalStorage(JournalFileBackend(str(folder / "trials.log"))),
-        sampler=optuna.samplers.TPESampler(seed=config.seed, multivariate=True, n_startup_trials=10),
         direction="maximize",
         load_if_exists=True,
     )
-    if not study.trials:
-        study.enqueue_trial({name: usual for name, (usual, _, _) in space.items()})
 
     def objective(asked: optuna.Trial) -> float:
         return trial({name: asked.suggest_float(name, low, high, log=True) for name, (_, low, high) in space.items()})
 
-    while (done := len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) < config.trials:
+    while (done := len(study.get_trials(states=[TrialState.COMPLETE]))) < config.trials:
+        if not done and not study.get_trials(states=[TrialState.WAITING]):
+            study.enqueue_trial({name: usual for name, (usual, _, _) in space.items()})
+        seed = [config.seed, done]  # of each trial, so that a stop changes nothing
+        study.sampler = optuna.samplers.TPESampler(
+            seed=int(np.random.SeedSequence(seed).generate_state(1)[0]), multivariate=True, n_startup_trials=10
+        )
         study.optimize(objective, n_trials=1)
         yield _best(study)
     if done:

@@ -19,7 +19,7 @@ from npc_sdk.train.ridge import Arrays, direct, iterated
 from npc_sdk.train.scores import auroc, brier, effective_rank, linear_probe, mean_over
 from npc_sdk.world import DT, PLAYER_SLOT, ConstantVelocity, Memory, WorldModel
 from npc_sdk.world.terrain import Terrain
-from npc_sdk.world.update import relate
+from npc_sdk.world.update import parked, relate
 
 ROWS = ("model", "identity", "constant_velocity", "ridge_direct", "ridge_iterated", "z_zeroed", "z_shuffled")
 _PATIENCES = (0.0, 0.3, 0.6, 1.0, 2.0)  # s, of constant velocity; chosen on training play
@@ -214,7 +214,7 @@ def _event_answers(
 ) -> tuple[Float[Tensor, "q x"], Float[Tensor, "q x"]]:
     """Asks for the events of the next second, for every NPC of the squad that lives."""
     b, h = len(here), _EVENT_STEPS
-    npc = window.pose[here, t + 1 : t + 1 + h]  # b h e 4
+    npc = parked(window.pose[here, t + 1 : t + 1 + h])  # b h e 4
     terrain = Terrain.of(scene.walls, scene.map_index[:, None].expand(b, h))
     facing = scene.heading[:, None].expand(b, h, -1, 2)
     relation, _ = relate(path[:, :h], heading[:, :h], npc, facing, terrain)
@@ -225,7 +225,7 @@ def _event_answers(
     came = torch.stack([truth.hit_taken[here, t + 1 : t + 1 + h], truth.hit_dealt[here, t + 1 : t + 1 + h]], -1)
     fired = truth.fires[here, t + 1 : t + 1 + h, None, None].expand_as(fires)
     going = (truth.alive & window.valid)[here, t + 1 : t + 1 + h]
-    ours = ((scene.kind == NPC) & (scene.features[..., 3] > 0.5))[:, None] & going[..., None]
+    ours = (scene.npcs & (scene.features[..., 3] > 0.5))[:, None] & going[..., None]
     return torch.cat([hits, fires], -1)[ours], torch.cat([came, fired], -1)[ours]
 
 

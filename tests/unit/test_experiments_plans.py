@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from npc_sdk.cli import main
+from npc_sdk.errors import InputError
 from npc_sdk.experiments import decide, plans
 from npc_sdk.experiments.contest import Score
 from npc_sdk.experiments.linear import RidgeForecast
@@ -92,6 +93,17 @@ def test_a_ridge_that_was_fitted_on_other_play_is_another_measurement(rivals: Ri
     assert dataclasses.replace(rivals).fingerprint({}, "", "") in prints
     without = {dataclasses.replace(rivals, ridge=r).fingerprint({}, "", "", ("exact",)) for r in (rivals.ridge, other)}
     assert len(without) == 1
+
+
+def test_kept_results_of_a_row_depend_on_its_roll_outs_and_on_the_luck(rivals: Rivals) -> None:
+    prints = {rivals.fingerprint({}, "", "", (row,)) for row in ("learned_factored", "learned_duet")}
+    prints |= {dataclasses.replace(rivals, seed=seed).fingerprint({}, "", "", ("exact",)) for seed in (0, 1)}
+    assert len(prints) == 4
+
+
+def test_fights_too_short_to_have_a_state_are_refused(rivals: Rivals, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"more than 1 s, where the first states are, got 0\.9"):
+        plans.measure(plans.PlansConfig(fights=1, seconds=0.9), rivals, tmp_path, "model")
 
 
 @pytest.mark.parametrize("row", [*ROWS, "utility_ai"])

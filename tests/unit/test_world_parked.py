@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -11,9 +12,13 @@ from world_scenes import a_decision, a_model, a_play, a_scene, filtered
 
 from npc_sdk.tensors import Scene
 from npc_sdk.train.dataset import build_dataset
+from npc_sdk.train.evaluate import ask
 from npc_sdk.train.losses import LossWeights, chunk_loss
+from npc_sdk.train.moments import find_moments
 from npc_sdk.world import Imagined, Mode, rollout
 from npc_sdk.world.forecast import everybody, integrate
+from npc_sdk.world.terrain import Terrain
+from npc_sdk.world.update import relate
 
 PLAYER, NPC, PROJECTILE = 1, 2, 3
 
@@ -62,6 +67,31 @@ def test_the_filter_is_not_told_what_npcs_intend_either(kind: int) -> None:
     pose = torch.where((scene.kind == kind)[..., None] & (torch.arange(4) > 1), scene.pose * 3, scene.pose)
     as_is, faster = (model.filter(memory, s).z[:, 0] for s in (scene, replace(scene, pose=pose)))
     assert as_is.equal(faster) == (kind == NPC)
+
+
+@pytest.mark.parametrize("kind", [NPC, PROJECTILE])
+def test_the_player_is_moved_on_without_being_told_how_npcs_came_to_be_where_they_were(kind: int) -> None:
+    model, scene = a_model(), a_scene()
+    memory = filtered(model, scene, 1)
+    known = memory.known & (scene.kind != kind)  # of those just met only the velocity is known
+    faster = torch.where((scene.kind == kind)[..., None] & (torch.arange(4) > 1), scene.pose * 3, scene.pose)
+    told = [model.follow(replace(memory, known=known), replace(scene, pose=p))[0].pose for p in (scene.pose, faster)]
+    assert told[0].equal(told[1]) == (kind == NPC)
+
+
+def test_reports_ask_for_hits_without_telling_it_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = build_dataset([a_play(seed, steps=80) for seed in range(2)])
+    running = replace(dataset, pose=dataset.pose + torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    told: list[Tensor] = []
+
+    def spy(pose: Tensor, heading: Tensor, other: Tensor, facing: Tensor, terrain: Terrain) -> tuple[Tensor, Tensor]:
+        told.append(other)
+        return relate(pose, heading, other, facing, terrain)
+
+    monkeypatch.setattr(import_module("npc_sdk.train.evaluate"), "relate", spy)
+    ask(a_model(), running, find_moments(running, 5), 5, 0)
+    assert told
+    assert all((other[..., 2:] == 0).all() for other in told)
 
 
 def test_training_asks_for_hits_without_telling_how_the_npcs_got_there() -> None:
