@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npc_sdk.audit.check import CATEGORIES, AuditConfig, AuditReport, RuleAudit, Violation, audit
+from npc_sdk.audit.check import CATEGORIES, AuditConfig, AuditReport, RuleAudit, Standing, Violation, audit
 from npc_sdk.audit.trace import BRAKE, CALLBACK, NONE, PLAN, TAIL, Limits, Trace, Zone
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "AuditReport",
     "Limits",
     "RuleAudit",
+    "Standing",
     "Trace",
     "Violation",
     "Zone",

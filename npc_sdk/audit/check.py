@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, zone_margin
@@ -55,6 +55,15 @@ class RuleAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is not held to what when a trace ends, for a trace that goes on from there to be judged as one with it."""
+
+    off: Bool[np.ndarray, " a"]  # NPCs without a legal brake since a spawn, the game's hands, or a breach
+    pairs_off: Bool[np.ndarray, " q"]  # pairs with a spacing that have not parted since
+    apart: Int[np.ndarray, " q"]  # ticks in a row in which they were apart
+
+
+@dataclass(frozen=True, slots=True)
 class AuditReport:
     """The verdict. A step is one living NPC in one tick."""
 
@@ -62,30 +71,39 @@ class AuditReport:
     excused_steps: int  # in which static rules were not held against the NPC
     rules: dict[str, RuleAudit]
     examples: tuple[Violation, ...]
+    standing: Standing
 
     def total(self, category: str = "npc") -> int:
         """Returns the number of violations of a category over all rules."""
         return sum(rule.violations[category] for rule in self.rules.values())
 
 
-def audit(trace: Trace, limits: Limits, config: AuditConfig | None = None) -> AuditReport:
+def audit(
+    trace: Trace, limits: Limits, config: AuditConfig | None = None, standing: Standing | None = None
+) -> AuditReport:
     """Checks every rule in every tick.
 
     Every NPC is held to what the limits say from the first moment at which it has a legal brake; whoever certified it,
     and what they claim about it, is not asked.
+
+    Args:
+        trace: what was executed.
+        limits: the declared rules.
+        config: what counts as exact, and how long the game's doings excuse.
+        standing: of the trace that ended where this one begins, under the same limits; None for a beginning.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # a trace with NaN is judged too: no margin is >= 0 there
-        return _audit(trace, limits, config or AuditConfig())
+        return _audit(trace, limits, config or AuditConfig(), standing)
 
 
-def _audit(trace: Trace, limits: Limits, config: AuditConfig) -> AuditReport:
+def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing | None) -> AuditReport:
     living = trace.alive[:-1] & trace.alive[1:]  # t a
     moved = trace.position[1:] - trace.position[:-1]
     off_command = np.linalg.norm(moved - trace.command * limits.dt, axis=-1) > config.executed
     game = (trace.driver == CALLBACK) | (trace.driver == NONE)
     cause = np.where(game, _EXTERNAL, np.where(off_command, _BREACH, _NPC))
     cause[~living] = _NPC
-    excused = _without_brake(trace, limits, living, cause, config)
+    excused, off = _without_brake(trace, limits, living, cause, config, standing)
     fault = np.where((cause == _NPC) & excused, _INADMISSIBLE, cause)
     rules: dict[str, RuleAudit] = {}
     examples: list[Violation] = []
@@ -120,8 +138,9 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig) -> AuditReport:
     judge("speed", limits.speed * (1.0 + config.relative) - pace, living, fault)
     change = np.linalg.norm(trace.command - trace.velocity[:-1], axis=-1) / limits.dt
     judge("acceleration", limits.acceleration * (1.0 + config.relative) - change, living, fault)
+    pairs_off, apart = np.zeros(0, np.bool_), np.zeros(0, np.int64)
     if np.any(limits.spacing > 0.0):
-        margin, why = _spacing(trace, limits, living, cause, config)
+        margin, why, pairs_off, apart = _spacing(trace, limits, living, cause, config, standing)
         judge("spacing", margin, living & (limits.spacing > 0.0).any(axis=1), why)
     forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
     late = np.where(~trace.hold_known & (cause == _NPC), _BREACH, cause)
@@ -131,6 +150,7 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig) -> AuditReport:
         excused_steps=int((living & (fault != _NPC)).sum()),
         rules=rules,
         examples=tuple(sorted(examples, key=lambda v: (v.category != "npc", v.tick))[: config.keep]),
+        standing=Standing(off, pairs_off, apart),
     )
 
 
@@ -150,19 +170,26 @@ def _zone_margins(
 
 
 def _without_brake(
-    trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"], cause: NDArray[np.int64], config: AuditConfig
-) -> Bool[np.ndarray, "t a"]:
-    """Says who is off its certificate through no doing of its own: since a spawn, the game's hands, or a breach."""
+    trace: Trace,
+    limits: Limits,
+    living: Bool[np.ndarray, "t a"],
+    cause: NDArray[np.int64],
+    config: AuditConfig,
+    standing: Standing | None,
+) -> tuple[Bool[np.ndarray, "t a"], Bool[np.ndarray, " a"]]:
+    """Says who is off its certificate through no doing of its own: since a spawn, the game's hands, or a breach.
+
+    In every tick, and after the last.
+    """
     excused = np.zeros(living.shape, np.bool_)
-    off = np.ones(living.shape[1], np.bool_)
+    off = np.ones(living.shape[1], np.bool_) if standing is None else standing.off.copy()
     for tick in range(len(living)):
-        if tick:
-            off |= (cause[tick - 1] != _NPC) | ~living[tick - 1]
         asked = np.flatnonzero(off & living[tick])
         if len(asked):
             off[asked] = ~_has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission)
         excused[tick] = off
-    return excused
+        off |= (cause[tick] != _NPC) | ~living[tick]
+    return excused, off
 
 
 def _has_brake(
@@ -185,27 +212,29 @@ def _has_brake(
 
 
 def _spacing(
-    trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"], cause: NDArray[np.int64], config: AuditConfig
-) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64]]:
-    """Returns each NPC's smallest spacing margin per tick, and whose fault the worst pair is."""
+    trace: Trace,
+    limits: Limits,
+    living: Bool[np.ndarray, "t a"],
+    cause: NDArray[np.int64],
+    config: AuditConfig,
+    standing: Standing | None,
+) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64], Bool[np.ndarray, " q"], Int[np.ndarray, " q"]]:
+    """Returns each NPC's smallest spacing margin per tick, whose fault the worst pair is, and how the pairs end."""
     margin = np.full(living.shape, np.inf)
     why = np.full(living.shape, _NPC, np.int64)
     one, two = np.nonzero(np.triu(limits.spacing > 0.0, 1))
     needed = limits.spacing[one, two]
     off = np.ones(len(one), np.bool_)  # the pair has not been apart, with legal brakes, since somebody else moved one
     apart = np.zeros(len(one), np.int64)  # ticks in a row in which they were
+    if standing is not None:
+        off, apart = standing.pairs_off.copy(), standing.apart.copy()
     for tick in range(len(living)):
         present = living[tick, one] & living[tick, two]
-        if tick:
-            before = cause[tick - 1]
-            touched = (before[one] != _NPC) | (before[two] != _NPC)
-            off |= touched | ~(living[tick - 1, one] & living[tick - 1, two])
-            apart[touched] = 0
         asked = np.flatnonzero(off & present)
         if len(asked):
             clear = _apart(trace, limits, tick, one[asked], two[asked], needed[asked] + config.admission)
             apart[asked] = np.where(clear, apart[asked] + 1, 0)
-            off[asked] = apart[asked] <= (config.settle_ticks if tick else 0)
+            off[asked] = apart[asked] <= (0 if tick == 0 and standing is None else config.settle_ticks)
         before_gap = trace.position[tick, one] - trace.position[tick, two]
         after_gap = trace.position[tick + 1, one] - trace.position[tick + 1, two]
         room = np.where(present, closest_approach(before_gap, after_gap) - needed, np.inf)
@@ -218,7 +247,10 @@ def _spacing(
         order = np.lexsort((-rooms, np.tile(rank, 2)))
         margin[tick, members[order]] = rooms[order]
         why[tick, members[order]] = np.tile(blame, 2)[order]
-    return margin, why
+        touched = (cause[tick, one] != _NPC) | (cause[tick, two] != _NPC)
+        off |= touched | ~present
+        apart[touched] = 0
+    return margin, why, off, apart
 
 
 def _apart(

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Trace, Zone, audit
+from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Standing, Trace, Zone, audit
 from npc_sdk.demo.match import Bodies, Match, Step
 from npc_sdk.demo.paint import Corners
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _TOLD = 10  # violations that are logged one by one
 FOLLOW_TICKS = 60  # the count on the screen is brought up to date this often
-_LEAD_IN_TICKS = 20  # looked at again, so that who was bound by what is known when the new ticks begin
+_LEAD_IN_TICKS = 20  # before a moment that a match goes back to: who is bound by what there is found out anew
 _HOLD_S = 0.0005  # for which the judge may keep the interpreter to itself while the game wants it
 
 
@@ -33,6 +33,7 @@ class Stretch:
     steps: tuple[Step, ...]
     after: Bodies
     limits: Limits
+    begins: bool  # the rules changed before its first tick
 
 
 class Judge:
@@ -45,7 +46,7 @@ class Judge:
         self._kept: list[Stretch] = []
         self._thorough = thorough
         self._looked = 0
-        self._waiting: SimpleQueue[tuple[list[Stretch], int] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[list[Stretch], bool] | None] = SimpleQueue()
         sys.setswitchinterval(_HOLD_S)
         self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
         self._thread.start()
@@ -66,6 +67,7 @@ class Judge:
         """Close what was played from tick `first` on: the match goes back to before it."""
         self._look(match)
         self._looked = first
+        self._waiting.put((stretches(match, max(0, first - _LEAD_IN_TICKS), first), False))
         if self._thorough:
             self._kept += stretches(match, first)
 
@@ -76,7 +78,7 @@ class Judge:
         for stretch in (*self._kept, *stretches(match, 0)):
             report = judge(stretch)
             counts.update({category: report.total(category) for category in CATEGORIES})
-            painted += report.rules[PAINTED].violations["npc"] if PAINTED in report.rules else 0
+            painted += painted_broken(report)
             for violation in report.examples[:_TOLD]:
                 if violation.category == "npc":
                     log.warning("rule broken by an NPC: %s", violation)
@@ -89,28 +91,36 @@ class Judge:
         self._thread.join()
 
     def _look(self, match: Match) -> None:
-        fresh, first = self._looked, max(0, self._looked - _LEAD_IN_TICKS)
-        self._looked = len(match.log)
-        self._waiting.put((stretches(match, first), fresh - first))
+        first, self._looked = self._looked, len(match.log)
+        self._waiting.put((stretches(match, first), True))
 
     def _run(self) -> None:
+        standing: Standing | None = None
         while (asked := self._waiting.get()) is not None:
-            found, old = asked
+            found, counts = asked
+            standing = standing if counts else None  # what it stood on was given up
             for stretch in found:
-                told = [v for v in judge(stretch).examples if v.category == "npc" and v.tick >= old]
-                self.broken += len(told)
-                self.zone_broken += sum(v.rule == PAINTED for v in told)
-                old = max(0, old - len(stretch.steps))
+                report = judge(stretch, None if stretch.begins else standing)
+                standing = report.standing
+                self.broken += counts * report.total("npc")
+                self.zone_broken += counts * painted_broken(report)
 
 
-def stretches(match: Match, first: int) -> list[Stretch]:
-    """Cut a match, from tick `first` on, where the rules that the brain knew changed."""
-    out, last = [], len(match.log)
+def painted_broken(report: AuditReport) -> int:
+    """Return how often an NPC broke a painted zone."""
+    return report.rules[PAINTED].violations["npc"] if PAINTED in report.rules else 0
+
+
+def stretches(match: Match, first: int, last: int | None = None) -> list[Stretch]:
+    """Cut a match, from tick `first` on and up to `last` or to now, where the rules that the brain knew changed."""
+    log = match.log
+    out, last = [], len(log) if last is None else last
     while first < last:
-        ruled, zones = match.log[first].ruled, match.log[first].zones
-        end = next((i for i in range(first, last) if (match.log[i].ruled, match.log[i].zones) != (ruled, zones)), last)
-        after = match.log[end] if end < last else match.now()
-        out.append(Stretch(match.ids, tuple(match.log[first:end]), after, limits_of(match, ruled, zones)))
+        ruled, zones = rules = log[first].ruled, log[first].zones
+        end = next((i for i in range(first, last) if (log[i].ruled, log[i].zones) != rules), last)
+        begins = first == 0 or (log[first - 1].ruled, log[first - 1].zones) != rules
+        after = log[end] if end < len(log) else match.now()
+        out.append(Stretch(match.ids, tuple(log[first:end]), after, limits_of(match, ruled, zones), begins))
         first = end
     return out
 
@@ -141,8 +151,8 @@ def limits_of(match: Match, ruled: bool, painted: tuple[Corners, ...] = ()) -> L
     )
 
 
-def judge(stretch: Stretch) -> AuditReport:
-    """Audit a stretch."""
+def judge(stretch: Stretch, standing: Standing | None = None) -> AuditReport:
+    """Audit a stretch; `standing` is how the one before it ended, None where nothing is known of it."""
     steps = stretch.steps
     rows = (*steps, stretch.after)
     return audit(
@@ -158,4 +168,5 @@ def judge(stretch: Stretch) -> AuditReport:
             hold_known=np.stack([s.hold_known for s in steps]),
         ),
         stretch.limits,
+        standing=standing,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from npc_sdk.audit import BRAKE, CALLBACK, PLAN, AuditConfig, AuditReport, Limits, Trace, Zone, audit
+from npc_sdk.audit import BRAKE, CALLBACK, CATEGORIES, PLAN, AuditConfig, AuditReport, Limits, Trace, Zone, audit
 from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, winding, zone_margin
 
 DT = 0.1
@@ -57,6 +57,13 @@ def walk(commands: Any, start: Any = ((0.0, 0.0),), **more: Any) -> Trace:
 
 def straight(velocity: tuple[float, float], ticks: int) -> NDArray[np.float64]:
     return np.tile(np.array(velocity), (ticks, 1, 1))
+
+
+def part(trace: Trace, first: int, last: int) -> Trace:
+    """Ticks `first` to before `last`; bodies have one row more."""
+    rows = {f.name: getattr(trace, f.name) for f in fields(trace) if f.name != "ids"}
+    ticks = len(trace.command)
+    return replace(trace, **{k: v[first : last + (len(v) > ticks)] for k, v in rows.items()})
 
 
 def verdict(trace: Trace, declared: Limits, rule: str) -> tuple[dict[str, int], AuditReport]:
@@ -187,6 +194,28 @@ def test_after_the_game_let_go_promises_of_others_may_still_run() -> None:
     assert set(short) <= {"inadmissible"}
     strict = audit(trace, limits(2, spacing=1.0 - np.eye(2)), AuditConfig(settle_ticks=0))
     assert strict.rules["spacing"].violations["npc"] > 0
+
+
+def test_a_trace_cut_in_two_is_judged_as_in_one_piece() -> None:
+    rng = np.random.default_rng(5)
+    declared = limits(3, spacing=1.5 * (1.0 - np.eye(3)), zones=(pit(3),))
+    seen = dict.fromkeys(CATEGORIES, 0)
+    for _ in range(20):
+        commands = np.cumsum(rng.normal(0.0, 0.5, (60, 3, 2)), 0).clip(-3.0, 3.0)
+        driver = np.repeat(np.where(rng.random((6, 3)) < 0.2, CALLBACK, PLAN), 10, 0).astype(np.uint8)
+        whole = walk(commands, start=[[-2.0, 0.0], [1.0, 3.5], [5.0, 0.0]], driver=driver)
+        cut = int(rng.integers(1, 60))
+        first = audit(part(whole, 0, cut), declared)
+        second = audit(part(whole, cut, 60), declared, standing=first.standing)
+        one = audit(whole, declared)
+        assert first.excused_steps + second.excused_steps == one.excused_steps
+        for category in CATEGORIES:
+            assert first.total(category) + second.total(category) == one.total(category)
+            seen[category] += one.total(category)
+        np.testing.assert_array_equal(second.standing.off, one.standing.off)
+        np.testing.assert_array_equal(second.standing.pairs_off, one.standing.pairs_off)
+        np.testing.assert_array_equal(second.standing.apart, one.standing.apart)
+    assert min(seen["npc"], seen["external"], seen["inadmissible"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from npc_bridge.ladder import LadderResult
-from npc_sdk.demo.judge import PAINTED, Judge, limits_of, stretches
+from npc_sdk.demo.judge import FOLLOW_TICKS, PAINTED, Judge, limits_of, stretches
 from npc_sdk.demo.line import Moved
 from npc_sdk.demo.match import Match
 from npc_sdk.demo.rewind import REACH_S, Moment, Past
@@ -116,12 +118,47 @@ def test_a_painted_zone_is_judged_apart_and_what_was_given_up_stays_in_the_count
     assert len(stretches(match, 0)) == 1
 
 
-def test_the_count_on_the_screen_knows_painted_zones_too() -> None:
-    judge = Judge(thorough=False)
-    match = Match(make_map("test", 1), ArenaConfig(npcs=4), seed=3)
+def overstay(match: Match, ticks: int, follow: Callable[[Match], None]) -> None:
+    """Walks NPC 0 into a zone, in which it stays."""
     x, y = match.arena.pos[0, match.first_npc]
     zone = ((x + 0.9, y - 1), (x + 3, y - 1), (x + 3, y + 1), (x + 0.9, y + 1))
-    into(match, zone, 40)
+    commands = np.zeros((len(match.ids), 6), np.float32)
+    for tick in range(ticks):
+        commands[0, 0] = max(0.0, min(1.0, 0.2 * (tick + 1), 0.1 * (45 - tick)))
+        match.step(np.zeros(6), moved(match, commands.copy()), ruled=True, zones=(zone,))
+        follow(match)
+
+
+def test_the_count_on_the_screen_is_the_audits_count_of_the_whole_match() -> None:
+    judge = Judge()
+    match = Match(make_map("test", 1), ArenaConfig(npcs=4), seed=3)
+    overstay(match, 3 * FOLLOW_TICKS, judge.follow)
     judge.take(match)
     judge.close()
-    assert judge.zone_broken > 10
+    broken, painted = judge.broken, judge.zone_broken
+    assert broken == painted > 150  # once a tick for as long as it stays
+    assert judge.total(Match(make_map("test", 1), ArenaConfig(npcs=4), seed=3))["npc"] == broken
+    assert judge.zone_broken == painted
+
+
+def test_a_match_that_is_judged_in_one_go_is_counted_to_the_end() -> None:
+    judge = Judge(thorough=False)
+    match = Match(make_map("test", 1), ArenaConfig(npcs=4), seed=3)
+    overstay(match, 3 * FOLLOW_TICKS, lambda _: None)
+    judge.take(match)
+    judge.close()
+    assert judge.broken == judge.zone_broken > 150
+
+
+def test_what_is_played_after_going_back_is_counted_beside_what_was_given_up() -> None:
+    judge = Judge()
+    match = Match(make_map("test", 1), ArenaConfig(npcs=4), seed=3)
+    for _ in range(30):
+        match.step(np.zeros(6), moved(match, np.zeros((4, 6), np.float32)), ruled=True)
+    start = match.keep()
+    for _ in range(2):
+        overstay(match, 2 * FOLLOW_TICKS, judge.follow)
+        judge.branch(match, start.logged)
+        match.back(start)
+    judge.close()
+    assert judge.broken == judge.total(match)["npc"] > 150
