@@ -47,6 +47,7 @@ class Desk:
     def lay(self, match: Match) -> None:
         """Begin with another match; what was turned stays."""
         self._match = match
+        match.hold_fire = self._talk.settings.modes.get("hold_fire", False)
         self.selected = 0
 
     def clear(self) -> None:
@@ -140,6 +141,10 @@ class Desk:
     def hold_fire(self) -> None:
         """Raise or lower the game's hold-fire flag."""
         self._match.hold_fire = not self._match.hold_fire
+        self.agree()
+
+    def agree(self) -> None:
+        """Tell the brain the match's hold-fire flag: it obeys its own switch too, and that one does not go back."""
         self._talk.change(*self._talk.settings.set_mode("hold_fire", self._match.hold_fire))
 
     def swap_forecast(self, name: str = "") -> None:

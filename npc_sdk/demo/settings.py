@@ -95,7 +95,7 @@ class Settings:
         return requests
 
     def replay(self) -> list[Request]:
-        """Return what brings a fresh board to these settings."""
+        """Return what brings a board to these settings: a fresh one, or one that missed the last of them."""
         requests: list[Request] = [{"op": "add_rule", "rule": rule, "who": WHO} for rule in self.rules.values()]
         requests += [
             {"op": "assign_persona", "target": target, "persona": persona, "who": WHO}
@@ -107,7 +107,7 @@ class Settings:
         changes: list[Value] = [_weight("global", term, value) for term, value in self.everywhere.items()]
         changes += [_weight(f"npc:{npc}", t, value) for npc, layer in self.own.items() for t, value in layer.items()]
         requests += [_weights(changes[i : i + _AT_ONCE]) for i in range(0, len(changes), _AT_ONCE)]
-        return requests + [{"op": "set_mode", "mode": m, "on": on, "who": WHO} for m, on in self.modes.items() if on]
+        return requests + [{"op": "set_mode", "mode": m, "on": on, "who": WHO} for m, on in self.modes.items()]
 
 
 def term_request(line: str) -> Request:

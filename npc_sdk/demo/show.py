@@ -191,6 +191,7 @@ class Show:
         self.stop_control()
         self._judge.branch(self.match, moment.match.logged)
         self._play.back(moment)
+        self.desk.agree()
         self._line.restart(self.match.schema)
         self._talk.renew()
         self._meet(_MEET_TICKS)

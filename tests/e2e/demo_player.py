@@ -19,7 +19,7 @@ class Player:
     """One show and its loop."""
 
     def __init__(self) -> None:
-        endpoints = free_endpoints()
+        self.endpoints = endpoints = free_endpoints()
         self.brain = Brain(serve_command(endpoints, "constant-velocity", 1, "cpu"))
         self.brain.start()
         self.brain.wait_ready(PATIENCE_S)

@@ -12,6 +12,7 @@ from demo_player import Player
 from npc_sdk.audit.measure import zone_margin
 from npc_sdk.demo.show import Stage
 from npc_sdk.demo.window import Window
+from npc_sdk.designer.client import Designer
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -82,6 +83,24 @@ def test_a_match_goes_back_to_where_it_was_and_no_old_plan_is_executed(player: P
     tick = show.match.tick
     player.until(lambda: len(paths(player)) == 4)  # the brain has thought about the moment it never saw
     assert show.match.tick == tick
+
+
+def test_going_back_over_the_hold_fire_switch_takes_it_back_from_the_brain_too(player: Player) -> None:
+    show = player.show
+
+    def board() -> object:
+        with Designer(player.endpoints.control, timeout_s=10.0) as designer:
+            return designer.inspect()["modes"]
+
+    player.until(lambda: show.match.tick >= 60)
+    show.desk.hold_fire()
+    player.until(lambda: show.match.tick >= 75)
+    assert board() == {"hold_fire": True}
+    show.rewind(2.0)
+    assert not show.match.hold_fire
+    until = show.match.tick + 5
+    player.until(lambda: show.match.tick > until)
+    assert board() == {"hold_fire": False}
 
 
 def test_a_painted_zone_is_kept_where_a_wish_is_not(player: Player) -> None:

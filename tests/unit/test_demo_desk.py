@@ -73,6 +73,30 @@ def test_the_panel_acts_on_whom_it_names(table: Table) -> None:
     assert table.talk.settings.replay() == []
 
 
+def test_the_brain_hears_that_a_match_went_back_to_before_hold_fire_was_switched(table: Table) -> None:
+    def told() -> list[object]:
+        return [request["on"] for request in table.line.asked if request["op"] == "set_mode"]
+
+    start = table.match.keep()
+    table.desk.touch(HeldFire())
+    assert told() == [True]
+    table.match.back(start)
+    table.desk.agree()
+    assert told() == [True, False]
+    table.talk.follow(2)  # what was not sent by now never will be
+    assert told() == [False]
+
+
+def test_hold_fire_stays_for_the_next_match_as_all_that_is_turned(table: Table) -> None:
+    table.desk.touch(HeldFire())
+    after = Match(make_map("test", 2), ArenaConfig(npcs=8), seed=2)
+    table.desk.lay(after)
+    assert after.hold_fire
+    table.desk.clear()
+    table.desk.lay(last := Match(make_map("test", 3), ArenaConfig(npcs=8), seed=3))
+    assert not last.hold_fire
+
+
 def test_the_key_goes_round_the_living(table: Table) -> None:
     first = table.match.first_npc
     table.match.arena.alive[0, [first + 1, *range(first + 4, first + 8)]] = False
