@@ -18,7 +18,7 @@ from npc_sdk.experiments.stage import new_board, planner
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
-from npc_sdk.serve.models import ARENA, load
+from npc_sdk.serve.models import ARENA, choices, load
 
 
 def warm() -> None:
@@ -48,12 +48,13 @@ class Control:
         device = torch.device("cpu")
         self._schema = arena_schema(start.arena.maps[0], start.arena.config)
         self._zones = start.zones
-        self._board = new_board()
+        self._forecasts = choices(load(start.model, device, start.seed), device, start.seed)
+        self._board = new_board(forecasts=tuple(self._forecasts))
+        self._forecast = self._board.snapshot.forecast
+        self._decider = planner(self._forecasts[self._forecast].forecast, device, PlannerConfig(seed=start.seed))
         softened = [soft_zone(zone, self._schema.kinematics.radius, i) for i, zone in enumerate(start.zones)]
         self.turn((*start.settings, *softened))
-        forecast = load(start.forecast, device, start.seed).forecast
-        decider = planner(forecast, device, PlannerConfig(seed=start.seed))
-        runtime = Runtime(decider, lambda: self._board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
+        runtime = Runtime(self._decider, lambda: self._board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
         self._human = _Repeater()
         self._play = LockStep(start.arena, runtime, start.player or self._human, every=DECIDE_TICKS)
         self._may = 0  # ticks
@@ -66,6 +67,9 @@ class Control:
         """Carry out what a designer turned."""
         for request in requests:
             self._board.apply(request)
+        if self._forecast != (named := self._board.snapshot.forecast):
+            self._forecast = named
+            self._decider.use(self._forecasts[named].forecast)
 
     def go(self, action: NDArray[np.floating] | None) -> list[TwinView]:
         """Play on as soon as a whole decision's ticks may be played."""

@@ -15,7 +15,7 @@ from npc_bridge.client import Client
 from npc_sdk.demo.beside import Beside
 from npc_sdk.demo.brain import Brain, Endpoints
 from npc_sdk.demo.designer import Designer
-from npc_sdk.demo.desk import FORECASTS, Desk
+from npc_sdk.demo.desk import Desk
 from npc_sdk.demo.judge import Judge
 from npc_sdk.demo.layout import ARENA
 from npc_sdk.demo.line import Line
@@ -213,14 +213,13 @@ class Show:
 
     def start_control(self) -> None:
         """Play the same match beside this one from now on, with the painted zones as soft wishes instead of rules."""
-        settings, named = self._talk.settings, self._talk.settings.forecast
         self._beside.begin(
             Start(
                 arena=self.match.arena.clone(),
                 player=self._play.player.clone() if self.cast.scripted else None,
                 zones=self.desk.zones,
-                settings=tuple(r for r in settings.replay() if not _paints(r) and r["op"] != "set_forecast"),
-                forecast=named if named not in ("", FORECASTS[0]) else self.brain.model,
+                settings=tuple(r for r in self._talk.settings.replay() if not _paints(r)),
+                model=self.brain.model,
                 seed=self.cast.seed,
             )
         )

@@ -133,6 +133,8 @@ class Talk:
             self.weights_sha256 = str(answer.get("weights_sha256", ""))
         elif request["op"] == "inspect":
             self.heard.take(answer)
+        elif request["op"] == "set_forecast":
+            self._echo([request])
         elif request["op"] == "add_term":
             self.settings.terms[str(request["name"])] = request
             self._echo([request])
@@ -157,4 +159,6 @@ class Talk:
     def _flipped(self, flipping: Flipping, answer: Mapping[str, object]) -> None:
         why = read_why(answer)
         if why is not None:
-            self.ask(*flipping.hear(why, self.settings))
+            requests = flipping.hear(why, self.settings)
+            self.ask(*requests)
+            self._echo([request for request in requests if not is_replan_of(request, flipping.npc)])

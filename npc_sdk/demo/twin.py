@@ -35,8 +35,8 @@ class Start:
     arena: Arena
     player: ScriptedPlayers | None  # None: it repeats what the human does
     zones: tuple[Corners, ...]
-    settings: tuple[Request, ...]  # house rules, personas, weights, added terms; not the painted rules
-    forecast: str  # as `npc-sdk serve --model` has it
+    settings: tuple[Request, ...]  # house rules, personas, weights, added terms, forecast; not the painted rules
+    model: str  # that the brain was started with, as `npc-sdk serve --model` has it
     seed: int
 
 

@@ -69,10 +69,10 @@ def persona_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
-def new_board(rules: Sequence[Table] = (), persona: str = "") -> Board:
-    """Returns a board with the shipped personas and no scope set, or everybody wearing one."""
+def new_board(rules: Sequence[Table] = (), persona: str = "", forecasts: Sequence[str] = ()) -> Board:
+    """Returns a board with the shipped personas and no scope set, or everybody wearing one; forecasts by name."""
     library = PersonaLibrary(SHIPPED, DEFAULT_TERMS.names, BARK_KEYS)
-    board = Board(library)
+    board = Board(library, forecasts=forecasts)
     for rule in rules:
         board.apply({"op": "add_rule", "rule": rule})
     if persona:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from npc_sdk.demo.control import Control
 from npc_sdk.demo.settings import Request
@@ -12,9 +13,15 @@ from npc_sdk.envs.arena import Arena, ArenaConfig, ScriptedPlayers, make_map
 HUNT: Request = {"op": "set_weights", "changes": [{"scope": "global", "term": "home", "value": 1000.0}], "who": "test"}
 
 
-def start(arena: Arena, zone: tuple[tuple[float, float], ...], scripted: bool = True) -> Control:
+def start(
+    arena: Arena,
+    zone: tuple[tuple[float, float], ...],
+    scripted: bool = True,
+    model: str = "constant-velocity",
+    settings: tuple[Request, ...] = (HUNT,),
+) -> Control:
     player = ScriptedPlayers(["camper"], 3) if scripted else None
-    return Control(Start(arena, player, (zone,), (HUNT,), "constant-velocity", 0))
+    return Control(Start(arena, player, (zone,), settings, model, 0))
 
 
 def box(x: float, y: float, half: float) -> tuple[tuple[float, float], ...]:
@@ -62,6 +69,28 @@ def test_it_decides_as_often_as_the_real_match_and_only_as_far_as_that_has_come(
     arena, home = displaced()
     control = start(arena, box(*home, 0.8))
     assert [len(control.go(None)) for _ in range(6)] == [0, 0, DECIDE_TICKS, 0, 0, DECIDE_TICKS]
+
+
+def test_it_plans_with_the_forecast_that_the_real_match_was_given() -> None:
+    def places(control: Control) -> NDArray[np.float32]:
+        return np.stack([view.places for view in play(control, 30)])
+
+    swap: Request = {"op": "set_forecast", "name": "untrained", "who": "test"}
+    zone = box(9.0, 9.0, 0.5)
+    kept = places(start(displaced()[0], zone, settings=()))
+    other = places(start(displaced()[0], zone, settings=(), model="untrained"))
+    assert not np.array_equal(kept, other)
+    np.testing.assert_array_equal(places(start(displaced()[0], zone, settings=(swap,))), other)
+    turned = start(displaced()[0], zone, settings=())
+    turned.turn([swap])
+    np.testing.assert_array_equal(places(turned), other)
+
+
+def test_learned_is_what_the_brain_was_started_with() -> None:
+    control = start(displaced()[0], box(9.0, 9.0, 0.5), model="arena")
+    for name in ("untrained", "learned"):
+        control.turn([{"op": "set_forecast", "name": name, "who": "test"}])
+        assert len(play(control, DECIDE_TICKS)) == DECIDE_TICKS
 
 
 def test_it_repeats_what_a_human_does() -> None:

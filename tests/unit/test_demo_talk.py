@@ -15,6 +15,12 @@ from npc_sdk.demo.talk import Talk
 
 SPACING: Request = {"rule": "ally_distance", "name": "spacing", "distance": 0.8}
 SQUARE = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
+EXPLANATION = {
+    "npc": 101,
+    "family": "flank_left",
+    "parts": [{"term": "exposure", "weight": 1.0, "value": 0.4}],
+    "flips": [{"term": "exposure", "weight": 0.6, "past": 0.59, "family": "flank_right", "leads": [0.1]}],
+}
 EVERYBODY = Reach("all", "global", (101, 102))
 
 
@@ -116,15 +122,39 @@ def test_a_wish_and_a_forecast_are_kept_only_if_the_brain_takes_them(
     assert talk.settings.terms == {"north": wish}
     assert echoed == [wish]
 
+    swap = talk.settings.set_forecast("untrained")
+    talk.ask(*swap)
+    assert echoed == [wish]
+    line.answer({})
+    talk.hear(3)
+    assert echoed == [wish, *swap]
+
     talk.ask(*talk.settings.set_forecast("nonsense"))
     line.answer("unknown forecast")
     talk.hear(3)
     assert talk.settings.forecast == "learned"  # what the brain plans with
+    assert echoed == [wish, *swap]
 
     talk.ask({"op": "status"})
     line.answer({"weights_sha256": "abc"})
     talk.hear(4)
     assert talk.weights_sha256 == "abc"
+
+
+def test_the_weight_that_a_flip_moves_moves_in_the_control_match_too(
+    talk: Talk, line: FakeLine, echoed: list[Request]
+) -> None:
+    talk.follow(1)
+    line.answer({})
+    talk.hear(1)
+    talk.flip(101)
+    assert [request["op"] for request in line.asked] == ["replan"]
+    line.answer({"explanation": EXPLANATION})
+    talk.hear(2)
+    turned, again = line.asked
+    assert again["op"] == "replan"
+    assert turned["changes"] == [{"scope": "npc:101", "term": "exposure", "value": 0.59}]
+    assert echoed == [turned]  # the decision itself is the real match's alone
 
 
 def test_weights_are_heard_by_npc_and_defaults_by_persona() -> None:
