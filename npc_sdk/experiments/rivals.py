@@ -98,10 +98,8 @@ class Rivals:
         ridge = self.ridge.sha256 if "ridge" in used else ""
         kinds = [asdict(ROWS[row]) for row in rows if row in ROWS]
         untrained = [VERSION, asdict(ModelConfig())] if "untrained" in used else []
-        return fingerprint(
-            *(config, weights, model, ridge, kinds, untrained, self.seed),
-            *(asdict(self.planner), DEFAULT_TERMS.formulas),
-        )
+        made_of = (model, ridge, kinds, untrained, self.seed)
+        return fingerprint(config, weights, made_of, asdict(self.planner), DEFAULT_TERMS.formulas)
 
     def decider(self, row: str) -> PlannerDecider:
         """Makes a planner that remembers nothing yet.

@@ -54,7 +54,7 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     near = Near(
         pick(scene.heading, index), update.attend.keys(pick(_known(memory, scene), index)), pick(scene.mask, index)
     )
-    acting = pick(parked(_acting(scene.pose, others), scene.npcs[..., None]), index)  # b k h 4
+    acting = pick(_acting(scene.pose, others, scene.npcs[..., None]), index)  # b k h 4
     ways = Ways.of(memory.trace, scene.places, scene.map_index)
     course = quick.alone(update, body, near, acting.permute(2, 0, 1, 3), ways, terrain)
     pose, heading = course.path.split((4, 2), -1)  # b h .
@@ -62,10 +62,12 @@ def roll(update: Update, memory: Memory, scene: Scene, moves: Float[Tensor, "b e
     return Rolled(others, heading, course.z, course.variance, course.logits)
 
 
-def _acting(start: Float[Tensor, "*#r 4"], path: Float[Tensor, "*#r h 4"]) -> Float[Tensor, "*#r h 4"]:
-    """Where each body is when a step begins, with the velocity it has within the step."""
+def _acting(
+    start: Float[Tensor, "*#r 4"], path: Float[Tensor, "*#r h 4"], npc: Bool[Tensor, "*#r 1"] | None = None
+) -> Float[Tensor, "*#r h 4"]:
+    """Where each body is when a step begins, with the velocity it has within the step; NPCs are parked there."""
     before = torch.cat([start[..., None, :2], path[..., :-1, :2]], -2)
-    return torch.cat([before, path[..., 2:]], -1)
+    return parked(torch.cat([before, path[..., 2:]], -1), npc)
 
 
 def _known(memory: Memory, scene: Scene) -> Float[Tensor, "b e k"]:
@@ -110,7 +112,7 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     rows = torch.arange(n, device=at.device)
     moves = torch.cat([decision.moves, decision.committed[at, slot][:, None]], 1)  # n s+1 h 2
     start = scene.pose[at, slot][:, None].expand(n, s + 1, 4)
-    mine = parked(_acting(start, integrate(start, moves)))[:, :, None]  # n s+1 1 h 4
+    mine = _acting(start, integrate(start, moves))[:, :, None]  # n s+1 1 h 4
     others = everybody(scene, decision.committed)
 
     mask = scene.mask[at].clone()
@@ -122,8 +124,8 @@ def duet(update: Update, pair: PairHead, memory: Memory, scene: Scene, decision:
     mask[rows, slot] = True
     keys = update.attend.keys(_known(memory, scene))[at]
     near = Near(pick(scene.heading[at], index)[:, None], pick(keys, index)[:, None], pick(mask, index)[:, None])
-    acting = parked(_acting(scene.pose, others), scene.npcs[..., None])[at]
-    rest = pick(acting, index[:, 1:])[:, None].expand(n, s + 1, -1, h, 4)
+    theirs = _acting(scene.pose, others, scene.npcs[..., None])[at]
+    rest = pick(theirs, index[:, 1:])[:, None].expand(n, s + 1, -1, h, 4)
     acting = torch.cat([mine, rest], 2).permute(3, 0, 1, 2, 4).contiguous()  # h n s+1 k 4
 
     body = _spread_out(_player(update, memory, Terrain.of(scene.walls, scene.map_index)), at, s + 1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from world_scenes import a_decision, a_model, a_play, a_scene, filtered
 
+from npc_sdk.belief import NPC, PROJECTILE
 from npc_sdk.tensors import Scene
 from npc_sdk.train.dataset import build_dataset
 from npc_sdk.train.evaluate import ask
@@ -19,8 +20,6 @@ from npc_sdk.world import Imagined, Mode, rollout
 from npc_sdk.world.forecast import everybody, integrate
 from npc_sdk.world.terrain import Terrain
 from npc_sdk.world.update import relate
-
-PLAYER, NPC, PROJECTILE = 1, 2, 3
 
 
 def imagined(monkeypatch: pytest.MonkeyPatch, mode: Mode, kind: int, factor: float) -> Imagined:
