@@ -19,6 +19,7 @@ from npc_sdk.kernels.warm import warm_up
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.serve.models import ARENA, choices, load
+from npc_sdk.world import Forecast
 
 
 def warm() -> None:
@@ -50,8 +51,7 @@ class Control:
         self._zones = start.zones
         self._forecasts = choices(load(start.model, device, start.seed), device, start.seed)
         self._board = new_board(forecasts=tuple(self._forecasts))
-        self._forecast = self._board.snapshot.forecast
-        self._decider = planner(self._forecasts[self._forecast].forecast, device, PlannerConfig(seed=start.seed))
+        self._decider = planner(self._named(), device, PlannerConfig(seed=start.seed))
         softened = [soft_zone(zone, self._schema.kinematics.radius, i) for i, zone in enumerate(start.zones)]
         self.turn((*start.settings, *softened))
         runtime = Runtime(self._decider, lambda: self._board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
@@ -67,9 +67,10 @@ class Control:
         """Carry out what a designer turned."""
         for request in requests:
             self._board.apply(request)
-        if self._forecast != (named := self._board.snapshot.forecast):
-            self._forecast = named
-            self._decider.use(self._forecasts[named].forecast)
+        self._decider.use(self._named())
+
+    def _named(self) -> Forecast:
+        return self._forecasts[self._board.snapshot.forecast].forecast
 
     def go(self, action: NDArray[np.floating] | None) -> list[TwinView]:
         """Play on as soon as a whole decision's ticks may be played."""

@@ -74,8 +74,9 @@ class PlannerDecider:
 
     def use(self, forecast: Forecast) -> None:
         """Plans with another forecast from now on; what the former one remembered means nothing to it."""
-        self.forecast = forecast
-        self._kept.clear()
+        if forecast is not self.forecast:
+            self.forecast = forecast
+            self._kept.clear()
 
     @torch.inference_mode()
     def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
