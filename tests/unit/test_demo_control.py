@@ -93,6 +93,15 @@ def test_learned_is_what_the_brain_was_started_with() -> None:
         assert len(play(control, DECIDE_TICKS)) == DECIDE_TICKS
 
 
+def test_a_weight_turned_makes_nobody_forget_what_was_seen() -> None:
+    control = start(displaced()[0], box(9.0, 9.0, 0.5))
+    play(control, DECIDE_TICKS)
+    kept = dict(control._decider._kept)
+    control.turn([HUNT])
+    assert kept
+    assert control._decider._kept == kept
+
+
 def test_it_repeats_what_a_human_does() -> None:
     arena, home = displaced()
     control = start(arena, box(*home, 0.8), scripted=False)
