@@ -31,7 +31,7 @@ class PlannerConfig:
     temperature: float = 0.1  # of the blend, in standard deviations of J among the NPC's candidates
     noise: float = 0.3  # of the speed limit: one sigma of the velocity noise
     colour: float = 2.0  # power of the noise falls with frequency to this power; 0 is white
-    rank: Rollout = "duet"  # roll-out that ranks all candidates
+    rank: Rollout = "duet"  # roll-out that ranks all candidates; see ADR 0015
     verify: Rollout = "duet"  # roll-out that decides among the elites and the families
     rows: int = 4096  # candidates scored in one go; more NPCs are cut into pieces of this size
     tolerance: float = 0.05  # m by which a forecast may break a rule and still count as feasible
