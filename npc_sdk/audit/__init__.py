@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from npc_sdk.audit.check import CATEGORIES, AuditConfig, AuditReport, RuleAudit, Standing, Violation, audit
-from npc_sdk.audit.trace import BRAKE, CALLBACK, NONE, PLAN, TAIL, Limits, Trace, Zone
+from npc_sdk.audit.trace import (
+    BRAKE,
+    CALLBACK,
+    NONE,
+    PLAN,
+    TAIL,
+    Apart,
+    Limits,
+    Quota,
+    Share,
+    Stock,
+    Trace,
+    Zone,
+)
 
 __all__ = [
     "BRAKE",
@@ -12,11 +25,15 @@ __all__ = [
     "NONE",
     "PLAN",
     "TAIL",
+    "Apart",
     "AuditConfig",
     "AuditReport",
     "Limits",
+    "Quota",
     "RuleAudit",
+    "Share",
     "Standing",
+    "Stock",
     "Trace",
     "Violation",
     "Zone",

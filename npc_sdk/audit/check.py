@@ -13,12 +13,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, zone_margin
-from npc_sdk.audit.trace import CALLBACK, NONE, Limits, Trace
+from npc_sdk.audit.attacks import attack_findings
+from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, turned_by, zone_margin
+from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
+from npc_sdk.audit.trace import CALLBACK, NONE, Apart, Limits, Trace
 
 CATEGORIES = ("npc", "external", "breach", "inadmissible")
 _NPC, _EXTERNAL, _BREACH, _INADMISSIBLE = range(4)
 _BLOCK = 512  # NPC-ticks measured at once against one zone
+_AT_REST = 1e-6  # m/s
 _NEAR = 1.0  # m from a zone's box within which its outline is measured
 
 
@@ -59,6 +62,9 @@ class Standing:
     """Who is not held to what when a trace ends, for a trace that goes on from there to be judged as one with it."""
 
     off: Bool[np.ndarray, " a"]  # NPCs without a legal brake since a spawn, the game's hands, or a breach
+    others_off: tuple[
+        tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]], ...
+    ]  # the same per entity, and for how long
     pairs_off: Bool[np.ndarray, " q"]  # pairs with a spacing that have not parted since
     apart: Int[np.ndarray, " q"]  # ticks in a row in which they were apart
 
@@ -142,15 +148,30 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
     if np.any(limits.spacing > 0.0):
         margin, why, pairs_off, apart = _spacing(trace, limits, living, cause, config, standing)
         judge("spacing", margin, living & (limits.spacing > 0.0).any(axis=1), why)
+    if limits.turn is not None and limits.turn_above is not None:
+        turned = turned_by(trace.velocity[:-1], trace.command)
+        binds = living & np.isfinite(limits.turn) & (np.linalg.norm(trace.velocity[:-1], axis=-1) > limits.turn_above)
+        judge("turn", limits.turn * limits.dt * (1.0 + config.relative) - turned, binds, fault)
+    for zone in limits.clearways:
+        rests = np.linalg.norm(trace.velocity[1:], axis=-1) <= _AT_REST
+        judge(zone.kind, _rest_margins(trace, zone.corners, rests & living & zone.binds), living & zone.binds, fault)
+    others_off = []
+    for place, (rule, other) in enumerate((r, o) for r in limits.apart for o in r.whom):
+        left = None if standing is None else standing.others_off[place]
+        margin, why, now = _from_others(trace, limits, rule, other, living, cause, config, left)
+        others_off.append(now)
+        judge(rule.kind, margin, living & rule.binds, why)
     forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
     late = np.where(~trace.hold_known & (cause == _NPC), _BREACH, cause)
-    judge("hold_fire", np.where(trace.shots, -1.0, 1.0), forbidden, late)
+    judge("hold_fire", np.where(trace.attacks.any(2), -1.0, 1.0), forbidden, late)
+    for found in attack_findings(trace, limits, living, cause == _NPC):
+        judge(found.rule, found.margin, found.bound, np.where((cause == _NPC) & found.others, _EXTERNAL, cause))
     return AuditReport(
         steps=int(living.sum()),
         excused_steps=int((living & (fault != _NPC)).sum()),
         rules=rules,
         examples=tuple(sorted(examples, key=lambda v: (v.category != "npc", v.tick))[: config.keep]),
-        standing=Standing(off, pairs_off, apart),
+        standing=Standing(off, tuple(others_off), pairs_off, apart),
     )
 
 
@@ -208,7 +229,59 @@ def _has_brake(
     for zone in limits.zones:
         room = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in)
         good &= (room >= spare) | ~zone.binds[asked]
+    for zone in limits.clearways:
+        outside = zone_margin(rest, rest, zone.corners, np.zeros(len(rest)), keep_in=False)
+        good &= (outside >= spare) | ~zone.binds[asked]
     return np.asarray(good)
+
+
+def _rest_margins(
+    trace: Trace, corners: Float[np.ndarray, "v 2"], rests: Bool[np.ndarray, "t a"]
+) -> Float[np.ndarray, "t a"]:
+    """Measures how far outside a zone the centres of NPCs at rest are; infinite where an NPC moves."""
+    margin = np.full(rests.shape, np.inf)
+    place = trace.position[1:][rests]
+    if len(place):
+        margin[rests] = zone_margin(place, place, corners, np.zeros(len(place)), keep_in=False)
+    return margin
+
+
+def _from_others(
+    trace: Trace,
+    limits: Limits,
+    rule: Apart,
+    other: int,
+    living: Bool[np.ndarray, "t a"],
+    cause: NDArray[np.int64],
+    config: AuditConfig,
+    left: tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]] | None,
+) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64], tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]]]:
+    """Returns margins against one entity, whose fault a breach is, and who is excused after the last tick.
+
+    An entity that was faster than declared excuses everybody until they have had a harmless brake for as long as old
+    promises run; a spawn or the game's hands do until there is a harmless brake.
+    """
+    margin, worse, fast = margins_and_blame(trace, limits, rule, other)
+    why = np.where((cause == _NPC) & ~worse, _EXTERNAL, cause)
+    off = np.ones(living.shape[1], np.bool_)
+    wait = np.zeros(living.shape[1], np.int64)  # ticks of a harmless brake that are still asked for
+    if left is not None:
+        off, wait = left[0].copy(), left[1].copy()
+    for tick in range(len(living)):
+        asked = np.flatnonzero(off & living[tick])
+        if len(asked):
+            whom = trace.others[tick, other]
+            here, now = trace.position[tick, asked], trace.velocity[tick, asked]
+            harmless = brake_is_no_worse(here, now, whom, rule, limits, asked)
+            off[asked] = ~harmless | (wait[asked] > 0)
+            wait[asked] = np.where(harmless, np.maximum(wait[asked] - 1, 0), wait[asked])
+        why[tick] = np.where(off & (why[tick] == _NPC), _BREACH if fast[tick] else _INADMISSIBLE, why[tick])
+        off |= (cause[tick] != _NPC) | ~living[tick]
+        if fast[tick]:
+            off[:] = True
+            wait[:] = config.settle_ticks
+            why[tick] = np.where(why[tick] == _NPC, _BREACH, why[tick])
+    return margin, why, (off, wait)
 
 
 def _spacing(

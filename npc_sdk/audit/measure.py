@@ -87,3 +87,9 @@ def coast_to_rest(
         speed = np.maximum(speed - braking * dt, 0.0)
         place = place + heading * (speed * dt)[:, None]
     return place
+
+
+def turned_by(before: Float[np.ndarray, "... 2"], after: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
+    """Returns the angle between two velocities, rad; 0 where one of them is nothing."""
+    cross = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
+    return np.asarray(np.abs(np.arctan2(cross, np.sum(before * after, axis=-1))))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 PLAN, TAIL, CALLBACK, BRAKE, NONE = range(5)
@@ -24,6 +25,54 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """A distance from entities that somebody else moves: to be kept, or with `near` not to be exceeded."""
+
+    kind: str
+    distance: float
+    top_speed: float  # m/s that the entities are declared not to exceed
+    near: bool
+    binds: Bool[np.ndarray, " a"]
+    whom: tuple[int, ...]  # columns of the trace's `others`
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most `most` attacks of a group within any `ticks`."""
+
+    kind: str
+    most: int
+    ticks: int
+    attack: Bool[np.ndarray, " k"]  # what counts
+    group: Int[np.ndarray, " a"]
+    binds: Bool[np.ndarray, " a"]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Attackers weigh something for `ticks` from each attack on; together at most the capacity."""
+
+    kind: str
+    capacity: float
+    ticks: Int[np.ndarray, " a"]
+    weight: Float[np.ndarray, " a"]
+    attack: Bool[np.ndarray, "a k"]
+    binds: Bool[np.ndarray, " a"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What an attack costs of a field, and what must be left of it."""
+
+    kind: str
+    field: str  # of the trace's `levels`
+    cost: float
+    least: float
+    attack: Bool[np.ndarray, " k"]
+    binds: Bool[np.ndarray, " a"]
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The declared rules of `a` NPCs, in metres and seconds. Infinity or 0 where a rule does not bind."""
 
@@ -36,11 +85,20 @@ class Limits:
     spacing: Float[np.ndarray, "a a"]  # between centres; 0: none
     hold_fire: Bool[np.ndarray, " a"]
     zones: tuple[Zone, ...]
+    turn: Float[np.ndarray, " a"] | None = None  # rad/s of the direction of motion; None: nobody is bound
+    turn_above: Float[np.ndarray, " a"] | None = None  # m/s from which it binds
+    clearways: tuple[Zone, ...] = ()  # in which no centre may come to rest
+    apart: tuple[Apart, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    shares: tuple[Share, ...] = ()
+    stocks: tuple[Stock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What happened in t ticks. Row k of `position` is the state before tick k; there is one row more than ticks.
+
+    `k` kinds of attacks, `o` entities that somebody else moves.
 
     `hold_known` says whether the decision that an NPC executed had seen the flag set; a shot decided before the flag
     was raised is not the NPC's doing (assumption K3 asks games to announce it).
@@ -52,6 +110,8 @@ class Trace:
     command: Float[np.ndarray, "t a 2"]  # the velocity the NPC was told to have
     alive: Bool[np.ndarray, "t1 a"]
     driver: NDArray[np.uint8]  # t a
-    shots: Bool[np.ndarray, "t a"]
+    attacks: Bool[np.ndarray, "t a k"]
     hold_fire: Bool[np.ndarray, " t"]
     hold_known: Bool[np.ndarray, "t a"]
+    others: Float[np.ndarray, "t1 o 2"] = field(default_factory=lambda: np.zeros((0, 0, 2)))
+    levels: Mapping[str, Float[np.ndarray, "t1 a"]] = field(default_factory=dict)  # of fields that attacks use up

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from npc_sdk.constraints.clearance import inside, is_simple, point_distance, polygon_edges
 from npc_sdk.constraints.compile import Body, bound
-from npc_sdk.constraints.rules import AccelerationLimit, AllyDistance, KeepIn, KeepOut, Leash, Rule
+from npc_sdk.constraints.rules import AccelerationLimit, AllyDistance, KeepIn, KeepOut, Leash, NoStop, Rule
 from npc_sdk.errors import ConstraintError
 
 _GRID = 96  # points per axis over which "is there any room left" is asked
@@ -27,7 +27,7 @@ def check_polygons(rules: Sequence[Rule]) -> None:
         if rule.name in seen:
             raise ConstraintError(f"rule '{rule.name}': expected a name of its own, got one that is taken", [rule.name])
         seen.add(rule.name)
-        if isinstance(rule, (KeepOut, KeepIn)) and not is_simple(np.asarray(rule.polygon, dtype=np.float64)):
+        if isinstance(rule, (KeepOut, KeepIn, NoStop)) and not is_simple(np.asarray(rule.polygon, dtype=np.float64)):
             raise ConstraintError(
                 f"rule '{rule.name}': expected a simple polygon (3 or more corners, some area, no edge that meets "
                 f"another), got {len(rule.polygon)} corners that are not one",

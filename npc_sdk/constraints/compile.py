@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,17 +16,28 @@ from npc_sdk.constraints.rules import (
     KINDS,
     AccelerationLimit,
     AllyDistance,
+    AttackLimit,
+    AttackTokens,
+    Cooldown,
     HoldFire,
+    KeepAway,
     KeepIn,
     KeepOut,
     Leash,
+    NoStop,
     Points,
+    Reserve,
     Rule,
     SpeedLimit,
+    StayNear,
+    TurnLimit,
     Who,
     parse_who,
 )
 from npc_sdk.errors import ConstraintError
+
+TRIGGERS = ("fire", "throw")
+"""The discrete commands that are attacks, in the order of the shield's triggers."""
 
 KIND = {name: index for index, name in enumerate(KINDS)}
 
@@ -55,6 +67,68 @@ class Outline(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Clearway:
+    """A polygon in which no centre may come to rest."""
+
+    kind: int  # index into KINDS
+    edges: Float[np.ndarray, "e 4"]
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """One rule about the distance from entities that somebody else moves."""
+
+    kind: int  # index into KINDS
+    to: str  # role or type of the entities
+    distance: float  # m, between centres
+    top_speed: float  # m/s that they are declared not to exceed
+    near: bool  # True: stay within, False: keep away
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `most` attacks by one group within any `ticks`."""
+
+    kind: int
+    name: str
+    most: int
+    ticks: int
+    attack: tuple[bool, ...]  # per TRIGGERS: what counts
+    counter: str  # field that counts them in the game, "" without
+    squads: bool  # whether a squad shares the count
+    group: Int[np.ndarray, " n"]  # squad or id: NPCs of one number share the count
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Attackers hold their weight for `ticks` from each attack on; together no more than the capacity."""
+
+    kind: int
+    name: str
+    capacity: float
+    ticks: Int[np.ndarray, " n"]
+    attack: Bool[np.ndarray, "n t"]
+    weight: Float[np.ndarray, " n"]
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A field that attacks use up, and what must be left of it."""
+
+    kind: int
+    name: str
+    field: str
+    cost: float
+    least: float
+    attack: tuple[bool, ...]
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTables:
     """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 
@@ -70,6 +144,13 @@ class RuleTables:
     leash: Float[np.ndarray, " n"]  # infinity: none
     spacing: Float[np.ndarray, "n n"]  # 0: none
     hold_fire: Bool[np.ndarray, " n"]
+    turn: Float[np.ndarray, " n"]  # rad/s, infinity: none
+    turn_above: Float[np.ndarray, " n"]  # m/s from which it binds
+    no_stop: tuple[Clearway, ...]
+    apart: tuple[Apart, ...]
+    windows: tuple[Window, ...]
+    pools: tuple[Pool, ...]
+    stocks: tuple[Stock, ...]
     edges: Float[np.ndarray, "e 4"]
     edge_shape: Int[np.ndarray, " e"]
     shape_first: Int[np.ndarray, " p"]  # row of its first edge
@@ -120,6 +201,12 @@ def compile_rules(
     speed = np.full(n, float(kinematics.max_speed))
     acceleration = np.full(n, float(min(kinematics.max_acceleration, kinematics.brake)))
     leash, spacing, hold_fire = np.full(n, np.inf), np.zeros((n, n)), np.zeros(n, np.bool_)
+    turn, turn_above = np.full(n, np.inf), np.full(n, np.inf)
+    no_stop: list[Clearway] = []
+    apart: list[Apart] = []
+    windows: list[Window] = []
+    stocks: list[Stock] = []
+    pools: dict[str, list[tuple[AttackTokens, NDArray[np.bool_]]]] = {}
     x0, y0, x1, y1 = bounds
     shapes: list[tuple[str, str, Points, NDArray[np.bool_]]] = [
         ("wall", wall.name, wall.vertices, everybody) for wall in walls if wall.kind == "wall"
@@ -139,8 +226,23 @@ def compile_rules(
             case AllyDistance():
                 pair = mask[:, None] & mask[None]
                 spacing = np.where(pair, np.maximum(spacing, rule.distance), spacing)
+            case NoStop():
+                no_stop.append(Clearway(KIND[rule.kind], polygon_edges(np.asarray(rule.polygon)), mask))
+            case TurnLimit():
+                turn = np.where(mask, np.minimum(turn, rule.rate), turn)
+                turn_above = np.where(mask, np.minimum(turn_above, rule.above), turn_above)
             case HoldFire():
                 hold_fire = hold_fire | mask
+            case KeepAway() | StayNear():
+                near = isinstance(rule, StayNear)
+                apart.append(Apart(KIND[rule.kind], rule.to, rule.distance, rule.top_speed, near, mask))
+            case Cooldown() | AttackLimit():
+                windows.append(_window(rule, mask, names, teams, dt))
+            case AttackTokens():
+                pools.setdefault(rule.pool or rule.name, []).append((rule, mask))
+            case Reserve():
+                attack = _attack(rule.attack)
+                stocks.append(Stock(KIND[rule.kind], rule.name, rule.field, rule.cost, rule.least, attack, mask))
     np.fill_diagonal(spacing, 0.0)
     outlines = [polygon_edges(np.asarray(points)) for _, _, points, _ in shapes]
     lengths = [len(outline) for outline in outlines]
@@ -153,6 +255,11 @@ def compile_rules(
     applies[:, KIND["speed"]] = applies[:, KIND["acceleration"]] = True
     applies[:, KIND["spacing"]] = (spacing > 0).any(1)
     applies[:, KIND["hold_fire"]] = hold_fire
+    applies[:, KIND["turn"]] = np.isfinite(turn)
+    shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
+    several: list[Clearway | Apart | Window | Pool | Stock] = [*no_stop, *apart, *windows, *shared, *stocks]
+    for compiled in several:
+        applies[:, compiled.kind] |= compiled.binds
     return RuleTables(
         dt=float(dt),
         ids=names,
@@ -163,6 +270,13 @@ def compile_rules(
         leash=leash,
         spacing=spacing,
         hold_fire=hold_fire,
+        turn=turn,
+        turn_above=turn_above,
+        no_stop=tuple(no_stop),
+        apart=tuple(apart),
+        windows=tuple(windows),
+        pools=shared,
+        stocks=tuple(stocks),
         edges=np.concatenate(outlines),
         edge_shape=np.repeat(np.arange(len(shapes)), lengths),
         shape_first=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
@@ -172,6 +286,49 @@ def compile_rules(
         shape_name=tuple(name for _, name, _, _ in shapes),
         applies=applies,
     )
+
+
+def _attack(which: str) -> tuple[bool, ...]:
+    return tuple(which in ("any", trigger) for trigger in TRIGGERS)
+
+
+def _ticks(seconds: float, dt: float) -> int:
+    """Returns the fewest ticks that last so long."""
+    return max(1, math.ceil(seconds / dt - 1e-9))
+
+
+def _window(
+    rule: Cooldown | AttackLimit,
+    mask: NDArray[np.bool_],
+    ids: NDArray[np.uint32],
+    squads: NDArray[np.int64],
+    dt: float,
+) -> Window:
+    """Puts the NPCs a rule binds into the groups that it counts by."""
+    shared = isinstance(rule, AttackLimit) and rule.per == "squad"
+    most, counter = (1, "") if isinstance(rule, Cooldown) else (rule.most, rule.counter)
+    return Window(
+        kind=KIND[rule.kind],
+        name=rule.name,
+        most=most,
+        ticks=_ticks(rule.seconds, dt),
+        attack=_attack(rule.attack),
+        counter=counter,
+        squads=shared,
+        group=squads if shared else ids.astype(np.int64),
+        binds=mask,
+    )
+
+
+def _pool(name: str, members: list[tuple[AttackTokens, NDArray[np.bool_]]], n: int, dt: float) -> Pool:
+    """Joins the rules of one pool; an NPC that several of them bind weighs what the heaviest says."""
+    ticks, weight, attack = np.zeros(n, np.int64), np.zeros(n), np.zeros((n, len(TRIGGERS)), np.bool_)
+    for rule, mask in members:
+        ticks = np.where(mask, np.maximum(ticks, _ticks(rule.seconds, dt)), ticks)
+        weight = np.where(mask, np.maximum(weight, rule.weight), weight)
+        attack |= mask[:, None] & np.array(_attack(rule.attack))
+    capacity = min(rule.capacity for rule, _ in members)
+    return Pool(KIND[AttackTokens.kind], name, capacity, ticks, attack, weight, np.asarray(attack.any(1)))
 
 
 def _selected(name: str, who: Who, ids: NDArray[np.uint32], squads: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -163,7 +163,7 @@ def judge(stretch: Stretch, standing: Standing | None = None) -> AuditReport:
             command=np.stack([s.command[:, :2] for s in steps]).astype(np.float64),
             alive=np.stack([s.alive for s in rows]),
             driver=np.stack([s.rung for s in steps]),
-            shots=np.stack([s.fired for s in steps]),
+            attacks=np.stack([s.fired for s in steps])[..., None],
             hold_fire=np.array([s.hold_fire for s in steps]),
             hold_known=np.stack([s.hold_known for s in steps]),
         ),

@@ -303,7 +303,7 @@ def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
         command=trace.command[:, w, :, :2].astype(np.float64),
         alive=trace.alive[:, w, p:],
         driver=trace.rung[:, w],
-        shots=(trace.fired | trace.threw)[:, w, p:],
+        attacks=np.stack([trace.fired, trace.threw], -1)[:, w, p:],
         hold_fire=hold,
         hold_known=np.repeat(hold[decided][:, None], arena.config.npcs, 1),
     )

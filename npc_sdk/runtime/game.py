@@ -16,7 +16,7 @@ from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
 from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
-from npc_sdk.shield import Outstanding
+from npc_sdk.shield import Others, Outstanding, ShieldConfig, check_margins
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -106,6 +106,36 @@ class Game:
         assert frame is not None
         return np.flatnonzero((frame.kind[0] == NPC) & frame.alive[0])
 
+    def others(self, snapshot: Snapshot, age_ticks: int) -> Others:
+        """Returns the living entities that have a place and are not our NPCs, where the snapshot shows them."""
+        places: list[NDArray[np.float64]] = [np.zeros((0, 2))]
+        names: list[frozenset[str]] = []
+        for entity in self.schema.entities:
+            block = snapshot.blocks.get(entity.name)
+            if entity.role == "npc" or not entity.has_pose or block is None:
+                continue
+            values = block.values.astype(np.float64)
+            alive = self.schema.role_column(entity.name, "alive")
+            if alive is not None:
+                values = values[values[:, alive] > 0.5]
+            at = [self.schema.role_column(entity.name, axis) for axis in ("x", "y")]
+            places.append(values[:, np.array(at, np.intp)])
+            names += [frozenset((entity.role, entity.name))] * len(values)
+        return Others(np.concatenate(places), tuple(names), age_ticks)
+
+    def fields(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> dict[str, NDArray[np.float64]]:
+        """Returns what the game says of the NPCs `ids`, by the name of the field."""
+        out: dict[str, NDArray[np.float64]] = {}
+        for entity in self.schema.entities:
+            block = snapshot.blocks.get(entity.name)
+            if entity.role == "npc" and block is not None:
+                row = {int(npc): k for k, npc in enumerate(block.ids)}
+                at = np.array([row.get(int(npc), -1) for npc in ids], np.intp)
+                for column, name in enumerate(self.schema.columns(entity.name)):
+                    values = np.where(at >= 0, block.values[at, column], np.nan).astype(np.float64)
+                    out[name] = np.where(np.isnan(values), out.get(name, values), values)
+        return out
+
     def ahead(
         self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,39 +179,42 @@ class Game:
             self._next = int(chosen[-1]) + 1
         return np.asarray(due & (age > 0))
 
-    def admit(self, rules: tuple[Rule, ...]) -> None:
-        """Refuses rules that leave some NPC of this game no place to be; see `check_rules`."""
+    def admit(self, rules: tuple[Rule, ...], config: ShieldConfig) -> None:
+        """Refuses rules that leave some NPC of this game no place to be, or the shield nothing to certify by.
+
+        Raises:
+            ConstraintError: see `check_rules` and `check_margins`.
+        """
         frame = self.frame
         if frame is not None:
             slots = self.movers()
-            check_rules(
-                rules,
-                ids=frame.ids[0, slots],
-                squads=frame.squad[0, slots],
-                homes=frame.home[0, slots],
-                kinematics=self.schema.kinematics,
-                bounds=self.schema.bounds,
-            )
+            ids, squads, homes = frame.ids[0, slots], frame.squad[0, slots], frame.home[0, slots]
+            body, bounds = self.schema.kinematics, self.schema.bounds
+            check_rules(rules, ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds)
+            check_margins(self._compiled(rules, ids, slots), config)
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         """Compiles the rules for the NPCs `ids`, once per set of rules and NPCs."""
-        frame = self.frame
-        assert frame is not None
         key = (rules, ids.tobytes())
         if self._rules is None or self._rules[0] != key:
-            tables = compile_rules(
-                rules,
-                ids=ids,
-                squads=frame.squad[0, slots],
-                homes=frame.home[0, slots].astype(np.float64),
-                kinematics=self.schema.kinematics,
-                walls=self.schema.polygons,
-                bounds=self.schema.bounds,
-                dt=self.dt,
-            )
+            tables = self._compiled(rules, ids, slots)
             self._rules = (key, tables)
             self.ways = self._ways_around(tables)
         return self._rules[1]
+
+    def _compiled(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
+        frame = self.frame
+        assert frame is not None
+        return compile_rules(
+            rules,
+            ids=ids,
+            squads=frame.squad[0, slots],
+            homes=frame.home[0, slots].astype(np.float64),
+            kinematics=self.schema.kinematics,
+            walls=self.schema.polygons,
+            bounds=self.schema.bounds,
+            dt=self.dt,
+        )
 
     def _ways_around(self, tables: RuleTables) -> MapTables:
         """Returns the map on which ways are found: zones that nobody may enter are walls that can be seen through."""

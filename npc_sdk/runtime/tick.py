@@ -16,7 +16,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
-from npc_sdk.shield import Certified, Movers, ShieldConfig, certified_limits, certify
+from npc_sdk.shield import Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
 
 Floats = NDArray[np.float32]
 
@@ -93,7 +93,7 @@ class Runtime:
         check_polygons(rules)
         named = tuple(r for r in rules if not (isinstance(r.who, str) and r.who.startswith("persona:")))
         for game in self._games.values():
-            game.admit(named)
+            game.admit(named, self.config.shield)
 
     def tick(
         self,
@@ -210,7 +210,8 @@ class Runtime:
         )
         seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
         game.outstanding.forget(snapshot.tick)
-        triggers = _triggers(orders.hands[rows], length)
+        fields = game.fields(snapshot, ids)
+        game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
         certified = certify(
             Movers(
                 ids,
@@ -222,8 +223,14 @@ class Runtime:
             tables,
             game.outstanding,
             proposals,
-            triggers=triggers,
-            hold_fire=game.hold_fire or board.modes.get("hold_fire", False),
+            others=game.others(snapshot, start - snapshot.tick),
+            wanted=Wanted(
+                triggers=_triggers(orders.hands[rows], length),
+                apply_tick=start,
+                tick=snapshot.tick,
+                hold_fire=game.hold_fire or board.modes.get("hold_fire", False),
+                fields=fields,
+            ),
             config=config.shield,
         )
         game.chunk += 1
@@ -252,6 +259,7 @@ class Runtime:
             game.ladder.start(snapshot.session)
         game.ladder.accept(action)
         game.outstanding.add(game.chunk, action.valid_until_tick, ids, certified.points)
+        game.outstanding.attacks.add(start, tables, tables.rows(ids), certified.triggers)
         evidence = {
             int(view.ids[row]): found
             for row, found in zip(orders.rows, orders.evidence, strict=True)

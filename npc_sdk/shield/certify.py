@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, RuleTables
 from npc_sdk.constraints.clearance import segment_and_end_distance, segment_distance
+from npc_sdk.shield.attacks import Wanted, permit
 from npc_sdk.shield.brake import brake, segment_end
-from npc_sdk.shield.ground import Ground, Movers, ShieldConfig, signed_clearance, survey
+from npc_sdk.shield.ground import Ground, Movers, ShieldConfig, clear_of, signed_clearance, survey
+from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
 
 REASONS = ("as proposed", "projected", "blended", "nearest", "brake")
@@ -65,8 +67,8 @@ def certify(
     outstanding: Outstanding,
     proposals: Float[np.ndarray, "n m 2"],
     *,
-    triggers: Bool[np.ndarray, "n m t"] | None = None,
-    hold_fire: bool = False,
+    others: Others | None = None,
+    wanted: Wanted | None = None,
     config: ShieldConfig = _DEFAULT,
 ) -> Certified:
     """Certifies one chunk for all living NPCs of a game together.
@@ -76,48 +78,46 @@ def certify(
         tables: compiled rules that know every mover.
         outstanding: chunks issued before; not changed here.
         proposals: velocities per tick, m/s. Anything at all: NaN, infinity and 1e300 included.
-        triggers: discrete commands that hold-fire forbids (fire, throw), per step.
-        hold_fire: the game's flag in the snapshot.
+        others: who else is there, for rules about them.
+        wanted: the attacks asked for, and what rules about attacks must know.
         config: margins.
 
     Raises:
         KeyError: a mover was not compiled into the tables.
         ConstraintError: the tolerances or the coordinates make certification impossible (see `survey`).
     """
-    wanted = _sane(np.asarray(proposals, np.float64))
-    n, m, _ = wanted.shape
-    ground = survey(movers, tables, outstanding, m, config)
-    velocities, points, limited = _roll(ground, wanted)
-    fails = _rejections(ground, tables, points[:, :, 0], points[:, :, 1])  # n m c
-    bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wanted), axis=2)
-    rank = np.where(_norm(velocities - wanted) > _SAME, 1, 0).astype(np.int8)
-    rank[~np.all(np.isfinite(wanted), axis=2)] = 1
+    wishes = _sane(np.asarray(proposals, np.float64))
+    n, m, _ = wishes.shape
+    ground = survey(movers, tables, outstanding, m, config, others or Others.none())
+    velocities, points, limited = _roll(ground, wishes)
+    fails = _rejections(ground, tables, velocities, points[:, :, 0], points[:, :, 1], np.arange(m))  # n m c
+    bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wishes), axis=2)
+    rank = np.where(_norm(velocities - wishes) > _SAME, 1, 0).astype(np.int8)
+    rank[~np.all(np.isfinite(wishes), axis=2)] = 1
     first = np.where(bad.any(1), bad.argmax(1), m)
     rejected = limited & (np.arange(m) <= first[:, None])[..., None]
     rejected |= fails & (np.arange(m) <= first[:, None])[..., None]
     for step in range(m):
         todo = np.flatnonzero(first <= step)
         if len(todo):
-            _repair(ground, tables, wanted, step, todo, velocities, points, rank, rejected)
-    shots = np.zeros((n, m, 0), np.bool_) if triggers is None else np.asarray(triggers, np.bool_)
-    held = tables.hold_fire[tables.rows(movers.ids)] & hold_fire
-    stopped = shots & held[:, None, None]
-    changed = (rank > 0) | stopped.any(2)
-    rejected_any = rejected.any(1)
-    rejected_any[:, KIND["hold_fire"]] = stopped.any((1, 2))
-    margins = _margins(ground, tables, movers, velocities, points)
-    margins[:, KIND["hold_fire"]] = np.where(held, 0.0, np.inf)
+            _repair(ground, tables, wishes, step, todo, velocities, points, rank, rejected)
+    rows = tables.rows(movers.ids)
+    asked = wanted or Wanted(np.zeros((n, m, 0), np.bool_))
+    allowed = permit(tables, rows, outstanding.attacks, asked)
+    changed = (rank > 0) | (asked.triggers & ~allowed.triggers).any(2)
+    rejected_any = rejected.any(1) | allowed.stopped
+    margins = np.minimum(_margins(ground, tables, movers, velocities, points), allowed.margins)
     before = np.concatenate([ground.velocity[:, None], velocities[:, :-1]], 1)
     return Certified(
         velocities=velocities,
         expected=np.concatenate([points[:, :, 0], before], 2),
         points=points,
-        triggers=shots & ~stopped,
+        triggers=allowed.triggers,
         brake=ground.acceleration,
         tolerance=ground.tolerance,
         guarded=~np.any(ground.broken, axis=1),
         broken=ground.broken,
-        active=_active(ground, wanted, held) | rejected_any,
+        active=_active(ground, wishes, allowed.active) | rejected_any,
         rejected=rejected_any,
         margins=margins,
         changed=changed,
@@ -135,16 +135,19 @@ def project(
     velocity: Float[np.ndarray, "... 2"],
     speed: Float[np.ndarray, ...],
     change: Float[np.ndarray, ...],
+    turn: Float[np.ndarray, ...] | float = np.inf,
 ) -> Float[np.ndarray, "... 2"]:
-    """Returns a command within the speed disc and the acceleration disc, near the wanted one.
+    """Returns a command within the speed disc, the acceleration disc and the turning sector, near the wanted one.
 
-    Shortening to the speed limit and then towards the present velocity lands in both discs at once: they are convex
-    and the velocity lies in both. Where the velocity is too fast, only the brake is left, and so for non-finite wishes.
+    Turning into the sector, shortening to the speed limit and then going towards the present velocity lands in all
+    three at once: they are convex and the velocity lies in all of them, if `turn`, in radians, is at most a right angle
+    or infinite. Where the velocity is too fast, only the brake is left, and so for non-finite wishes.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         size = _norm(wanted)
         usable = np.isfinite(size)
-        target = np.where(usable[..., None], wanted, 0.0)
+        target = _within_sector(np.where(usable[..., None], wanted, 0.0), velocity, turn)
+        size = _norm(target)
         target = target * np.minimum(1.0, speed / np.maximum(np.where(usable, size, 0.0), 1e-12))[..., None]
     step = target - velocity
     command = velocity + step * np.minimum(1.0, change / np.maximum(_norm(step), 1e-12))[..., None]
@@ -153,6 +156,31 @@ def project(
     # What is certified must be what the wire can carry.
     exact: Float[np.ndarray, "... 2"] = np.where(too_fast[..., None], slowest, command).astype(np.float32)
     return exact.astype(np.float64)
+
+
+def _within_sector(
+    wanted: Float[np.ndarray, "... 2"], velocity: Float[np.ndarray, "... 2"], turn: Float[np.ndarray, ...] | float
+) -> Float[np.ndarray, "... 2"]:
+    """Returns the point nearest to the wanted velocity whose direction is at most `turn` from that of `velocity`."""
+    if np.isposinf(turn).all():
+        return wanted
+    ahead = velocity / np.maximum(_norm(velocity), 1e-12)[..., None]
+    side = ahead[..., 0] * wanted[..., 1] - ahead[..., 1] * wanted[..., 0]
+    angle = np.arctan2(side, np.sum(ahead * wanted, -1))
+    bound = np.where(np.isfinite(turn), np.sign(angle) * turn, 0.0)
+    cos, sin = np.cos(bound), np.sin(bound)
+    edge = np.stack([ahead[..., 0] * cos - ahead[..., 1] * sin, ahead[..., 0] * sin + ahead[..., 1] * cos], -1)
+    on_edge = edge * np.maximum(np.sum(edge * wanted, -1), 0.0)[..., None]
+    return np.asarray(np.where((np.abs(angle) > turn)[..., None], on_edge, wanted))
+
+
+def _sector(ground: Ground, rows: NDArray[np.intp], now: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:
+    """Returns by how much each NPC may turn in a tick, whatever its velocity is within the tolerance of `now`."""
+    speed = _norm(now)
+    give = np.arcsin(np.minimum(1.0, ground.turn_give / np.maximum(speed, 1e-12)))
+    room = np.clip(ground.turn[rows] - give - 1e-6, 0.0, 0.5 * np.pi)
+    binds = np.isfinite(ground.turn[rows]) & (speed > ground.turn_above[rows] - ground.turn_give)
+    return np.where(binds, room, np.inf)
 
 
 def _roll(
@@ -165,7 +193,7 @@ def _roll(
     here, now, everybody = ground.position, ground.velocity, np.arange(n)
     change = ground.acceleration * ground.dt
     for step in range(m):
-        command = project(wanted[:, step], now, ground.speed, change)
+        command = project(wanted[:, step], now, ground.speed, change, _sector(ground, everybody, now))
         limited[:, step] = _limited(ground, everybody, wanted[:, step], now)
         points[:, step, 0] = here
         points[:, step, 1] = segment_end(here, command, ground.acceleration, ground.dt)
@@ -183,17 +211,21 @@ def _limited(
         out[:, KIND["speed"]] = ~(_norm(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
         change = ground.acceleration[rows] * ground.dt
         out[:, KIND["acceleration"]] = ~(_norm(wanted - now) <= change * (1.0 + 1e-5))
+        turned = _within_sector(wanted, now, _sector(ground, rows, now))
+        out[:, KIND["turn"]] = _norm(turned - wanted) > _SAME
     return out
 
 
 def _rejections(
     ground: Ground,
     tables: RuleTables,
+    command: Float[np.ndarray, "n q 2"],
     start: Float[np.ndarray, "n #q 2"],
     end: Float[np.ndarray, "n q 2"],
+    steps: Int[np.ndarray, " #q"],
     rows: NDArray[np.intp] | None = None,
 ) -> Bool[np.ndarray, "n q c"]:
-    """Says which kinds of rules turn down the segments start..end (one step and the brake after it) of each NPC."""
+    """Says which kinds of rules turn down the segments start..end (a step and the brake after it) of each NPC."""
     pick: NDArray[np.intp] | slice = slice(None) if rows is None else rows
     out = np.zeros((*end.shape[:2], len(KINDS)), np.bool_)
     width = int(ground.edge_count[pick].max(initial=0))
@@ -207,6 +239,13 @@ def _rejections(
     if planes.shape[2]:
         over = end[:, :, None, 0] * planes[..., 0] + end[:, :, None, 1] * planes[..., 1] > planes[..., 2]
         out[..., KIND["spacing"]] = over.any(2) | ground.frozen[pick][:, None]
+    for way, need in ground.clearways:
+        if np.isfinite(need[pick]).any():
+            out[..., way.kind] |= clear_of(way, end) < need[pick][:, None]
+    if len(ground.them.distance):
+        margin = _against_others(ground, command, start, steps, ground.spare, rows)  # n q j
+        for column in np.unique(ground.them.kind):
+            out[..., column] |= (margin[..., ground.them.kind == column] < 0.0).any(-1)
     index = {npc: place for place, npc in enumerate(range(len(ground.position)) if rows is None else rows.tolist())}
     for npc, shape, floor in ground.lost:
         if npc in index:
@@ -217,6 +256,24 @@ def _rejections(
             worse = (depth < floor).any(1) | (depth[:, -1] < floor + 0.1 * ground.eps)
             out[place, :, tables.shape_kind[shape]] |= worse
     return out
+
+
+def _against_others(
+    ground: Ground,
+    command: Float[np.ndarray, "n q 2"],
+    start: Float[np.ndarray, "n #q 2"],
+    steps: Int[np.ndarray, " #q"],
+    spare: float,
+    rows: NDArray[np.intp] | None = None,
+) -> Float[np.ndarray, "n q j"]:
+    """Returns by how much each motion keeps each rule about what others move."""
+    n, q, _ = command.shape
+    npc = np.repeat(np.arange(n) if rows is None else rows, q)
+    begin = np.broadcast_to(start, command.shape).reshape(-1, 2)
+    when = np.broadcast_to(steps, (n, q)).ravel()
+    flat = command.reshape(-1, 2)
+    margin = never_worse(ground.them, npc, begin, flat, when, ground.acceleration[npc], ground.dt, spare)
+    return margin.reshape(n, q, -1)
 
 
 def _repair(
@@ -240,9 +297,10 @@ def _repair(
     usable: NDArray[np.bool_] = np.all(np.isfinite(wish), axis=1)
     change = ground.acceleration[todo] * ground.dt
     stopping = brake(now, ground.acceleration[todo], ground.dt).astype(np.float32).astype(np.float64)
-    aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change)
+    turn = _sector(ground, todo, now)
+    aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change, turn)
     ends = segment_end(here[:, None], candidates, ground.acceleration[todo][:, None], ground.dt)
-    fails = _rejections(ground, tables, here[:, None], ends, todo)
+    fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
     good[:, 0] &= usable
     far = _norm(candidates - aim[:, None])
@@ -266,9 +324,10 @@ def _candidates(
     stopping: Float[np.ndarray, "n 2"],
     speed: Float[np.ndarray, " n"],
     change: Float[np.ndarray, " n"],
+    turn: Float[np.ndarray, " n"],
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n q 2"]]:
     """Returns the aim, and candidates within both discs: the aim, blends to the brake, turns of the wish, a ring."""
-    aim = project(wish, now, speed, change)
+    aim = project(wish, now, speed, change, turn)
     blends = aim[:, None] + (stopping - aim)[:, None] * _BLENDS[:, None]
     target = np.where(usable[:, None], wish, 0.0)
     target = target * np.minimum(1.0, speed / np.maximum(np.hypot(target[:, 0], target[:, 1]), 1e-12))[:, None]
@@ -277,7 +336,8 @@ def _candidates(
         [target[:, :1] * cos - target[:, 1:] * sin, target[:, :1] * sin + target[:, 1:] * cos], 2
     ) * np.abs(cos)[:, None].clip(0.25)
     ring = now[:, None] + change[:, None, None] * np.stack([np.cos(_RING), np.sin(_RING)], 1)
-    rest = project(np.concatenate([blends, turned, ring], 1), now[:, None], speed[:, None], change[:, None])
+    wishes = np.concatenate([blends, turned, ring], 1)
+    rest = project(wishes, now[:, None], speed[:, None], change[:, None], turn[:, None])
     return aim, np.concatenate([aim[:, None], rest], 1)
 
 
@@ -307,20 +367,28 @@ def _margins(
         planes = ground.planes[:, None]  # n 1 j 3
         left = planes[..., 2] - end[:, :, None, 0] * planes[..., 0] - end[:, :, None, 1] * planes[..., 1]
         out[:, KIND["spacing"]] = (left.min(1, initial=np.inf) + ground.plane_slack).min(1, initial=np.inf)
+    for way, need in ground.clearways:
+        room = np.where(np.isfinite(need), clear_of(way, end).min(1, initial=np.inf), np.inf)
+        out[:, way.kind] = np.minimum(out[:, way.kind], room)
+    if len(ground.them.distance):
+        against = _against_others(ground, velocities, start, np.arange(velocities.shape[1]), 0.0).min(1, initial=np.inf)
+        for column in np.unique(ground.them.kind):
+            out[:, column] = against[:, ground.them.kind == column].min(1)
     return out
 
 
 def _active(
-    ground: Ground, wanted: Float[np.ndarray, "n m 2"], held: Bool[np.ndarray, " n"]
+    ground: Ground, wanted: Float[np.ndarray, "n m 2"], attacks: Bool[np.ndarray, "n c"]
 ) -> Bool[np.ndarray, "n c"]:
     """Says which rules can matter in this chunk."""
-    active = ground.near | ground.broken
+    active = ground.near | ground.broken | attacks
     with np.errstate(over="ignore", invalid="ignore"):
         before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
         active[:, KIND["speed"]] |= ~(_norm(wanted) < 0.95 * ground.speed[:, None]).all(1)
         limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
         active[:, KIND["acceleration"]] |= ~(_norm(wanted - before) < limit).all(1)
-    active[:, KIND["hold_fire"]] = held
+        fast = _norm(before) > ground.turn_above[:, None]
+        active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
     return np.asarray(active)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from npc_sdk.constraints import KIND, KINDS, RuleTables
+from npc_sdk.constraints import KIND, KINDS, Clearway, RuleTables
 from npc_sdk.constraints.clearance import inside, point_distance, segment_distance
 from npc_sdk.errors import ConstraintError
-from npc_sdk.shield.brake import brake_end, travel
+from npc_sdk.shield.brake import brake, brake_end, travel
+from npc_sdk.shield.moving import Others, Targets, never_worse, targets
 from npc_sdk.shield.outstanding import Outstanding
 from npc_sdk.shield.separation import separate
 
@@ -71,6 +72,12 @@ class Ground:
     lost: tuple[tuple[int, int, float], ...]  # (NPC, shape, signed clearance it must not go below)
     home: Float[np.ndarray, "n 2"]
     leash: Float[np.ndarray, " n"]
+    clearways: tuple[tuple[Clearway, Float[np.ndarray, " n"]], ...]  # and how far outside each NPC must come to rest
+    them: Targets  # whom rules about others are about
+    spare: float  # m that a motion must have in hand against them
+    turn: Float[np.ndarray, " n"]  # rad per tick by which the direction may change at this NPC's speeds; infinity: any
+    turn_above: Float[np.ndarray, " n"]  # m/s from which it binds
+    turn_give: float  # m/s by which the velocity may be off
     planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
     plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
     frozen: Bool[np.ndarray, " n"]  # only the brake is left, until promises that cross another's have run out
@@ -79,7 +86,14 @@ class Ground:
     near: Bool[np.ndarray, "n c"]  # within this chunk's reach
 
 
-def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: int, config: ShieldConfig) -> Ground:
+def survey(
+    movers: Movers,
+    tables: RuleTables,
+    outstanding: Outstanding,
+    steps: int,
+    config: ShieldConfig,
+    others: Others,
+) -> Ground:
     """Gathers what `steps` steps from the movers' start can meet, and judges that start.
 
     Raises:
@@ -134,6 +148,31 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
     broken[:, KIND["leash"]] = away > limit - 0.5 * eps
     near[:, KIND["leash"]] = away + reach > limit
 
+    clearways = []
+    for way in tables.no_stop:
+        outside = clear_of(way, stop)
+        bound = way.binds[rows]
+        clearways.append((way, np.where(bound, np.minimum(margin, outside + 0.1 * eps), -np.inf)))
+        broken[:, way.kind] |= bound & (outside < 0.5 * eps)
+        near[:, way.kind] |= bound & (clear_of(way, position) < reach)
+
+    them = targets(tables, rows, others)
+    stopping = brake(velocity, acceleration, dt)
+    first = np.zeros(len(rows), np.int64)
+    everybody = np.arange(len(rows))
+    in_hand = never_worse(them, everybody, position, stopping, first, acceleration, dt, 0.0)  # n j
+    gap = np.hypot(*np.moveaxis(position[:, None] - them.place, -1, 0))  # n j
+    time = dt * (them.age_ticks + steps) + pace / acceleration
+    touch = np.where(
+        them.near,
+        gap + reach[:, None] > them.distance,
+        gap - reach[:, None] < them.distance + time[:, None] * them.top_speed,
+    )
+    for column in np.unique(them.kind):
+        ours = them.kind == column
+        broken[:, column] = (in_hand[:, ours] < -1e-9).any(1)
+        near[:, column] = (touch & them.binds)[:, ours].any(1)
+
     held = _held(movers, outstanding, position, velocity, stop, acceleration, dt)
     planes, slack, tight, frozen = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
     broken[:, KIND["spacing"]] = tight
@@ -143,6 +182,8 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
     spare = np.minimum(
         np.minimum(spare, np.where(leashed, limit, 2e9) - np.where(leashed, leash, 0.0)), slack.min(1, initial=np.inf)
     )
+    resting = [np.where(way.binds[rows], need, np.inf) for way, need in clearways]
+    spare = np.minimum.reduce([spare, in_hand.min(1, initial=np.inf), *resting])
     return Ground(
         dt=dt,
         eps=eps,
@@ -160,6 +201,12 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
         lost=lost,
         home=home,
         leash=leash,
+        clearways=tuple(clearways),
+        them=them,
+        spare=margin,
+        turn=tables.turn[rows] * dt,
+        turn_above=tables.turn_above[rows],
+        turn_give=_turn_give(tables, rows, config),
         planes=planes,
         plane_slack=slack,
         frozen=frozen,
@@ -167,6 +214,17 @@ def survey(movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: 
         broken=broken,
         near=near,
     )
+
+
+def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
+    """Refuses limits so tight that the tolerances of the last hop leave nothing of them.
+
+    Raises:
+        ConstraintError: says which limit, and what it would have to be.
+    """
+    everybody = np.arange(len(tables.ids))
+    certified_limits(tables, everybody, config)
+    _turn_give(tables, everybody, config)
 
 
 def certified_limits(
@@ -184,6 +242,19 @@ def certified_limits(
     return speed, limit - give
 
 
+def _turn_give(tables: RuleTables, rows: NDArray[np.intp], config: ShieldConfig) -> float:
+    """Returns by how much velocities may be off, in m/s, having made sure that directions can be told well enough."""
+    give = config.velocity_tolerance + FLOAT32 * float(tables.speed[rows].max(initial=0.0))
+    for above, turn in zip(tables.turn_above[rows].tolist(), (tables.turn[rows] * tables.dt).tolist(), strict=True):
+        if np.isfinite(turn) and not give < (above - give) * np.sin(min(0.75 * turn, 0.5 * np.pi)):
+            raise ConstraintError(
+                f"turn limit: expected a rate and a speed from which it binds at which a velocity that is off by "
+                f"{give:g} m/s tells the direction to three quarters of a tick's turn, got "
+                f"{turn / tables.dt:g} rad/s above {above:g} m/s"
+            )
+    return give
+
+
 def _near_edges(
     tables: RuleTables, rows: NDArray[np.intp], position: Float[np.ndarray, "n 2"], reach: Float[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, "n k 4"], NDArray[np.int64]]:
@@ -195,6 +266,14 @@ def _near_edges(
     real = np.take_along_axis(wanted, order, 1)
     edges = np.where(real[..., None], tables.edges[order], np.array([_FAR, _FAR, _FAR + 1.0, _FAR]))
     return edges, np.where(real, tables.edge_shape[order], -1)
+
+
+def clear_of(way: Clearway, points: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
+    """Returns each point's signed distance from a clearway, positive outside."""
+    flat = points.reshape(-1, 2)
+    distance = point_distance(flat[:, None], way.edges[None]).min(1)
+    within = inside(flat, way.edges, np.zeros(1, np.int64))[:, 0]
+    return np.asarray(np.where(within, -distance, distance).reshape(points.shape[:-1]))
 
 
 def signed_clearance(tables: RuleTables, shape: int, points: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from npc_sdk.shield.attacks import Sent
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -33,6 +35,7 @@ class Outstanding:
     """Issued chunks of one game. Not thread-safe; one per game session."""
 
     def __init__(self) -> None:
+        self.attacks = Sent()
         self._issued: list[Issued] = []
         self._tick = 0
 
@@ -53,7 +56,7 @@ class Outstanding:
             self._issued.append(Issued(chunk, apply_tick, valid_until_tick, ids.copy(), points.copy()))
 
     def clear(self) -> None:
-        """Forgets everything: a new session, in which chunks of the old one are never executed."""
+        """Forgets all chunks: those of an old session are never executed in the new one. Attacks go on counting."""
         self._issued.clear()
 
     def points(self, ids: NDArray[np.uint32], filler: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n q 2"]:

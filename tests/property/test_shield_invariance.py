@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shield_world import make_crowd, make_setting, play
+
+from npc_sdk.experiments.zoo import make_crowd, make_setting, play
 
 RATES = st.sampled_from([20, 30, 60, 100, 144])
 
@@ -30,8 +31,10 @@ def test_no_proposal_stream_makes_an_admitted_npc_break_a_rule(
     result = play(setting, seed, ticks=80)
     assert result.report.total("npc") == 0, result.report.examples[:3]
     for rule, found in result.report.rules.items():
-        # The game of this test raises the hold-fire flag without announcing it; all else leaves nobody to blame.
-        assert rule == "hold_fire" or not any(found.violations.values()), result.report.examples[:3]
+        # The game raises the hold-fire flag without announcing it, and its others go where they please; there is
+        # nobody else to blame for anything.
+        known = {"hold_fire": "breach", "keep_away": "external", "stay_near": "external"}.get(rule)
+        assert not any(count for who, count in found.violations.items() if who != known), result.report.examples[:3]
     assert result.unguarded == 0  # it never comes off its certificate by itself
 
 

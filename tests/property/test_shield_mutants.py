@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shield_world import Setting, make_crowd, make_setting, play
 
-from npc_sdk.constraints import KIND, KINDS
+from npc_sdk.constraints import KIND
+from npc_sdk.experiments.zoo import Setting, make_crowd, make_setting, play
 from npc_sdk.shield import Certified, Movers, Outstanding, certify
 from npc_sdk.shield import outstanding as outstanding_module
 
 shield_certify = __import__("npc_sdk.shield.certify", fromlist=["certify"])
 shield_ground = __import__("npc_sdk.shield.ground", fromlist=["survey"])
+shield_attacks = __import__("npc_sdk.shield.attacks", fromlist=["permit"])
 
-GAMES = 14
-CROWDS = 3
+GAMES = 30
+CROWDS = 10
 Patch = Callable[[pytest.MonkeyPatch], Any]
 MUTANTS: dict[str, Patch] = {}
 
@@ -179,11 +180,10 @@ def half_planes_that_share_the_gap_twice(patch: pytest.MonkeyPatch) -> Any:
 def half_planes_by_the_next_place_only(patch: pytest.MonkeyPatch) -> Any:
     judge = shield_certify._rejections
 
-    def near_sighted(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
-        out = judge(ground, tables, start, end, rows)
-        out[..., KIND["spacing"]] = judge(ground, tables, start, start + 0.2 * (end - start), rows)[
-            ..., KIND["spacing"]
-        ]
+    def near_sighted(ground: Any, tables: Any, u: Any, start: Any, end: Any, steps: Any, rows: Any = None) -> Any:
+        out = judge(ground, tables, u, start, end, steps, rows)
+        near = judge(ground, tables, u, start, start + 0.2 * (end - start), steps, rows)
+        out[..., KIND["spacing"]] = near[..., KIND["spacing"]]
         return out
 
     patch.setattr(shield_certify, "_rejections", near_sighted)
@@ -235,12 +235,12 @@ def steps_without_a_match_at_the_start(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def no_acceleration_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "project", lambda w, v, s, c: certify_project(w, v, s, np.asarray(c) * 3.0))
+    patch.setattr(shield_certify, "project", lambda w, v, s, c, t: certify_project(w, v, s, np.asarray(c) * 3.0, t))
 
 
 @mutant
 def no_speed_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "project", lambda w, v, s, c: certify_project(w, v, np.asarray(s) * 2.0, c))
+    patch.setattr(shield_certify, "project", lambda w, v, s, c, t: certify_project(w, v, np.asarray(s) * 2.0, c, t))
 
 
 @mutant
@@ -254,16 +254,16 @@ def not_a_number_goes_through(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def hold_fire_is_not_masked(patch: pytest.MonkeyPatch) -> Any:
-    return lambda *args, **more: certify(*args, **(more | {"hold_fire": False}))
+    return lambda *args, wanted, **more: certify(*args, wanted=replace(wanted, hold_fire=False), **more)
 
 
 @mutant
 def the_nearest_candidate_is_taken_unchecked(patch: pytest.MonkeyPatch) -> Any:
     judge = shield_certify._rejections
 
-    def lenient(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
-        out = judge(ground, tables, start, end, rows)
-        return out if rows is None else np.zeros_like(out)
+    def lenient(*args: Any) -> Any:
+        out = judge(*args)
+        return out if len(args) == 6 else np.zeros_like(out)
 
     patch.setattr(shield_certify, "_rejections", lenient)
 
@@ -272,9 +272,9 @@ def the_nearest_candidate_is_taken_unchecked(patch: pytest.MonkeyPatch) -> Any:
 def only_the_first_step_is_certified(patch: pytest.MonkeyPatch) -> Any:
     judge = shield_certify._rejections
 
-    def once(ground: Any, tables: Any, start: Any, end: Any, rows: Any = None) -> Any:
-        out = judge(ground, tables, start, end, rows)
-        if rows is None:
+    def once(*args: Any) -> Any:
+        out = judge(*args)
+        if len(args) == 6:
             out[:, 1:] = False
         return out
 
@@ -304,6 +304,137 @@ def crossing_a_thin_wall_goes_unseen(patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(shield_certify, "segment_and_end_distance", blind)
 
 
+@mutant
+def no_turn_limit(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_certify, "_within_sector", lambda wanted, velocity, turn: wanted)
+
+
+@mutant
+def turning_as_if_velocities_were_never_off(patch: pytest.MonkeyPatch) -> Any:
+    ground_with(patch, lambda g: replace(g, turn=g.turn * 1.5, turn_give=0.0))
+
+
+@mutant
+def no_clearways(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "no_stop")
+
+
+@mutant
+def clearways_by_the_next_place(patch: pytest.MonkeyPatch) -> Any:
+    judge = shield_certify._rejections
+
+    def hasty(ground: Any, tables: Any, u: Any, start: Any, end: Any, *more: Any) -> Any:
+        out = judge(ground, tables, u, start, end, *more)
+        soon = judge(ground, tables, u, start, start + u * ground.dt, *more)
+        out[..., KIND["no_stop"]] = soon[..., KIND["no_stop"]]
+        return out
+
+    patch.setattr(shield_certify, "_rejections", hasty)
+
+
+@mutant
+def nobody_to_keep_away_from(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "keep_away")
+
+
+@mutant
+def nobody_to_stay_near(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "stay_near")
+
+
+@mutant
+def others_stand_still(patch: pytest.MonkeyPatch) -> Any:
+    them = shield_ground.targets
+    patch.setattr(shield_ground, "targets", lambda *args: replace(them(*args), top_speed=0.0 * them(*args).top_speed))
+
+
+@mutant
+def others_are_where_they_were_seen(patch: pytest.MonkeyPatch) -> Any:
+    return lambda *args, others, **more: certify(*args, others=replace(others, age_ticks=-1), **more)
+
+
+@mutant
+def others_by_the_first_tick_only(patch: pytest.MonkeyPatch) -> Any:
+    whole = shield_certify.never_worse
+
+    def short(them: Any, npc: Any, start: Any, command: Any, step: Any, a: Any, dt: float, spare: float) -> Any:
+        return whole(them, npc, start, command, step, np.full_like(a, 1e9), dt, spare)
+
+    patch.setattr(shield_certify, "never_worse", short)
+
+
+@mutant
+def away_from_where_the_other_is_now(patch: pytest.MonkeyPatch) -> Any:
+    """The escape rule that a circling player defeats: going away from the place at which it was seen."""
+    whole = shield_certify.never_worse
+
+    def loose(them: Any, npc: Any, start: Any, command: Any, step: Any, a: Any, dt: float, spare: float) -> Any:
+        ahead = np.sum(command[:, None] * (start[:, None] - them.place), -1)
+        return np.where(ahead >= 0.0, 1.0, whole(them, npc, start, command, step, a, dt, spare))
+
+    patch.setattr(shield_certify, "never_worse", loose)
+
+
+def book_with(patch: pytest.MonkeyPatch, book: str, change: Callable[[Any], Any]) -> None:
+    """Lets one kind of attack book be kept wrongly."""
+    patch.setattr(getattr(shield_attacks, book), "allows", change(getattr(shield_attacks, book).allows))
+
+
+@mutant
+def no_windows(patch: pytest.MonkeyPatch) -> Any:
+    book_with(patch, "_WindowBook", lambda allows: lambda self, npc, tick: True)
+
+
+@mutant
+def windows_a_tick_too_short(patch: pytest.MonkeyPatch) -> Any:
+    def hasty(allows: Any) -> Any:
+        def check(self: Any, npc: int, tick: int) -> bool:
+            self._length -= 1
+            try:
+                return bool(allows(self, npc, tick))
+            finally:
+                self._length += 1
+
+        return check
+
+    book_with(patch, "_WindowBook", hasty)
+
+
+@mutant
+def no_tokens(patch: pytest.MonkeyPatch) -> Any:
+    book_with(patch, "_PoolBook", lambda allows: lambda self, npc, tick: True)
+
+
+@mutant
+def tokens_are_held_for_a_tick(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(
+        shield_attacks._PoolBook,
+        "_span",
+        lambda self, npc, tick: slice(max(0, tick - self._start), max(0, tick - self._start + 1)),
+    )
+
+
+@mutant
+def tokens_for_all_at_once(patch: pytest.MonkeyPatch) -> Any:
+    """What one is given is not taken from the others."""
+    patch.setattr(shield_attacks._PoolBook, "take", lambda self, npc, tick: None)
+
+
+@mutant
+def no_reserve(patch: pytest.MonkeyPatch) -> Any:
+    book_with(patch, "_StockBook", lambda allows: lambda self, npc, tick: True)
+
+
+@mutant
+def rounds_that_are_on_their_way_are_not_counted(patch: pytest.MonkeyPatch) -> Any:
+    book_with(patch, "_StockBook", lambda allows: lambda self, npc, tick: self._value[npc] - self._cost >= self._least)
+
+
+@mutant
+def attacks_sent_are_not_remembered(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_attacks.Sent, "add", lambda self, *args: None)
+
+
 certify_project = shield_certify.project
 
 
@@ -319,4 +450,3 @@ def test_the_checker_finds_out(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_there_are_enough_mutants() -> None:
     assert len(MUTANTS) >= 20
-    assert len(KINDS) == 9

@@ -48,7 +48,7 @@ def walk(commands: Any, start: Any = ((0.0, 0.0),), **more: Any) -> Trace:
         "command": told,
         "alive": np.ones((ticks + 1, n), bool),
         "driver": np.full((ticks, n), PLAN, np.uint8),
-        "shots": np.zeros((ticks, n), bool),
+        "attacks": np.zeros((ticks, n, 2), bool),
         "hold_fire": np.zeros(ticks, bool),
         "hold_known": np.zeros((ticks, n), bool),
     }
@@ -61,7 +61,7 @@ def straight(velocity: tuple[float, float], ticks: int) -> NDArray[np.float64]:
 
 def part(trace: Trace, first: int, last: int) -> Trace:
     """Ticks `first` to before `last`; bodies have one row more."""
-    rows = {f.name: getattr(trace, f.name) for f in fields(trace) if f.name != "ids"}
+    rows = {f.name: getattr(trace, f.name) for f in fields(trace) if f.name not in ("ids", "levels")}
     ticks = len(trace.command)
     return replace(trace, **{k: v[first : last + (len(v) > ticks)] for k, v in rows.items()})
 
@@ -224,7 +224,7 @@ def test_a_trace_cut_in_two_is_judged_as_in_one_piece() -> None:
 def test_a_shot_under_hold_fire_is_blamed_by_what_its_decision_knew(known: bool, driver: int, category: str) -> None:
     trace = walk(
         straight((0.0, 0.0), 4),
-        shots=np.array([[True], [True], [False], [True]]),
+        attacks=np.array([[[True]], [[True]], [[False]], [[True]]]),
         hold_fire=np.array([False, True, True, True]),
         hold_known=np.full((4, 1), known),
         driver=np.full((4, 1), driver, np.uint8),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, AllyDistance, HoldFire, KeepIn, KeepOut, Leash, RuleTables, compile_rules
 from npc_sdk.errors import ConstraintError
-from npc_sdk.shield import REASONS, Certified, Movers, Outstanding, ShieldConfig, Tally, certify, project
+from npc_sdk.shield import REASONS, Certified, Movers, Outstanding, ShieldConfig, Tally, Wanted, certify, project
 from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
 from npc_sdk.shield.separation import separate
 
@@ -163,8 +163,8 @@ def test_what_was_promised_to_one_is_not_given_to_another() -> None:
 def test_hold_fire_masks_only_those_it_binds_and_only_while_the_flag_is_set() -> None:
     tables = tables_for(HoldFire("truce", (101,)), n=2)
     who, shots = movers([[0.0, 0.0], [5.0, 0.0]]), np.ones((2, M, 2), bool)
-    free = ask(tables, who, [0.0, 0.0], triggers=shots)
-    held = ask(tables, who, [0.0, 0.0], triggers=shots, hold_fire=True)
+    free = ask(tables, who, [0.0, 0.0], wanted=Wanted(shots))
+    held = ask(tables, who, [0.0, 0.0], wanted=Wanted(shots, hold_fire=True))
     assert free.triggers.all()
     assert not held.triggers[0].any()
     assert held.triggers[1].all()

@@ -1,0 +1,42 @@
+"""The hard rules a designer may declare. Each says its class, tier, assumptions, and itself in words.
+
+Classes: S is structural on the action; N1 is one step plus a brake; N1 joint concerns two NPCs that both move; J is a
+joint allocation, T a counter over time; X depends on somebody else and is attributed. A rule of tier 0 is never traded
+for anything; no rule here is a forecast.
+"""
+
+from __future__ import annotations
+
+from npc_sdk.constraints.rules.attacks import AttackLimit, AttackTokens, Cooldown, HoldFire, Reserve
+from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
+from npc_sdk.constraints.rules.others import KeepAway, StayNear
+from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
+from npc_sdk.constraints.rules.read import Points, Who, parse_who
+from npc_sdk.constraints.rules.table import KINDS, RULES, TYPES, Rule, Zone, from_table
+
+__all__ = [
+    "KINDS",
+    "RULES",
+    "TYPES",
+    "AccelerationLimit",
+    "AllyDistance",
+    "AttackLimit",
+    "AttackTokens",
+    "Cooldown",
+    "HoldFire",
+    "KeepAway",
+    "KeepIn",
+    "KeepOut",
+    "Leash",
+    "NoStop",
+    "Points",
+    "Reserve",
+    "Rule",
+    "SpeedLimit",
+    "StayNear",
+    "TurnLimit",
+    "Who",
+    "Zone",
+    "from_table",
+    "parse_who",
+]

@@ -1,0 +1,615 @@
+"""The rule zoo: small random games in which every rule binds, hostile wishes, and a link that loses and delays.
+
+Nothing here is learned or planned; it exercises the shield alone, by the hundred thousand steps. Its last hop is
+written anew, and nastier than the real one: it may brake at any step and run any held chunk that matches, because the
+certificate promises that none of this matters. What the checker is told about the rules is read from the rules, not
+from the tables that the shield uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_sdk import audit
+from npc_sdk.constraints import (
+    TRIGGERS,
+    AccelerationLimit,
+    AllyDistance,
+    AttackLimit,
+    AttackTokens,
+    Cooldown,
+    HoldFire,
+    KeepAway,
+    KeepIn,
+    KeepOut,
+    Leash,
+    NoStop,
+    Reserve,
+    Rule,
+    RuleTables,
+    SpeedLimit,
+    StayNear,
+    TurnLimit,
+    compile_rules,
+)
+from npc_sdk.constraints.clearance import is_simple
+from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify
+
+Floats = NDArray[np.float64]
+Shield: TypeAlias = Callable[..., Certified]
+Corners: TypeAlias = tuple[tuple[float, float], ...]
+
+AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
+_RELOAD = 0.02  # share of NPC-ticks in which a round is found
+_PLAYER, _WARD = "player", "protected"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A declared polygon."""
+
+    name: str
+    kind: str
+    vertices: Corners
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an NPC can do."""
+
+    max_speed: float
+    max_acceleration: float
+    brake: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One random game: what is declared, where everybody starts, how bad the link is."""
+
+    rules: tuple[Rule, ...]
+    walls: tuple[Outline, ...]
+    bounds: tuple[float, float, float, float]
+    body: Body
+    dt: float
+    ids: NDArray[np.uint32]
+    squads: NDArray[np.int64]
+    homes: Floats
+    config: ShieldConfig
+    position: Floats
+    velocity: Floats
+    others: Floats  # o 2, the first is a player, the last, if there are two, somebody to protect
+    top_speed: float  # m/s, of the others
+    steps: int
+    lead: int
+    loss: float
+    delay: int
+    obstinate: float  # share of NPC-ticks that brake for no reason
+    single: bool  # the engine keeps float32 positions
+    chase: bool = False  # every NPC runs at another, a new one every so often
+    kidnaps: float = 0.0  # share of NPC-ticks in which the game's own behaviour takes over for a while
+
+    def tables(self) -> RuleTables:
+        """Compiles the rules."""
+        return compile_rules(
+            self.rules,
+            ids=self.ids,
+            squads=self.squads,
+            homes=self.homes,
+            kinematics=self.body,
+            walls=self.walls,
+            bounds=self.bounds,
+            dt=self.dt,
+        )
+
+    @property
+    def names(self) -> tuple[frozenset[str], ...]:
+        """Roles of the others."""
+        return tuple(frozenset([role]) for role in (_PLAYER, _WARD)[: len(self.others)])
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """An answer on its way."""
+
+    apply: int
+    certified: Certified
+    arrives: int
+    flag: bool  # hold-fire, as the decision knew it
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was played, and the checker's word on it."""
+
+    trace: audit.Trace
+    report: audit.AuditReport
+    unguarded: int  # NPC-answers that started off their certificate
+    answers: tuple[Certified, ...] = field(default=(), repr=False)
+
+
+def star(rng: np.random.Generator, centre: Floats, low: float, high: float, corners: int) -> Corners:
+    """A simple polygon, usually concave, sometimes with needles."""
+    while True:
+        angles = np.sort(rng.uniform(0.0, 2.0 * np.pi, corners))
+        if np.max(np.diff(np.append(angles, angles[0] + 2 * np.pi))) > 0.95 * np.pi:
+            continue
+        radii = rng.uniform(low, high, corners)
+        if rng.random() < 0.3:
+            radii[rng.integers(corners)] *= 3.0 if low > 0.2 * high else 1.0
+        points = centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+        if is_simple(points):
+            return tuple((float(x), float(y)) for x, y in points)
+
+
+def sliver(rng: np.random.Generator, centre: Floats, length: float) -> Corners:
+    """A wall about a thousandth as thick as it is long."""
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    along = np.array([np.cos(angle), np.sin(angle)]) * length
+    across = np.array([-np.sin(angle), np.cos(angle)]) * length * 1e-3
+    points = [centre - along, centre + along, centre + along + across]
+    return tuple((float(x), float(y)) for x, y in points)
+
+
+def make_setting(
+    seed: int,
+    dt: float = 1 / 30,
+    speed: float = 4.0,
+    acceleration: float = 16.0,
+    size: float = 1.0,
+    most: int = 6,
+) -> Setting:
+    """Draws a game. Lengths scale with what an NPC needs to stop; starts are those that the shield admits."""
+    rng = np.random.default_rng(seed)
+    unit = speed * speed / (2.0 * acceleration) + 1.5 * speed * dt
+    radius = float(rng.choice([0.02, 0.2, 0.5])) * unit
+    n = int(rng.integers(2, most + 1))
+    half = size * 7.0 * unit * max(1.0, np.sqrt(n / 6.0)) + 4.0 * radius
+    walls = []
+    for k in range(int(rng.integers(1, 5))):
+        centre = rng.uniform(-half, half, 2)
+        shape = sliver(rng, centre, 2.0 * unit) if rng.random() < 0.4 else star(rng, centre, 0.3 * unit, 1.5 * unit, 7)
+        walls.append(Outline(f"wall {k}", "wall", shape))
+    ids = np.arange(101, 101 + n, dtype=np.uint32)
+    top_speed = float(rng.uniform(0.3, 1.5)) * speed
+    homes = rng.uniform(-half, half, (n, 2))
+    rules = (
+        *_rules_about_places(rng, ids, homes, unit, half, radius),
+        *_rules_about_motion(rng, speed, acceleration, dt, unit),
+    )
+    rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt))
+    setting = Setting(
+        rules=rules,
+        walls=tuple(walls),
+        bounds=(-half, -half, half, half),
+        body=Body(speed, acceleration, acceleration, radius),
+        dt=dt,
+        ids=ids,
+        squads=np.arange(n) % 2,
+        homes=homes,
+        config=ShieldConfig(0.01 * unit, 0.05 * 0.7 * acceleration * dt, max(1e-3 * unit, 1e-6)),
+        position=np.zeros((n, 2)),
+        velocity=np.zeros((n, 2)),
+        others=homes[0] + rng.uniform(-5, 5, (int(rng.choice([0, 1, 2, 2])), 2)) * unit,
+        top_speed=top_speed,
+        steps=int(rng.integers(2, 9)),
+        lead=int(rng.integers(0, 4)),
+        loss=float(rng.choice([0.0, 0.1, 0.4])),
+        delay=int(rng.integers(0, 5)),
+        obstinate=float(rng.choice([0.0, 0.03])),
+        single=bool(rng.random() < 0.5),
+    )
+    return _placed(setting, rng, unit)
+
+
+def _rules_about_places(
+    rng: np.random.Generator, ids: NDArray[np.uint32], homes: Floats, unit: float, half: float, radius: float
+) -> list[Rule]:
+    rules: list[Rule] = []
+    if rng.random() < 0.7:
+        rules.append(KeepOut("pit", star(rng, rng.uniform(-half, half, 2), 0.5 * unit, 2.0 * unit, 9)))
+    if rng.random() < 0.5:
+        some = tuple(ids[: len(ids) // 2 + 1].tolist())
+        rules.append(KeepIn("room", star(rng, np.zeros(2), 0.6 * half, 1.3 * half, 11), some))
+    if rng.random() < 0.5:
+        centre = homes[0] + rng.uniform(-2, 2, 2) * unit
+        rules.append(NoStop("door", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
+    if rng.random() < 0.5:
+        rules.append(Leash("post", float(rng.uniform(2.0, 5.0)) * unit))
+    if rng.random() < 0.9:
+        rules.append(AllyDistance("spread", float(rng.uniform(0.5, 1.5)) * unit + 2 * radius))
+    return rules
+
+
+def _rules_about_motion(
+    rng: np.random.Generator, speed: float, acceleration: float, dt: float, unit: float
+) -> list[Rule]:
+    rules: list[Rule] = []
+    if rng.random() < 0.3:
+        rules.append(SpeedLimit("slow", speed * float(rng.uniform(0.5, 0.9))))
+    if rng.random() < 0.3:
+        rules.append(AccelerationLimit("gentle", acceleration * float(rng.uniform(0.7, 0.95))))
+    # A velocity that may be off by the tolerance must still tell its direction to half of what a tick may turn.
+    give, above = 0.05 * 0.7 * acceleration * dt, speed * float(rng.uniform(0.15, 0.4))
+    if rng.random() < 0.5 and give < 0.1 * above:
+        rules.append(TurnLimit("steady", max(float(rng.uniform(0.05, 0.3)), 2.5 * give / above) / dt, above))
+    return rules
+
+
+def _rules_about_others(rng: np.random.Generator, unit: float, radius: float, top_speed: float) -> list[Rule]:
+    rules: list[Rule] = []
+    if rng.random() < 0.6:
+        rules.append(KeepAway("room to breathe", float(rng.uniform(0.5, 2.5)) * unit + 2 * radius, top_speed))
+    if rng.random() < 0.4:
+        rules.append(StayNear("escort", float(rng.uniform(3.0, 8.0)) * unit, top_speed))
+    return rules
+
+
+def _rules_about_attacks(rng: np.random.Generator, dt: float) -> list[Rule]:
+    kind = str(rng.choice(["any", "fire", "throw"]))
+    rules: list[Rule] = [HoldFire("cutscene")]
+    if rng.random() < 0.4:
+        rules.append(Cooldown("reload", float(rng.uniform(2, 12)) * dt, kind))
+    if rng.random() < 0.5:
+        per = str(rng.choice(["npc", "squad"]))
+        rules.append(AttackLimit("burst", int(rng.integers(1, 5)), float(rng.uniform(5, 40)) * dt, per, kind))
+    if rng.random() < 0.6:
+        rules.append(AttackLimit("hits", int(rng.integers(1, 5)), float(rng.uniform(5, 40)) * dt, "npc", "fire", SHOTS))
+    if rng.random() < 0.6:
+        hold, capacity = float(rng.uniform(2, 20)) * dt, float(rng.choice([0.5, 1.0, 1.5, 2.0]))
+        rules.append(AttackTokens("light", capacity, hold, 1.0, "attackers", kind, "squad:0"))
+        rules.append(AttackTokens("heavy", capacity, hold, 0.5, "attackers", "any", "squad:1"))
+    if rng.random() < 0.5:
+        rules.append(Reserve("keep one", AMMO, 1.0, 1.0, "fire"))
+    return rules
+
+
+def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
+    """Puts as many NPCs as find a place where the shield admits them, moving."""
+    tables, speed = setting.tables(), setting.body.max_speed
+    place, motion, keep = np.zeros((0, 2)), np.zeros((0, 2)), list[int]()
+    others = Others(setting.others, setting.names)
+    for k in range(len(setting.ids)):
+        for _ in range(60):
+            here = setting.homes[k] + rng.uniform(-1, 1, 2) * 3.0 * unit
+            heading = rng.uniform(0, 2 * np.pi)
+            now = rng.uniform(0, speed) * np.array([np.cos(heading), np.sin(heading)])
+            trial = Movers(setting.ids[[*keep, k]], np.vstack([place, here]), np.vstack([motion, now]))
+            wish = np.zeros((len(keep) + 1, 1, 2))
+            if certify(trial, tables, Outstanding(), wish, others=others, config=setting.config).guarded.all():
+                place, motion, keep = trial.position, trial.velocity, [*keep, k]
+                break
+    return replace(
+        setting,
+        ids=setting.ids[keep],
+        squads=setting.squads[keep],
+        homes=setting.homes[keep],
+        position=place,
+        velocity=motion,
+    )
+
+
+def make_crowd(seed: int) -> Setting:
+    """Draws a game of NPCs among themselves, with a bad link."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 0.5) + np.arange(6) * np.pi / 3
+    return Setting(
+        rules=(AllyDistance("spread", 1.0), HoldFire("cutscene")),
+        walls=(),
+        bounds=(-5.0, -5.0, 5.0, 5.0),
+        body=Body(6.0, 50.0, 50.0, 0.1),
+        dt=1 / 30,
+        ids=np.arange(101, 107, dtype=np.uint32),
+        squads=np.zeros(6, np.int64),
+        homes=np.zeros((6, 2)),
+        config=ShieldConfig(0.005, 0.02),
+        position=4.0 * np.stack([np.cos(angle), np.sin(angle)], 1),
+        velocity=np.zeros((6, 2)),
+        others=np.zeros((0, 2)),
+        top_speed=1.0,
+        steps=12,
+        lead=2,
+        loss=0.6,
+        delay=0,
+        obstinate=0.0,
+        single=False,
+        chase=True,
+    )
+
+
+def wishes(
+    rng: np.random.Generator,
+    setting: Setting,
+    corners: Floats,
+    position: Floats,
+    whom: Floats,
+    style: NDArray[np.int64],
+) -> Floats:
+    """Hostile proposals: at a corner, at somebody, heavy-tailed noise over six decades, and numbers that are none."""
+    n, m, speed = len(position), setting.steps, setting.body.max_speed
+    out = rng.normal(size=(n, m, 2)) * speed * 10.0 ** rng.uniform(-2, 4, (n, 1, 1))
+    targets = np.concatenate([position, whom])
+    doors = np.array([np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, NoStop)]).reshape(-1, 2)
+    for npc in range(n):
+        if style[npc] == 0:
+            near = np.hypot(*(corners - position[npc]).T)
+            corner = corners[int(near.argmin())] if rng.random() < 0.5 else corners[rng.integers(len(corners))]
+            out[npc] = (corner - position[npc]) * 1e3
+        elif style[npc] == 1:
+            out[npc] = (targets[rng.integers(len(targets))] - position[npc]) * 1e3 + rng.normal(size=2) * 1e-3
+        elif style[npc] == 2:
+            out[npc] = speed * np.array([np.cos(npc), np.sin(npc)])
+        elif style[npc] == 3:
+            out[npc, rng.integers(m)] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 1e300], 2)
+        elif style[npc] == 4 and len(whom):  # away from somebody, or zigzag
+            away = position[npc] - whom[rng.integers(len(whom))]
+            out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
+        elif style[npc] == 5:  # into a clearway, and stop there
+            gap = doors - position[npc]
+            near = gap[int(np.hypot(*gap.T).argmin())] if len(doors) else np.zeros(2)
+            out[npc] = near * 1e3 * (np.hypot(*near) > speed * speed / setting.body.brake)
+    return out
+
+
+def hop(
+    chunks: Sequence[Chunk],
+    tick: int,
+    position: Floats,
+    velocity: Floats,
+    setting: Setting,
+    rate: Floats,
+    rng: np.random.Generator | None,
+) -> tuple[Floats, NDArray[np.uint8], NDArray[np.int64]]:
+    """Picks every NPC's command: a matching step of a held chunk, else the brake. With a generator it is unreliable."""
+    n = len(position)
+    brake = rate if not chunks else chunks[-1].certified.brake
+    size = np.hypot(velocity[:, 0], velocity[:, 1])
+    command = velocity * np.maximum(0.0, 1.0 - brake * setting.dt / np.maximum(size, 1e-12))[:, None]
+    driver, source = np.full(n, audit.BRAKE, np.uint8), np.full(n, -1)
+    sleepy = np.zeros(n, np.bool_) if rng is None else rng.random(n) < setting.obstinate
+    for index, chunk in enumerate(chunks):
+        step = tick - chunk.apply
+        if chunk.arrives > tick or not 0 <= step < setting.steps:
+            continue
+        answer = chunk.certified
+        off = position - answer.expected[:, step, :2]
+        pace = velocity - answer.expected[:, step, 2:]
+        fits = (np.hypot(off[:, 0], off[:, 1]) <= answer.tolerance) & ~sleepy
+        fits &= np.hypot(pace[:, 0], pace[:, 1]) <= setting.config.velocity_tolerance
+        if rng is not None:
+            fits &= (source < 0) | (rng.random(n) < 0.8)  # now and then an older one goes on
+        command[fits] = answer.velocities[fits, step]
+        driver[fits], source[fits] = audit.PLAN, index
+    return command, driver, source
+
+
+def _walk(rng: np.random.Generator, setting: Setting, whom: Floats, heading: Floats, position: Floats) -> Floats:
+    """Moves the others: anywhere at any speed up to the declared one, often at an NPC."""
+    turn = rng.random(len(whom)) < 0.1
+    heading[turn] = rng.normal(size=(int(turn.sum()), 2))
+    hunting = rng.random(len(whom)) < 0.3
+    if len(position):
+        target = position[rng.integers(0, len(position), len(whom))]
+        heading[hunting] = (target - whom)[hunting]
+    size = np.maximum(np.hypot(heading[:, 0], heading[:, 1]), 1e-9)[:, None]
+    pace = setting.top_speed * np.where(rng.random((len(whom), 1)) < 0.5, 1.0, rng.random((len(whom), 1)))
+    return np.asarray(whom + heading / size * pace * setting.dt * (1.0 - 1e-9))
+
+
+def unshielded(
+    movers: Movers, tables: RuleTables, outstanding: Outstanding, proposals: Floats, *, wanted: Wanted, **more: object
+) -> Certified:
+    """The control: wishes go out as they are, short of what is no number and of three times the body's speed."""
+    body = 3.0 * float(tables.speed.max(initial=1.0))
+    wish = np.nan_to_num(proposals, nan=0.0, posinf=body, neginf=-body)
+    size = np.maximum(np.hypot(wish[..., 0], wish[..., 1]), 1e-12)[..., None]
+    velocities = wish * np.minimum(1.0, body / size)
+    before = np.concatenate([movers.velocity[:, None], velocities[:, :-1]], 1)
+    place = movers.position[:, None] + np.cumsum(before * tables.dt, 1) - before[:, :1] * tables.dt
+    answer = certify(movers, tables, Outstanding(), np.zeros_like(velocities), wanted=wanted, **more)  # type: ignore[arg-type]  # passed on
+    expected = np.concatenate([place, before], 2)
+    return replace(
+        answer,
+        velocities=velocities,
+        expected=expected,
+        triggers=wanted.triggers,
+        tolerance=np.full(len(velocities), 1e9),
+    )
+
+
+def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify, keep: bool = False) -> Result:
+    """Plays a game and has it judged.
+
+    Args:
+        setting: the game.
+        seed: of everything that happens in it.
+        ticks: how long.
+        shield: what certifies; another one than the real one for tests of the checker.
+        keep: whether to return all answers.
+    """
+    rng = np.random.default_rng(seed)
+    n, dt, tables = len(setting.position), setting.dt, setting.tables()
+    corners, rate = tables.edges[:, :2], tables.acceleration * 0.9
+    position, velocity, whom = setting.position.copy(), setting.velocity.copy(), setting.others.copy()
+    heading = rng.normal(size=whom.shape)
+    ammo, shots = rng.integers(0, 8, n).astype(float), np.zeros(n)
+    outstanding, chunks, answers = Outstanding(), list[Chunk](), list[Certified]()
+    rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
+    done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], bool]] = []
+    flag, style, unguarded = False, rng.integers(0, 6, n), 0
+    taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
+    for tick in range(ticks):
+        flag = flag ^ bool(rng.random() < 0.05)
+        if tick % 12 == 0:
+            style = np.ones(n, np.int64) if setting.chase else rng.integers(0, 6, n)
+        chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
+        if rng.random() > 0.1 and np.isfinite(velocity).all():
+            outstanding.forget(tick)
+            outstanding.attacks.observe(tick, tables, np.arange(n), {AMMO: ammo, SHOTS: shots})
+            ahead, pace = position, velocity
+            sure = [replace(chunk, arrives=0) for chunk in chunks]
+            for later in range(tick, tick + setting.lead):
+                pace, _, _ = hop(sure, later, ahead, pace, setting, rate, None)
+                ahead = ahead + pace * dt
+            if not np.isfinite(ahead).all():
+                continue
+            apply = tick + setting.lead
+            asked = rng.random((n, setting.steps, len(TRIGGERS))) < rng.choice([0.0, 0.3, 1.0], (n, 1, 1))
+            answer = shield(
+                Movers(setting.ids, ahead, pace, position, velocity),
+                tables,
+                outstanding,
+                wishes(rng, setting, corners, ahead, whom, style),
+                others=Others(whom, setting.names, setting.lead),
+                wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, rng.choice([0.0, 1.0, np.nan], n)),
+                config=setting.config,
+            )
+            unguarded += int((~answer.guarded).sum())
+            outstanding.add(tick, apply + setting.steps - 1, setting.ids, answer.points)
+            outstanding.attacks.add(apply, tables, np.arange(n), answer.triggers)
+            if keep:
+                answers.append(answer)
+            arrives = 10**9 if rng.random() < setting.loss else tick + int(rng.integers(0, setting.delay + 1))
+            chunks.append(Chunk(apply, answer, arrives, flag))
+        command, driver, source = hop(chunks, tick, position, velocity, setting, rate, rng)
+        taken = np.where((taken == 0) & (rng.random(n) < setting.kidnaps), 8, np.maximum(taken - 1, 0))
+        whim = np.where((taken == 8)[:, None], rng.normal(size=(n, 2)) * tables.speed[:, None] * 0.6, whim)
+        command = np.where((taken > 0)[:, None], whim, command)
+        driver[taken > 0], source[taken > 0] = audit.CALLBACK, -1
+        fired, knew = np.zeros((n, len(TRIGGERS)), np.bool_), np.zeros(n, np.bool_)
+        for npc in np.flatnonzero(source >= 0):
+            chunk = chunks[source[npc]]
+            fired[npc], knew[npc] = chunk.certified.triggers[npc, tick - chunk.apply], chunk.flag
+        fired[taken > 0] = rng.random((int((taken > 0).sum()), len(TRIGGERS))) < 0.2
+        position = position + command * dt
+        if setting.single:
+            position = position.astype(np.float32).astype(np.float64)
+        velocity = command
+        whom = _walk(rng, setting, whom, heading, position)
+        ammo, shots = ammo - fired[:, 0] + (rng.random(n) < _RELOAD), shots + fired[:, 0]
+        rows.append((position, velocity, whom, ammo))
+        done.append((command, driver, fired, knew, flag))
+        if not np.isfinite(position).all():
+            break
+    places, speeds, others, levels = (np.stack(column) for column in zip(*rows, strict=True))
+    commands, drivers, attacks, known = (np.stack([row[k] for row in done]) for k in range(4))
+    trace = audit.Trace(
+        ids=setting.ids,
+        position=places,
+        velocity=speeds,
+        command=commands,
+        alive=np.ones(places.shape[:2], np.bool_),
+        driver=drivers,
+        attacks=attacks,
+        hold_fire=np.array([row[4] for row in done], np.bool_),
+        hold_known=known,
+        others=others,
+        levels={AMMO: levels},
+    )
+    executed = 1.0 if shield is not unshielded else 1e9
+    config = audit.AuditConfig(executed=executed, admission=setting.config.eps, settle_ticks=20)
+    return Result(trace, audit.audit(trace, limits(setting), config), unguarded, tuple(answers))
+
+
+def limits(setting: Setting) -> audit.Limits:
+    """Says the declared rules again, in the checker's plain numbers."""
+    n, body = len(setting.ids), setting.body
+    x0, y0, x1, y1 = setting.bounds
+    everybody = np.ones(n, np.bool_)
+    zones = [audit.Zone("wall", w.name, np.array(w.vertices), False, everybody) for w in setting.walls]
+    zones.append(audit.Zone("bounds", "bounds", np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), True, everybody))
+    speed, acceleration = np.full(n, body.max_speed), np.full(n, min(body.max_acceleration, body.brake))
+    leash, spacing, silent = np.full(n, np.inf), np.zeros((n, n)), np.zeros(n, np.bool_)
+    turn, above = np.full(n, np.inf), np.full(n, np.inf)
+    clearways, apart, quotas, stocks = list[audit.Zone](), list[audit.Apart](), list[audit.Quota](), list[audit.Stock]()
+    shares: dict[str, audit.Share] = {}
+    for rule in setting.rules:
+        who = (
+            everybody
+            if rule.who == "all"
+            else np.isin(setting.ids, np.array(rule.who if isinstance(rule.who, tuple) else (), np.uint32))
+        )
+        if isinstance(rule.who, str) and rule.who.startswith("squad:"):
+            who = setting.squads == int(rule.who[6:])
+        match rule:
+            case KeepOut() | KeepIn():
+                inside = isinstance(rule, KeepIn)
+                zones.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), inside, who))
+            case NoStop():
+                clearways.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), False, who))
+            case Leash():
+                leash[who] = np.minimum(leash[who], rule.radius)
+            case SpeedLimit():
+                speed[who] = np.minimum(speed[who], rule.speed)
+            case AccelerationLimit():
+                acceleration[who] = np.minimum(acceleration[who], rule.acceleration)
+            case TurnLimit():
+                turn[who], above[who] = np.minimum(turn[who], rule.rate), np.minimum(above[who], rule.above)
+            case AllyDistance():
+                spacing[np.ix_(who, who)] = np.maximum(spacing[np.ix_(who, who)], rule.distance)
+            case HoldFire():
+                silent |= who
+            case KeepAway() | StayNear():
+                whom = tuple(o for o, names in enumerate(setting.names) if rule.to in names)
+                near = isinstance(rule, StayNear)
+                apart.append(audit.Apart(rule.kind, rule.distance, rule.top_speed, near, who, whom))
+            case Cooldown() | AttackLimit():
+                most = rule.most if isinstance(rule, AttackLimit) else 1
+                squads = isinstance(rule, AttackLimit) and rule.per == "squad"
+                group = setting.squads if squads else np.arange(n)
+                quotas.append(
+                    audit.Quota(rule.kind, most, _ticks(rule.seconds, setting.dt), _counts(rule.attack), group, who)
+                )
+            case AttackTokens():
+                old = shares.get(rule.pool or rule.name)
+                shares[rule.pool or rule.name] = _shared(old, rule, who, setting.dt)
+            case Reserve():
+                stocks.append(audit.Stock(rule.kind, rule.field, rule.cost, rule.least, _counts(rule.attack), who))
+    np.fill_diagonal(spacing, 0.0)
+    return audit.Limits(
+        dt=setting.dt,
+        radius=np.full(n, body.radius),
+        speed=speed,
+        acceleration=acceleration,
+        home=setting.homes,
+        leash=leash,
+        spacing=spacing,
+        hold_fire=silent,
+        zones=tuple(zones),
+        turn=turn,
+        turn_above=above,
+        clearways=tuple(clearways),
+        apart=tuple(apart),
+        quotas=tuple(quotas),
+        shares=tuple(shares.values()),
+        stocks=tuple(stocks),
+    )
+
+
+def _ticks(seconds: float, dt: float) -> int:
+    """A window of so many seconds holds attacks that are fewer ticks apart than this."""
+    return int(np.ceil(round(seconds / dt, 6)))
+
+
+def _counts(attack: str) -> NDArray[np.bool_]:
+    return np.array([attack in ("any", name) for name in ("fire", "throw")])
+
+
+def _shared(old: audit.Share | None, rule: AttackTokens, who: NDArray[np.bool_], dt: float) -> audit.Share:
+    n = len(who)
+    old = old or audit.Share(
+        rule.kind, np.inf, np.zeros(n, np.int64), np.zeros(n), np.zeros((n, 2), np.bool_), np.zeros(n, np.bool_)
+    )
+    return audit.Share(
+        kind=rule.kind,
+        capacity=min(old.capacity, rule.capacity),
+        ticks=np.where(who, np.maximum(old.ticks, _ticks(rule.seconds, dt)), old.ticks),
+        weight=np.where(who, np.maximum(old.weight, rule.weight), old.weight),
+        attack=old.attack | (who[:, None] & _counts(rule.attack)),
+        binds=old.binds | who,
+    )

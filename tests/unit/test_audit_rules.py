@@ -1,0 +1,142 @@
+"""The checker on rules about turning, stopping, others and attacks: each judged on a trace made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_audit import DT, limits, straight, walk
+
+from npc_sdk.audit import CALLBACK, Apart, Limits, Quota, Share, Stock, Trace, Zone, audit
+
+ALL = np.ones(1, bool)
+
+
+def found(trace: Trace, declared: Limits, rule: str) -> dict[str, int]:
+    return {who: count for who, count in audit(trace, declared).rules[rule].violations.items() if count}
+
+
+def shots(*ticks: int, length: int = 12, n: int = 1, npc: int = 0) -> Any:
+    fired = np.zeros((length, n, 2), bool)
+    fired[list(ticks), npc, 0] = True
+    return fired
+
+
+def test_a_turn_counts_only_at_speed() -> None:
+    corner = np.concatenate([straight((2.0, 0.0), 3), straight((0.0, 2.0), 3)])
+    bound = {"turn": np.array([3.0]), "turn_above": np.array([1.0])}
+    assert found(walk(corner), limits(**bound), "turn") == {"npc": 1}
+    assert found(walk(0.3 * corner), limits(**bound), "turn") == {}
+    gentle = np.stack([[2.0 * np.cos(a), 2.0 * np.sin(a)] for a in 2.9 * DT * np.arange(6)])[:, None]
+    assert found(walk(gentle), limits(**bound), "turn") == {}
+
+
+def test_resting_in_a_clearway_is_a_breach_and_crossing_it_is_not() -> None:
+    door = Zone("no_stop", "door", np.array([(1.0, -1.0), (2.0, -1.0), (2.0, 1.0), (1.0, 1.0)]), False, ALL)
+    across = straight((3.0, 0.0), 30)
+    stops = across.copy()
+    stops[15:] = 0.0
+    assert 1.0 < walk(stops).position[-1, 0, 0] < 2.0
+    assert found(walk(across), limits(clearways=(door,)), "no_stop") == {}
+    assert found(walk(stops), limits(clearways=(door,)), "no_stop") == {"npc": 15}
+
+
+def away(near: bool = False, distance: float = 2.0, top_speed: float = 3.0) -> Apart:
+    return Apart("stay_near" if near else "keep_away", distance, top_speed, near, ALL, (0,))
+
+
+def beside(*places: tuple[float, float], ticks: int = 12) -> Any:
+    """Another one that goes straight from the first place to the last."""
+    way = np.linspace(0.0, 1.0, ticks + 1)[:, None]
+    return (np.array(places[0]) * (1 - way) + np.array(places[-1]) * way)[:, None]
+
+
+def test_who_came_too_close_is_to_blame() -> None:
+    declared = limits(apart=(away(),))
+    towards, still = straight((3.0, 0.0), 12), straight((0.0, 0.0), 12)
+    assert found(walk(still, others=beside((2.5, 0.0), (1.5, 0.0))), declared, "keep_away")["external"] > 0
+    assert "npc" not in found(walk(still, others=beside((2.5, 0.0), (1.5, 0.0))), declared, "keep_away")
+    rest_then_go = np.concatenate([straight((0.0, 0.0), 2), towards[:10]])
+    assert found(walk(rest_then_go, others=beside((2.5, 0.0))), declared, "keep_away")["npc"] > 0
+    leaving = np.concatenate([straight((0.0, 0.0), 2), straight((-1.0, 0.0), 10)])
+    assert set(found(walk(leaving, others=beside((1.9, 0.0), (1.1, 0.0))), declared, "keep_away")) == {"external"}
+
+
+def test_who_ran_off_is_to_blame() -> None:
+    declared = limits(apart=(away(near=True),))
+    still, off = straight((0.0, 0.0), 12), np.concatenate([straight((0.0, 0.0), 2), straight((3.0, 0.0), 10)])
+    assert set(found(walk(still, others=beside((1.5, 0.0), (2.5, 0.0))), declared, "stay_near")) == {"external"}
+    assert "npc" in found(walk(off, others=beside((-1.5, 0.0))), declared, "stay_near")
+
+
+def test_one_who_is_faster_than_declared_excuses_for_as_long_as_promises_run() -> None:
+    declared = limits(apart=(away(),))
+    place = beside((9.0, 0.0), ticks=60)
+    place[5:] = (2.5, 0.0)  # a jump
+    go = np.concatenate([straight((0.0, 0.0), 6), straight((2.0, 0.0), 10), straight((0.0, 0.0), 44)])
+    assert set(found(walk(go, others=place), declared, "keep_away")) <= {"breach", "inadmissible", "external"}
+    late = np.concatenate([straight((0.0, 0.0), 45), straight((2.0, 0.0), 15)])
+    assert "npc" in found(walk(late, others=place), declared, "keep_away")
+
+
+def test_an_npc_that_started_on_its_way_is_excused_until_it_could_have_stopped() -> None:
+    declared = limits(apart=(away(),))
+    rushing = np.concatenate([straight((3.0, 0.0), 2), straight((0.0, 0.0), 2), straight((3.0, 0.0), 8)])
+    verdicts = found(walk(rushing, others=beside((2.05, 0.0))), declared, "keep_away")
+    assert verdicts["inadmissible"] >= 1
+    assert verdicts["npc"] >= 1
+
+
+@pytest.mark.parametrize(("ticks", "broken"), [((0, 4), 0), ((0, 3), 1), ((0, 1, 2), 2), ((0, 4, 8), 0)])
+def test_a_window_is_counted_from_the_attack_that_ends_it(ticks: tuple[int, ...], broken: int) -> None:
+    quota = Quota("cooldown", 1, 4, np.array([True, False]), np.zeros(1, np.int64), ALL)
+    trace = walk(straight((0.0, 0.0), 12), attacks=shots(*ticks))
+    assert found(trace, limits(quotas=(quota,)), "cooldown") == ({"npc": broken} if broken else {})
+    other = Quota("cooldown", 1, 4, np.array([False, True]), np.zeros(1, np.int64), ALL)
+    assert found(trace, limits(quotas=(other,)), "cooldown") == {}
+
+
+def test_a_window_that_the_game_filled_is_not_the_npcs_fault() -> None:
+    quota = Quota("attack_limit", 1, 9, np.array([True, True]), np.zeros(1, np.int64), ALL)
+    driver = np.zeros((12, 1), np.uint8)
+    driver[0] = CALLBACK
+    trace = walk(straight((0.0, 0.0), 12), attacks=shots(0, 5), driver=driver)
+    assert found(trace, limits(quotas=(quota,)), "attack_limit") == {"external": 1}
+
+
+def test_a_squad_is_counted_together() -> None:
+    fired = shots(0, n=2) | shots(3, n=2, npc=1)
+    trace = walk(np.zeros((12, 2, 2)), ((0.0, 0.0), (5.0, 0.0)), attacks=fired)
+    both, any_ = np.ones(2, bool), np.array([True, True])
+    together = Quota("attack_limit", 1, 9, any_, np.zeros(2, np.int64), both)
+    alone = Quota("attack_limit", 1, 9, any_, np.arange(2), both)
+    assert found(trace, limits(2, quotas=(together,)), "attack_limit") == {"npc": 1}
+    assert found(trace, limits(2, quotas=(alone,)), "attack_limit") == {}
+
+
+def test_weights_of_those_who_lately_attacked_add_up() -> None:
+    fired = shots(0, n=2) | shots(3, n=2, npc=1)
+    trace = walk(np.zeros((12, 2, 2)), ((0.0, 0.0), (5.0, 0.0)), attacks=fired)
+
+    def share(ticks: int, capacity: float) -> Share:
+        return Share(
+            "attack_tokens", capacity, np.full(2, ticks), np.array([1.0, 2.0]), np.ones((2, 2), bool), np.ones(2, bool)
+        )
+
+    assert found(trace, limits(2, shares=(share(4, 2.0),)), "attack_tokens") == {"npc": 1}
+    assert found(trace, limits(2, shares=(share(3, 2.0),)), "attack_tokens") == {}
+    assert found(trace, limits(2, shares=(share(4, 3.0),)), "attack_tokens") == {}
+    alive = np.ones((13, 2), bool)
+    alive[2:, 0] = False
+    dead = walk(np.zeros((12, 2, 2)), ((0.0, 0.0), (5.0, 0.0)), attacks=fired, alive=alive)
+    assert found(dead, limits(2, shares=(share(4, 2.0),)), "attack_tokens") == {}
+
+
+def test_an_attack_needs_what_it_costs() -> None:
+    ammo = np.array([2.0, *np.ones(5), *np.zeros(7)])[:, None]
+    trace = walk(straight((0.0, 0.0), 12), attacks=shots(0, 5, 9), levels={"ammo": ammo})
+    stock = Stock("reserve", "ammo", 1.0, 0.0, np.array([True, False]), ALL)
+    assert found(trace, limits(stocks=(stock,)), "reserve") == {"npc": 1}
+    keep = Stock("reserve", "ammo", 1.0, 1.0, np.array([True, False]), ALL)
+    assert found(trace, limits(stocks=(keep,)), "reserve") == {"npc": 2}

@@ -1,0 +1,141 @@
+"""Motion near what somebody else moves: never worse than standing still, whatever the other does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNear, TurnLimit, compile_rules
+from npc_sdk.errors import ConstraintError
+from npc_sdk.experiments.zoo import Body
+from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+
+DT, M = 1 / 30, 6
+PLAYER = frozenset(["player"])
+DOOR = ((2.0, -1.0), (3.0, -1.0), (3.0, 1.0), (2.0, 1.0))
+
+
+def tables_for(*rules: Rule) -> RuleTables:
+    return compile_rules(
+        rules,
+        ids=[101],
+        squads=[0],
+        homes=[[0.0, 0.0]],
+        kinematics=Body(4.0, 16.0, 16.0, 0.3),
+        walls=[],
+        bounds=(-50.0, -50.0, 50.0, 50.0),
+        dt=DT,
+    )
+
+
+def ask(
+    tables: RuleTables,
+    wish: tuple[float, float],
+    *,
+    place: tuple[float, float] = (0.0, 0.0),
+    velocity: tuple[float, float] = (0.0, 0.0),
+    player: tuple[float, float] | None = None,
+    age: int = 0,
+) -> Certified:
+    who = Movers(np.array([101], np.uint32), np.array([place]), np.array([velocity]))
+    others = Others.none() if player is None else Others(np.array([player]), (PLAYER,), age)
+    return certify(who, tables, Outstanding(), np.broadcast_to(np.array(wish), (1, M, 2)), others=others)
+
+
+def walked(answer: Certified) -> float:
+    return float(answer.points[0, -1, 1, 0] - answer.points[0, 0, 0, 0])
+
+
+def test_an_npc_stops_short_of_where_the_player_may_be_by_then() -> None:
+    tables = tables_for(KeepAway("room", 2.0, top_speed=5.0))
+    far, near = ask(tables, (4.0, 0.0), player=(9.0, 0.0)), ask(tables, (4.0, 0.0), player=(3.0, 0.0))
+    assert not far.rejected[0, KIND["keep_away"]]
+    assert walked(far) > 0.5
+    assert near.rejected[0, KIND["keep_away"]]
+    assert walked(near) < 0.2
+    assert near.guarded.all()
+    assert near.margins[0, KIND["keep_away"]] >= 0.0
+
+
+def test_going_away_is_free_however_near_the_player_is() -> None:
+    tables = tables_for(KeepAway("room", 2.0, top_speed=5.0))
+    answer = ask(tables, (-4.0, 0.0), player=(6.0, 0.0), age=2)
+    assert walked(answer) < -0.5
+    assert answer.guarded.all()
+
+
+def test_the_age_of_what_is_known_widens_where_the_player_may_be() -> None:
+    tables = tables_for(KeepAway("room", 2.0, top_speed=5.0))
+    fresh, stale = (ask(tables, (4.0, 0.0), player=(4.0, 0.0), age=age) for age in (0, 6))
+    assert walked(stale) < walked(fresh) - 0.1
+
+
+def test_standing_still_is_always_right_and_moving_off_ones_certificate_is_said() -> None:
+    tables = tables_for(KeepAway("room", 2.0, top_speed=5.0))
+    still = ask(tables, (0.0, 0.0), player=(0.5, 0.0))
+    assert still.guarded.all()
+    assert not still.changed.any()
+    rushing = ask(tables, (4.0, 0.0), velocity=(4.0, 0.0), player=(2.5, 0.0))
+    assert not rushing.guarded.any()
+    assert rushing.broken[0, KIND["keep_away"]]
+    assert rushing.reason == ("unguarded: keep_away",)
+    assert (rushing.rank == 4).all()  # only the brake is left
+
+
+def test_an_escort_never_walks_off_and_may_always_come_nearer() -> None:
+    tables = tables_for(StayNear("escort", 4.0, top_speed=3.0, to="player"))
+    off, back = ask(tables, (4.0, 0.0), player=(-3.5, 0.0)), ask(tables, (-4.0, 0.0), player=(-9.0, 0.0))
+    assert walked(off) < 0.1
+    assert off.rejected[0, KIND["stay_near"]]
+    assert walked(back) < -0.5
+
+
+def test_rules_about_others_ask_nothing_where_there_are_none() -> None:
+    tables = tables_for(KeepAway("room", 2.0, top_speed=5.0, to="protected"))
+    for player in (None, (1.0, 0.0)):
+        answer = ask(tables, (4.0, 0.0), player=player)
+        assert walked(answer) > 0.5
+        assert not answer.active[0, KIND["keep_away"]]
+
+
+def test_an_npc_walks_through_a_clearway_but_does_not_stop_in_it() -> None:
+    tables = tables_for(NoStop("door", DOOR))
+    place, velocity, inside = (1.2, 0.0), (0.0, 0.0), 0
+    for _ in range(200):
+        answer = ask(tables, (4.0, 0.0), place=place, velocity=velocity)
+        stop = answer.points[0, 0, 1]
+        assert not 2.0 < stop[0] < 3.0
+        place = (float(place[0] + answer.velocities[0, 0, 0] * DT), 0.0)
+        velocity = (float(answer.velocities[0, 0, 0]), 0.0)
+        inside += 2.0 < place[0] < 3.0
+    slow = ask(tables, (0.5, 0.0), place=(1.9, 0.0))
+    assert slow.rejected[0, KIND["no_stop"]]
+    spawned = ask(tables, (0.0, 0.0), place=(2.5, 0.0))
+    assert spawned.broken[0, KIND["no_stop"]]
+
+
+def test_a_turn_is_cut_to_what_a_tick_allows_at_speed_and_free_when_slow() -> None:
+    tables = tables_for(TurnLimit("steady", 4.0, above=1.0))
+    answer = ask(tables, (0.0, 4.0), velocity=(3.0, 0.0))
+    path = np.concatenate([[[3.0, 0.0]], answer.velocities[0]])
+    turned = np.abs(np.diff(np.unwrap(np.arctan2(path[:, 1], path[:, 0]))))
+    fast = np.hypot(*path[:-1].T) > 1.0
+    assert fast[:3].all()
+    assert np.all(turned[fast] <= 4.0 * DT)
+    assert turned[0] > 0.001
+    assert answer.rejected[0, KIND["turn"]]
+    slow = ask(tables, (0.0, 4.0), velocity=(0.5, 0.0))
+    assert slow.velocities[0, 1, 1] > abs(slow.velocities[0, 1, 0])
+
+
+def test_a_turn_limit_finer_than_the_velocity_tolerance_can_tell_is_refused() -> None:
+    tables = tables_for(TurnLimit("hairline", 0.2, above=0.1))
+    with pytest.raises(ConstraintError, match="turn"):
+        ask(tables, (1.0, 0.0))
+    certify(
+        Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2))),
+        tables,
+        Outstanding(),
+        np.zeros((1, M, 2)),
+        config=ShieldConfig(velocity_tolerance=1e-5),
+    )
