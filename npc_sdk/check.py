@@ -4,115 +4,149 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
 from npc_sdk.options import count, natural
 
 if TYPE_CHECKING:
-    from npc_sdk.experiments.stress import StressConfig, Totals
+    from tqdm import tqdm
 
-WANTED_ACTIVE = 1_000  # at the full 100,000 steps; less in proportion
-WANTED_CONTROL = 0.01
+    from npc_sdk.experiments.campaign import Totals
+
+WANTED_ACTIVE, FULL = 1_000, 1_000_000  # certificates per kind of rule at so many steps; less in proportion, at least 1
+WANTED_CONTROL = 0.01  # of the steps in which a rule binds
+PLANNED = 0.1  # of the steps: through the planner, half of them with an untrained model
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the command line of `npc-sdk check`."""
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    shield = kinds.add_parser("shield", help="audit the shield under tight rules, wild weights and hostile plans")
-    shield.add_argument("--steps", type=count, default=100_000, help="NPC-ticks (100000); 3000 is what CI runs")
+    shield = kinds.add_parser("shield", help="audit the shield under tight rules, hostile plans and wild weights")
+    shield.add_argument("--steps", type=count, default=FULL, help="NPC-ticks, nine tenths without a planner (1000000)")
     shield.add_argument("--seed", type=natural, default=0)
-    shield.add_argument("--model", default="arena", help="of one half; the other half has an untrained model")
+    shield.add_argument("--model", default="arena", help="of half of the planned part; the other half is untrained")
     shield.add_argument("--candidates", type=count, default=8, help="the planner's candidates (8)")
+    shield.add_argument("--out", type=Path, help="keep finished shards in this folder, and do not play them again")
+    shield.add_argument("--jobs", type=count, default=1, help="processes that play (1)")
     add_json(shield)
 
 
 def main(args: Namespace) -> int:
     """Runs `npc-sdk check shield`. Returns 1 when an NPC caused a violation or the control broke too little."""
+    from npc_sdk.experiments import campaign
+
+    start = time.perf_counter()
+    planned_steps = round(PLANNED * args.steps)
+    total, control = campaign.Totals(), campaign.Totals()
+    wanted = (args.steps - planned_steps, max(1, (args.steps - planned_steps) // campaign.CONTROL_EVERY))
+    with progress(sum(wanted) + planned_steps, "check shield", "step") as bar:
+        for arm, steps in ((total, wanted[0]), (control, wanted[1])):
+            for shard in campaign.hunt(steps, args.seed, shielded=arm is total, folder=args.out, jobs=args.jobs):
+                arm.plus(shard.table())
+                arm.examples += shard.examples
+                bar.update(shard.steps)
+        planned, untrained = _planned(args, planned_steps, bar)
+    total.plus(planned.table())
+    total.examples += planned.examples
+    figures = _figures(args, total, control, planned, untrained, time.perf_counter() - start)
+    emit(_lines(figures, total), figures, args.json)
+    return 0 if figures["passed"] else 1
+
+
+def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, int]:
+    """Plays fights under tight rules, weights over four decades, a quarter of the NPCs attacking."""
     import torch
 
     from npc_sdk.experiments import stress
+    from npc_sdk.experiments.campaign import Totals
     from npc_sdk.experiments.stage import planner
     from npc_sdk.planner.problem import PlannerConfig
     from npc_sdk.serve.models import load
 
     torch.set_num_threads(1)
-    device = torch.device("cpu")
-    config = stress.StressConfig(steps=args.steps, seed=args.seed)
-    names = (args.model, "untrained")
-    forecasts = [load(name, device, args.seed).forecast for name in names]
-    how = PlannerConfig(candidates=args.candidates, seed=args.seed)
-    arms = {True: stress.Totals(), False: stress.Totals()}
-    control_ticks = max(90, round(config.ticks * config.control_share * config.batches / 2))
-    start = time.perf_counter()
-    with progress(config.batches * config.ticks + 2 * control_ticks, "check shield", "tick") as bar:
-        for index in range(config.batches):
-            brain = planner(forecasts[index % 2], device, how)
-            arms[True].add(stress.run_batch(config, index, brain, shielded=True, ticks=config.ticks))
-            bar.update(config.ticks)
-        for index in range(2):
-            brain = planner(forecasts[index % 2], device, how)
-            arms[False].add(stress.run_batch(config, index, brain, shielded=False, ticks=control_ticks))
-            bar.update(control_ticks)
-    figures = _figures(config, names, arms[True], arms[False], time.perf_counter() - start)
-    emit(_lines(figures, arms[True], arms[False]), figures, args.json)
-    return 0 if figures["passed"] else 1
+    device, how = torch.device("cpu"), PlannerConfig(candidates=args.candidates, seed=args.seed)
+    forecasts = [load(name, device, args.seed).forecast for name in (args.model, "untrained")]
+    config = stress.StressConfig(steps=max(1, steps), seed=args.seed)
+    totals, untrained = Totals(), 0
+    for index in range(config.batches):
+        brain = planner(forecasts[index % 2], device, how)
+        batch = stress.run_batch(config, index, brain, shielded=True, ticks=config.ticks)
+        for report in batch.reports:
+            totals.judged(report)
+            untrained += report.steps * (index % 2)
+            bar.update(report.steps)
+        totals.certified_by(batch.tally)
+    return totals, untrained
 
 
 def _figures(
-    config: StressConfig, models: tuple[str, ...], shielded: Totals, control: Totals, wall_s: float
+    args: Namespace, total: Totals, control: Totals, planned: Totals, untrained: int, wall_s: float
 ) -> dict[str, Json]:
     from npc_sdk.constraints import KINDS
-    from npc_sdk.experiments.stress import JUDGED
 
-    rules: list[dict[str, Json]] = [
-        {
-            "rule": kind,
-            "active": shielded.active[kind],
-            "changed": shielded.changed[kind],
-            "violations": shielded.caused(kind),
-            "not_npc": shielded.broken(kind) - shielded.caused(kind),
-            "min_margin": shielded.min_margin[kind],
-            "control_share": control.broken(kind) / max(1, control.steps),
+    rules: dict[str, Json] = {
+        kind: {
+            "bound": total.bound[kind],
+            "active": total.active[kind],
+            "changed": total.changed[kind],
+            "violations": total.caused(kind),
+            "not_npc": total.broken(kind) - total.caused(kind),
+            "min_margin": total.min_margin[kind],
         }
         for kind in KINDS
-    ]
-    wanted = WANTED_ACTIVE * min(1.0, config.steps / 100_000)
-    idle = [kind for kind in JUDGED if shielded.active[kind] < wanted]
-    tame = [kind for kind in JUDGED if control.broken(kind) < WANTED_CONTROL * control.steps]
+    }
+    enough = max(1.0, WANTED_ACTIVE * min(1.0, args.steps / FULL))
+    idle = [kind for kind in KINDS if total.active[kind] < enough]
+    tame = [kind for kind in KINDS if control.broken(kind) < WANTED_CONTROL * max(1, control.bound[kind])]
+    metres = [total.min_margin[kind] for kind in _metric(KINDS)]
     return {
-        "passed": shielded.caused() == 0 and not idle and not tame,
-        "steps": shielded.steps,
-        "violations": shielded.caused(),
+        "passed": total.caused() == 0 and not idle and not tame,
+        "agent_steps": total.steps,
+        "npc_caused_violations": total.caused(),
+        "external": total.caused(category="external"),
+        "assumption_breaches": total.caused(category="breach"),
+        "inadmissible": total.caused(category="inadmissible"),
+        "min_margin_m": min(metres),
+        "interventions": total.interventions / max(1, total.certified),
+        "unguarded": total.unguarded,
+        "excused_steps": total.excused,
+        "planned_steps": planned.steps,
+        "untrained_steps": untrained,
+        "planned_interventions": planned.interventions / max(1, planned.certified),
         "rules": rules,
+        "control_steps": control.steps,
+        "control_violations_per_rule": {kind: control.broken(kind) / max(1, control.bound[kind]) for kind in KINDS},
         "idle_rules": idle,
         "tame_in_control": tame,
-        "control_steps": control.steps,
-        "excused_steps": shielded.excused,
-        "unguarded_steps": shielded.unguarded,
-        "persona_switches": shielded.switches,
-        "attackers": config.attackers,
-        "models": models,
-        "seed": config.seed,
+        "model": args.model,
+        "seed": args.seed,
         "wall_s": wall_s,
         "machine": machine(),
     }
 
 
-def _lines(figures: dict[str, Json], shielded: Totals, control: Totals) -> list[str]:
+def _metric(kinds: tuple[str, ...]) -> list[str]:
+    """Kinds of rules whose margin is a distance."""
+    places = ("wall", "bounds", "keep_out", "keep_in", "no_stop", "leash", "keep_away", "stay_near", "spacing")
+    return [kind for kind in kinds if kind in places]
+
+
+def _lines(figures: dict[str, Json], total: Totals) -> list[str]:
     rows = []
-    for kind in shielded.active:
-        margin, share = shielded.min_margin[kind], control.broken(kind) / max(1, control.steps)
-        counts = (shielded.active[kind], shielded.changed[kind], shielded.caused(kind))
-        shown = f"{margin:.4f}" if margin < 1e6 else "-"
-        rows.append([kind, *(str(count) for count in counts), shown, f"{100 * share:.1f} %"])
-    lines = table(("rule", "active", "changed", "violated by NPCs", "min margin", "violated without shield"), rows)
-    lines += [f"example: {v}" for v in shielded.examples[:5]]
+    shares = figures["control_violations_per_rule"]
+    assert isinstance(shares, dict)
+    for kind in total.active:
+        margin = total.min_margin[kind]
+        counts = (total.active[kind], total.changed[kind], total.caused(kind))
+        shown = f"{margin:.6f}" if margin < 1e6 else "-"
+        rows.append([kind, *(str(count) for count in counts), shown, f"{100 * shares[kind]:.1f} %"])
+    lines = table(("rule", "active", "changed", "broken by NPCs", "min margin", "broken without shield"), rows)
+    lines += [f"example: {v}" for v in total.examples[:5]]
     lines.append(
-        f"{shielded.steps} NPC-steps, {shielded.caused()} violations caused by NPCs; "
-        f"{shielded.unguarded} steps off their certificate; control: {control.steps} steps"
+        f"{total.steps} NPC-steps, {total.caused()} violations caused by NPCs, {figures['external']} by others; "
+        f"{total.unguarded} certificates off their start; control: {figures['control_steps']} steps"
     )
-    lines.append(
-        "passed" if figures["passed"] else f"failed: {figures['idle_rules']} idle, {figures['tame_in_control']} tame"
-    )
-    return lines
+    verdict = f"failed: {figures['idle_rules']} idle, {figures['tame_in_control']} tame"
+    return [*lines, "passed" if figures["passed"] else verdict]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from npc_sdk.constraints import KINDS
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
 
 
@@ -18,13 +20,14 @@ def documented_keys(command: str) -> set[str]:
 
 
 def printed_keys(value: object, within: str = "") -> set[str]:
-    """Return the keys of a printed object in the same notation."""
+    """Return the keys of a printed object in the same notation, `<rule>` for any kind of rule."""
     if isinstance(value, list):
         return {key for item in value for key in printed_keys(item, f"{within}[]")}
     if not isinstance(value, Mapping):
         return set()
     keys = set()
     for name, inner in value.items():
+        name = "<rule>" if name in KINDS else name
         path = f"{within}.{name}" if within else str(name)
         keys |= {path} | printed_keys(inner, path)
     return keys

@@ -33,7 +33,7 @@ def attack_findings(
             quota.kind,
             np.where(hit, quota.most - total, np.inf),
             living & quota.binds,
-            mine <= quota.most,
+            (total > quota.most) & (mine <= quota.most),
         )
     for share in limits.shares:
         hit = (trace.attacks & share.attack).any(2) & living & share.binds
@@ -43,7 +43,7 @@ def attack_findings(
             share.kind,
             np.where(hit, room - total[:, None], np.inf),
             living & share.binds,
-            np.broadcast_to((mine <= room)[:, None], hit.shape),
+            np.broadcast_to(((total > room) & (mine <= room))[:, None], hit.shape),
         )
     for stock in limits.stocks:
         hit = (trace.attacks & stock.attack).any(2) & living & stock.binds

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.audit.attacks import attack_findings
-from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_outline, turned_by, zone_margin
+from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_path, turned_by, zone_margin
 from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
 from npc_sdk.audit.trace import CALLBACK, NONE, Apart, Limits, Trace
 
@@ -337,8 +337,4 @@ def _apart(
     """Says which pairs stay far enough apart however each brakes: their two brake paths are."""
     place, speed = trace.position[tick], trace.velocity[tick]
     rest = coast_to_rest(place, speed, limits.acceleration, limits.dt)
-    gaps = [
-        float(path_to_outline(place[[i]], rest[[i]], np.stack([place[j], rest[j]]))[0])
-        for i, j in zip(one.tolist(), two.tolist(), strict=True)
-    ]
-    return np.asarray(np.array(gaps) >= needed)
+    return np.asarray(path_to_path(place[one], rest[one], place[two], rest[two]) >= needed)

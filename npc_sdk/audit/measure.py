@@ -43,6 +43,18 @@ def path_to_outline(
     return np.asarray(np.where(crosses(a, b, first, second), 0.0, gap).min(axis=1))
 
 
+def path_to_path(
+    start: Float[np.ndarray, "k 2"],
+    end: Float[np.ndarray, "k 2"],
+    first: Float[np.ndarray, "k 2"],
+    second: Float[np.ndarray, "k 2"],
+) -> Float[np.ndarray, " k"]:
+    """Returns the smallest distance of each path from another one, wherever on them the two bodies are."""
+    gap = np.minimum(closest_on_path(start, end, first), closest_on_path(start, end, second))
+    gap = np.minimum(gap, np.minimum(closest_on_path(first, second, start), closest_on_path(first, second, end)))
+    return np.asarray(np.where(crosses(start, end, first, second), 0.0, gap))
+
+
 def winding(point: Float[np.ndarray, "k 2"], corners: Float[np.ndarray, "v 2"]) -> Bool[np.ndarray, " k"]:
     """Says whether each point is inside, by the angle that the outline turns about it."""
     ray = corners - point[:, None]  # k v 2

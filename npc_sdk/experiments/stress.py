@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from npc_bridge.messages import Action, Snapshot
 from npc_sdk import audit
-from npc_sdk.constraints import KINDS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.request import Table
 from npc_sdk.envs.arena import BOUNDS, DT, NPC_KINEMATICS, Arena, ArenaConfig, ArenaMap, make_map
@@ -24,9 +23,6 @@ from npc_sdk.runtime.tick import ramp
 from npc_sdk.shield import Tally
 
 Floats = NDArray[np.float64]
-
-JUDGED = ("keep_out", "keep_in", "leash", "speed", "acceleration", "spacing", "hold_fire")
-"""The kinds of rules placed; walls and bounds bind as well, but the arena's physics stops bodies there by itself."""
 
 EVERY_TICKS = 3
 RESTLESS_TICKS = 30  # between new weights and personas
@@ -340,39 +336,3 @@ def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
             audit.Zone("keep_in", "in", rules.keep_in, keep_in=True, binds=everybody),
         ),
     )
-
-
-class Totals:
-    """Running totals of one arm, shielded or control."""
-
-    def __init__(self) -> None:
-        self.steps = self.excused = self.unguarded = self.switches = 0
-        self.violations = {kind: dict.fromkeys(audit.CATEGORIES, 0) for kind in KINDS}
-        self.min_margin = dict.fromkeys(KINDS, float("inf"))
-        self.active = dict.fromkeys(KINDS, 0)
-        self.changed = dict.fromkeys(KINDS, 0)
-        self.examples: list[audit.Violation] = []
-
-    def add(self, batch: BatchResult) -> None:
-        """Takes one batch in."""
-        self.unguarded += batch.unguarded
-        self.switches += batch.switches
-        for c, kind in enumerate(KINDS):
-            self.active[kind] += int(batch.tally.active[c])
-            self.changed[kind] += int(batch.tally.changed_by[c])
-        for report in batch.reports:
-            self.steps += report.steps
-            self.excused += report.excused_steps
-            self.examples += [v for v in report.examples if v.category == "npc"][:5]
-            for kind, rule in report.rules.items():
-                for category, count in rule.violations.items():
-                    self.violations[kind][category] += count
-                self.min_margin[kind] = min(self.min_margin[kind], rule.min_margin)
-
-    def caused(self, kind: str | None = None) -> int:
-        """Violations that NPCs caused, of one kind or of all."""
-        return sum(self.violations[k]["npc"] for k in KINDS if kind in (None, k))
-
-    def broken(self, kind: str) -> int:
-        """NPC-ticks in which the rule did not hold, whoever caused it."""
-        return sum(self.violations[kind].values())

@@ -9,7 +9,7 @@ from the tables that the shield uses.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from npc_sdk import audit
 from npc_sdk.constraints import (
+    KINDS,
     TRIGGERS,
     AccelerationLimit,
     AllyDistance,
@@ -38,7 +39,17 @@ from npc_sdk.constraints import (
     compile_rules,
 )
 from npc_sdk.constraints.clearance import is_simple
-from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify
+from npc_sdk.shield import (
+    Certified,
+    Movers,
+    Others,
+    Outstanding,
+    ShieldConfig,
+    Tally,
+    Wanted,
+    certified_limits,
+    certify,
+)
 
 Floats = NDArray[np.float64]
 Shield: TypeAlias = Callable[..., Certified]
@@ -129,8 +140,7 @@ class Result:
 
     trace: audit.Trace
     report: audit.AuditReport
-    unguarded: int  # NPC-answers that started off their certificate
-    answers: tuple[Certified, ...] = field(default=(), repr=False)
+    tally: Tally  # of what the shield did
 
 
 def star(rng: np.random.Generator, centre: Floats, low: float, high: float, corners: int) -> Corners:
@@ -351,8 +361,8 @@ def wishes(
             out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
         elif style[npc] == 5:  # into a clearway, and stop there
             gap = doors - position[npc]
-            near = gap[int(np.hypot(*gap.T).argmin())] if len(doors) else np.zeros(2)
-            out[npc] = near * 1e3 * (np.hypot(*near) > speed * speed / setting.body.brake)
+            out[npc] = 0.0
+            out[npc, 0] = gap[int(np.hypot(*gap.T).argmin())] / setting.dt if len(doors) else 0.0
     return out
 
 
@@ -409,20 +419,28 @@ def unshielded(
     wish = np.nan_to_num(proposals, nan=0.0, posinf=body, neginf=-body)
     size = np.maximum(np.hypot(wish[..., 0], wish[..., 1]), 1e-12)[..., None]
     velocities = wish * np.minimum(1.0, body / size)
+    n, m, _ = velocities.shape
     before = np.concatenate([movers.velocity[:, None], velocities[:, :-1]], 1)
     place = movers.position[:, None] + np.cumsum(before * tables.dt, 1) - before[:, :1] * tables.dt
-    answer = certify(movers, tables, Outstanding(), np.zeros_like(velocities), wanted=wanted, **more)  # type: ignore[arg-type]  # passed on
-    expected = np.concatenate([place, before], 2)
-    return replace(
-        answer,
+    nothing = np.zeros((n, len(KINDS)), np.bool_)
+    return Certified(
         velocities=velocities,
-        expected=expected,
+        expected=np.concatenate([place, before], 2),
+        points=np.zeros((n, m, 2, 2)),
         triggers=wanted.triggers,
-        tolerance=np.full(len(velocities), 1e9),
+        brake=tables.acceleration,
+        tolerance=np.full(n, 1e9),
+        guarded=np.ones(n, np.bool_),
+        broken=nothing,
+        active=nothing,
+        rejected=nothing,
+        margins=np.full(nothing.shape, np.inf),
+        changed=np.zeros((n, m), np.bool_),
+        rank=np.zeros((n, m), np.int8),
     )
 
 
-def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify, keep: bool = False) -> Result:
+def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify) -> Result:
     """Plays a game and has it judged.
 
     Args:
@@ -430,18 +448,17 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
         seed: of everything that happens in it.
         ticks: how long.
         shield: what certifies; another one than the real one for tests of the checker.
-        keep: whether to return all answers.
     """
     rng = np.random.default_rng(seed)
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
-    corners, rate = tables.edges[:, :2], tables.acceleration * 0.9
+    corners, rate = tables.edges[:, :2], certified_limits(tables, np.arange(n), setting.config)[1]
     position, velocity, whom = setting.position.copy(), setting.velocity.copy(), setting.others.copy()
     heading = rng.normal(size=whom.shape)
     ammo, shots = rng.integers(0, 8, n).astype(float), np.zeros(n)
-    outstanding, chunks, answers = Outstanding(), list[Chunk](), list[Certified]()
+    outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
     done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], bool]] = []
-    flag, style, unguarded = False, rng.integers(0, 6, n), 0
+    flag, style, tally = False, rng.integers(0, 6, n), Tally()
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
@@ -469,11 +486,9 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
                 wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, rng.choice([0.0, 1.0, np.nan], n)),
                 config=setting.config,
             )
-            unguarded += int((~answer.guarded).sum())
+            tally.add(answer)
             outstanding.add(tick, apply + setting.steps - 1, setting.ids, answer.points)
             outstanding.attacks.add(apply, tables, np.arange(n), answer.triggers)
-            if keep:
-                answers.append(answer)
             arrives = 10**9 if rng.random() < setting.loss else tick + int(rng.integers(0, setting.delay + 1))
             chunks.append(Chunk(apply, answer, arrives, flag))
         command, driver, source = hop(chunks, tick, position, velocity, setting, rate, rng)
@@ -513,7 +528,7 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
     )
     executed = 1.0 if shield is not unshielded else 1e9
     config = audit.AuditConfig(executed=executed, admission=setting.config.eps, settle_ticks=20)
-    return Result(trace, audit.audit(trace, limits(setting), config), unguarded, tuple(answers))
+    return Result(trace, audit.audit(trace, limits(setting), config), tally)
 
 
 def limits(setting: Setting) -> audit.Limits:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import RuleTables
 from npc_sdk.constraints.clearance import point_distance
+from npc_sdk.shield.brake import travel
 
 _REST = 1e-9  # m/s
+_MOST_TICKS = 2_000  # of a brake
 _ANYWHERE = 1e9  # m: margin of what does not bind
 
 
@@ -72,7 +74,7 @@ def never_worse(
     dt: float,
     spare: float,
 ) -> Float[np.ndarray, "x j"]:
-    """Returns by how many metres each motion keeps each rule, with `spare` in hand; negative: it does not.
+    """Returns at least by how many metres each motion keeps each rule, with `spare` in hand; negative: it does not.
 
     A motion is one tick of `command` and the brake. `step` counts the ticks from the one at which the answer applies.
     """
@@ -82,56 +84,73 @@ def never_worse(
     which, whom = np.nonzero(them.binds[npc] & moving[:, None])
     if len(which) == 0:
         return out
-    fast, change = speed[which], acceleration[which] * dt
-    heading = command[which] / fast[:, None]
-    gap = start[which] - them.place[whom]
-    worst = np.full(len(which), np.inf)
-    travelled = np.zeros(len(which))
+    change = acceleration[which] * dt
+    way = _Way(start[which] - them.place[whom], command[which] / speed[which][:, None], speed[which], change)
+    near = them.near[whom]
+    rule = _Rule(near, them.distance[whom] - np.where(near, spare, -spare), them.top_speed[whom] * dt)
     tick = them.age_ticks + step[which] + 1
-    left = fast.copy()
-    while True:
-        open_ = left > _REST
-        if not open_.any():
-            break
-        here = gap + heading * travelled[:, None]
-        there = here + heading * (left * dt)[:, None]
-        reach = them.top_speed[whom] * tick * dt
-        margin = np.where(
-            them.near[whom],
-            _within(here, there, heading, them.distance[whom], reach, spare),
-            _beyond(here, there, heading, them.distance[whom], reach, spare),
-        )
-        worst = np.where(open_, np.minimum(worst, margin), worst)
-        travelled += left * dt
-        left = np.maximum(left - change, 0.0)
-        tick = tick + 1
-    out[which, whom] = worst
+    margin = _whole(way, rule, tick, dt)
+    close = np.flatnonzero(margin < 0.0)
+    if len(close):
+        margin[close] = _by_tick(way.cut(close), rule.cut(close), tick[close], dt, spare)
+    out[which, whom] = margin
     return out
 
 
-def _beyond(
-    here: Float[np.ndarray, "x 2"],
-    there: Float[np.ndarray, "x 2"],
-    heading: Float[np.ndarray, "x 2"],
-    distance: Float[np.ndarray, " x"],
-    reach: Float[np.ndarray, " x"],
-    spare: float,
-) -> Float[np.ndarray, " x"]:
-    """Margin of one tick's way past an entity that starts at the origin and may go `reach` by its end."""
-    apart = point_distance(np.zeros_like(here), np.concatenate([here, there], -1)) - distance
-    away = np.sum(heading * here, -1)
-    return np.asarray(np.maximum(apart, away) - reach - spare)
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Steps and the brakes after them, as seen from where an entity was."""
+
+    start: Float[np.ndarray, "x 2"]
+    heading: Float[np.ndarray, "x 2"]
+    speed: Float[np.ndarray, " x"]
+    change: Float[np.ndarray, " x"]  # m/s per tick
+
+    def cut(self, rows: NDArray[np.intp]) -> _Way:
+        return _Way(self.start[rows], self.heading[rows], self.speed[rows], self.change[rows])
 
 
-def _within(
-    here: Float[np.ndarray, "x 2"],
-    there: Float[np.ndarray, "x 2"],
-    heading: Float[np.ndarray, "x 2"],
-    distance: Float[np.ndarray, " x"],
-    reach: Float[np.ndarray, " x"],
-    spare: float,
-) -> Float[np.ndarray, " x"]:
-    """Margin of one tick's way near an entity that starts at the origin: within reach throughout, or towards it."""
-    far = np.maximum(np.hypot(here[:, 0], here[:, 1]), np.hypot(there[:, 0], there[:, 1]))
-    towards = -np.sum(heading * there, -1)
-    return np.asarray(np.maximum(distance - far, towards) - reach - spare)
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What each way is measured by."""
+
+    near: Bool[np.ndarray, " x"]
+    distance: Float[np.ndarray, " x"]  # m, with the spare
+    reach: Float[np.ndarray, " x"]  # m per tick
+
+    def cut(self, rows: NDArray[np.intp]) -> _Rule:
+        return _Rule(self.near[rows], self.distance[rows], self.reach[rows])
+
+
+def _whole(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float) -> Float[np.ndarray, " x"]:
+    """Returns at least the margin of each way, measured at once: nowhere on it is the entity too near (or too far)."""
+    end = way.start + way.heading * travel(way.speed, way.change / dt, dt)[:, None]
+    reach = rule.reach * (tick + np.floor(way.speed / way.change))
+    nearest = point_distance(np.zeros_like(end), np.concatenate([way.start, end], -1))
+    farthest = np.maximum(_length(way.start), _length(end))
+    return np.asarray(np.where(rule.near, rule.distance - farthest, nearest - rule.distance) - reach)
+
+
+def _by_tick(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float, spare: float) -> Float[np.ndarray, " x"]:
+    """Returns the margin of each way, tick by tick: far enough, or no worse than standing still."""
+    worst, travelled, left = np.full(len(tick), np.inf), np.zeros(len(tick)), way.speed.copy()
+    worst[way.speed / way.change > _MOST_TICKS] = -np.inf  # whoever needs so long to stop cannot be vouched for
+    for _ in range(_MOST_TICKS + 1):
+        rolls = left > _REST
+        if not rolls.any():
+            break
+        here = way.start + way.heading * travelled[:, None]
+        there = here + way.heading * (left * dt)[:, None]
+        nearest = point_distance(np.zeros_like(here), np.concatenate([here, there], -1))
+        farthest = np.maximum(_length(here), _length(there))
+        apart = np.where(rule.near, rule.distance - farthest, nearest - rule.distance)
+        harmless = np.where(rule.near, -np.sum(way.heading * there, -1), np.sum(way.heading * here, -1)) - spare
+        worst = np.where(rolls, np.minimum(worst, np.maximum(apart, harmless) - rule.reach * tick), worst)
+        travelled += left * dt
+        left = np.maximum(left - way.change, 0.0)
+        tick = tick + 1
+    return worst
+
+
+def _length(vectors: Float[np.ndarray, "x 2"]) -> Float[np.ndarray, " x"]:
+    return np.asarray(np.hypot(vectors[:, 0], vectors[:, 1]))

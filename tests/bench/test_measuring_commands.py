@@ -46,12 +46,19 @@ def test_evaluate_play(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_check_shield_in_the_form_that_ci_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "check", "shield", "--steps", "3000", "--model", "constant-velocity")
+def test_check_shield_finds_nothing_and_its_control_breaks_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("check", "shield", "--steps", "16000", "--model", "constant-velocity", "--out", str(tmp_path))
+    found = figures(capsys, *asked)
     assert printed_keys(found) == documented_keys("check shield")
-    assert found["violations"] == 0
-    assert found["tame_in_control"] == [], "the control must break every rule, else the check proves nothing"
-    assert found["passed"] is True
+    assert found["npc_caused_violations"] == 0
+    assert found["unguarded"] == 0
+    assert found["passed"] is True, (found["idle_rules"], found["tame_in_control"])
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    again = figures(capsys, *asked)
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    assert again["rules"] == found["rules"]
 
 
 @pytest.mark.timeout(240)

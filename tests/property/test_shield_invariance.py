@@ -35,7 +35,7 @@ def test_no_proposal_stream_makes_an_admitted_npc_break_a_rule(
         # nobody else to blame for anything.
         known = {"hold_fire": "breach", "keep_away": "external", "stay_near": "external"}.get(rule)
         assert not any(count for who, count in found.violations.items() if who != known), result.report.examples[:3]
-    assert result.unguarded == 0  # it never comes off its certificate by itself
+    assert result.tally.unguarded == 0  # it never comes off its certificate by itself
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

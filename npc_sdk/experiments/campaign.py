@@ -1,0 +1,161 @@
+"""Hunts for a violation that an NPC caused: games of the rule zoo by the thousand.
+
+Everything is done in shards that are counted apart, so that a long hunt can be stopped, resumed and spread over
+processes. The control plays some of the same games without the shield: what it does not break proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_sdk import audit
+from npc_sdk.constraints import KINDS
+from npc_sdk.experiments import zoo
+from npc_sdk.experiments.kept import Cache, fingerprint, in_turn
+from npc_sdk.shield import Tally, certify
+
+GAMES = 6  # per shard
+TICKS = 120  # per game
+RATES = (20, 30, 60, 100, 144)  # Hz
+CONTROL_EVERY = 8  # shards, one of which is played without the shield, too
+_STOPS_WITHIN = 60  # ticks
+
+Counts = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Totals:
+    """Running counts of one arm, shielded or control, by kind of rule."""
+
+    steps: int = 0
+    excused: int = 0
+    unguarded: int = 0  # certificates whose start was off
+    certified: int = 0
+    interventions: int = 0  # certificates that differ from the proposal
+    bound: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))  # NPC-ticks a rule was in force
+    active: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    changed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    min_margin: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, float("inf")))
+    violations: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {kind: dict.fromkeys(audit.CATEGORIES, 0) for kind in KINDS}
+    )
+    examples: list[audit.Violation] = field(default_factory=list)
+
+    def judged(self, report: audit.AuditReport) -> None:
+        """Takes the checker's word on one game in."""
+        self.steps += report.steps
+        self.excused += report.excused_steps
+        self.examples += [v for v in report.examples if v.category == "npc"][:3]
+        for kind, rule in report.rules.items():
+            self.bound[kind] += rule.steps
+            self.min_margin[kind] = min(self.min_margin[kind], rule.min_margin)
+            for category, count in rule.violations.items():
+                self.violations[kind][category] += count
+
+    def certified_by(self, tally: Tally) -> None:
+        """Takes in what the shield did in one game."""
+        self.certified += tally.steps
+        self.interventions += tally.changed
+        self.unguarded += tally.unguarded
+        for column, kind in enumerate(KINDS):
+            self.active[kind] += int(tally.active[column])
+            self.changed[kind] += int(tally.changed_by[column])
+
+    def plus(self, table: Mapping[str, Counts]) -> None:
+        """Adds what a shard kept."""
+        self.steps += int(table["whole"][0])
+        self.excused += int(table["whole"][1])
+        self.unguarded += int(table["whole"][2])
+        self.certified += int(table["whole"][3])
+        self.interventions += int(table["whole"][4])
+        for column, kind in enumerate(KINDS):
+            bound, active, changed, margin, *broken = table["rules"][column].tolist()
+            self.bound[kind] += int(bound)
+            self.active[kind] += int(active)
+            self.changed[kind] += int(changed)
+            self.min_margin[kind] = min(self.min_margin[kind], margin)
+            for category, count in zip(audit.CATEGORIES, broken, strict=True):
+                self.violations[kind][category] += int(count)
+
+    def table(self) -> dict[str, Counts]:
+        """Returns the counts as arrays, to be kept."""
+        columns = (self.bound, self.active, self.changed, self.min_margin)
+        rules = [[*(column[kind] for column in columns), *self.violations[kind].values()] for kind in KINDS]
+        whole = [self.steps, self.excused, self.unguarded, self.certified, self.interventions]
+        return {"whole": np.array(whole, np.float64), "rules": np.array(rules, np.float64)}
+
+    def caused(self, kind: str | None = None, category: str = "npc") -> int:
+        """Violations of a category, of one kind of rule or of all."""
+        return sum(self.violations[k][category] for k in KINDS if kind in (None, k))
+
+    def broken(self, kind: str) -> int:
+        """NPC-ticks in which the rule did not hold, whoever caused it."""
+        return sum(self.violations[kind].values())
+
+
+def draw(seed: int) -> zoo.Setting:
+    """Draws a game: 20 to 144 Hz, speeds and accelerations over two decades, a few NPCs or many, open or crammed."""
+    rng = np.random.default_rng([seed, 77])
+    rate = float(rng.choice(RATES))
+    speed = float(0.3 * 100.0 ** rng.random())
+    acceleration = max(float(100.0 ** rng.random()), speed * rate / _STOPS_WITHIN)
+    return zoo.make_setting(
+        seed, 1.0 / rate, speed, acceleration, float(rng.uniform(0.6, 1.5)), int(rng.choice([6, 12, 40]))
+    )
+
+
+def shard(index: int, seed: int, shielded: bool) -> Totals:
+    """Plays one shard of zoo games."""
+    totals = Totals()
+    shield = certify if shielded else zoo.unshielded
+    for game in range(GAMES):
+        number = seed * 1_000_003 + index * GAMES + game
+        setting = draw(number)
+        if len(setting.ids):
+            result = zoo.play(setting, number, TICKS, shield)
+            totals.judged(result.report)
+            totals.certified_by(result.tally)
+    return totals
+
+
+def _kept(index: int, seed: int, shielded: bool, folder: Path | None, shipped: str) -> Totals:
+    """A shard from the folder where it is finished."""
+    if folder is None:
+        return shard(index, seed, shielded)
+    totals = Totals()
+    name = f"{'zoo' if shielded else 'control'}_{seed}_{index}"
+    totals.plus(Cache(folder, shipped).table(name, lambda: shard(index, seed, shielded).table()))
+    return totals
+
+
+def hunt(steps: int, seed: int, *, shielded: bool, folder: Path | None = None, jobs: int = 1) -> Iterator[Totals]:
+    """Yields shards until so many NPC-ticks are played; finished ones in the folder are not played again."""
+    work = partial(_kept, seed=seed, shielded=shielded, folder=folder, shipped=code())
+    every = 1 if shielded else CONTROL_EVERY
+    done = first = 0
+    while done < steps:
+        block = [every * k for k in range(first, first + 4 * jobs)]
+        for totals in in_turn(work, block, jobs):
+            if done < steps:
+                done += totals.steps
+                yield totals
+        first += len(block)
+
+
+def code() -> str:
+    """Names the code that a shard depends on: shield, constraints, checker and zoo."""
+    import npc_sdk
+
+    root = Path(npc_sdk.__file__).parent
+    files = sorted(
+        path
+        for folder in ("shield", "constraints", "audit", "experiments/zoo.py", "experiments/campaign.py")
+        for path in ([root / folder] if folder.endswith(".py") else (root / folder).rglob("*.py"))
+    )
+    return fingerprint([path.read_text(encoding="utf-8") for path in files])
