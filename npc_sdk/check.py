@@ -99,7 +99,7 @@ def _figures(
     }
     enough = max(1.0, WANTED_ACTIVE * min(1.0, args.steps / FULL))
     idle = [kind for kind in KINDS if total.active[kind] < enough]
-    tame = [kind for kind in KINDS if control.broken(kind) < WANTED_CONTROL * max(1, control.bound[kind])]
+    tame = [kind for kind in KINDS if control.share_broken(kind) < WANTED_CONTROL]
     metres = [total.min_margin[kind] for kind in _metric(KINDS)]
     return {
         "passed": total.caused() == 0 and not idle and not tame,
@@ -117,7 +117,7 @@ def _figures(
         "planned_interventions": planned.interventions / max(1, planned.certified),
         "rules": rules,
         "control_steps": control.steps,
-        "control_violations_per_rule": {kind: control.broken(kind) / max(1, control.bound[kind]) for kind in KINDS},
+        "control_violations_per_rule": {kind: control.share_broken(kind) for kind in KINDS},
         "idle_rules": idle,
         "tame_in_control": tame,
         "model": args.model,

@@ -94,6 +94,10 @@ class Totals:
         """Violations of a category, of one kind of rule or of all."""
         return sum(self.violations[k][category] for k in KINDS if kind in (None, k))
 
+    def share_broken(self, kind: str) -> float:
+        """Share of the NPC-ticks under a kind of rule in which it did not hold."""
+        return self.broken(kind) / max(1, min(self.bound[kind], self.steps))
+
     def broken(self, kind: str) -> int:
         """NPC-ticks in which the rule did not hold, whoever caused it."""
         return sum(self.violations[kind].values())

@@ -46,6 +46,7 @@ class Trace:
     heading: NDArray[np.float64]  # t+1 w a, rad
     alive: NDArray[np.bool_]  # t+1 w a
     health: NDArray[np.float64]  # t+1 w a, hp
+    ammo: NDArray[np.float64]  # t+1 w a, rounds
     grenade_pos: NDArray[np.float64]  # t+1 w g 2
     grenade_fuse: NDArray[np.float64]  # t+1 w g, s
     grenade_active: NDArray[np.bool_]  # t+1 w g
@@ -165,6 +166,7 @@ class LockStep:
             "heading": arena.heading.copy(),
             "alive": arena.alive.copy(),
             "health": arena.health.copy(),
+            "ammo": arena.ammo.astype(np.float64),
             "grenade_pos": arena.grenade_pos.copy(),
             "grenade_fuse": arena.grenade_fuse.copy(),
             "grenade_active": arena.grenade_id > 0,

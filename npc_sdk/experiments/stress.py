@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ Floats = NDArray[np.float64]
 EVERY_TICKS = 3
 RESTLESS_TICKS = 30  # between new weights and personas
 ROOM = 0.08  # m of play an NPC starts with inside its rules
+WINDOW_S, TOKEN_S, RESERVE = 3.0, 0.4, 2.0
+_PLAYER_SPEED = ArenaConfig().player_body.max_speed
 DECADES = 2.0  # weights are 10 ** uniform(-2, 2)
 
 
@@ -66,6 +69,11 @@ class RuleSet:
     speed: float  # m/s, squad 0 only
     acceleration: float  # m/s^2
     spacing: float  # m
+    away: float  # m from the player
+    door: Floats
+    cooldown: float  # s
+    most: int  # attacks of a squad within WINDOW_S
+    tokens: float
     silence: tuple[tuple[int, int], ...]  # ticks
 
     def tables(self) -> tuple[Table, ...]:
@@ -78,6 +86,12 @@ class RuleSet:
             {"rule": "speed_limit", "name": "slow", "speed": self.speed, "who": "squad:0"},
             {"rule": "acceleration_limit", "name": "gentle", "acceleration": self.acceleration},
             {"rule": "ally_distance", "name": "apart", "distance": self.spacing},
+            {"rule": "keep_away", "name": "away", "distance": self.away, "top_speed": _PLAYER_SPEED},
+            {"rule": "no_stop", "name": "door", "polygon": self.door.tolist()},
+            {"rule": "cooldown", "name": "slowly", "seconds": self.cooldown},
+            {"rule": "attack_limit", "name": "few", "most": self.most, "seconds": WINDOW_S, "per": "squad"},
+            {"rule": "attack_tokens", "name": "in turn", "capacity": self.tokens, "seconds": TOKEN_S},
+            {"rule": "reserve", "name": "last rounds", "field": "ammo", "least": RESERVE},
             {"rule": "hold_fire", "name": "silence"},
         )
 
@@ -94,6 +108,11 @@ def draw_rules(rng: np.random.Generator, ticks: int) -> RuleSet:
         speed=float(rng.uniform(1.5, 2.8)),
         acceleration=float(rng.uniform(6.0, 12.0)),
         spacing=float(rng.uniform(0.9, 1.4)),
+        away=float(rng.uniform(1.5, 4.0)),
+        door=_star(rng, centres[0] + 1.5, 5, 0.5, 1.2),
+        cooldown=float(rng.uniform(0.2, 0.6)),
+        most=int(rng.integers(2, 6)),
+        tokens=float(rng.integers(1, 4)),
         silence=((first, 2 * first), (3 * first, 5 * first)) if first else ((0, ticks),),
     )
 
@@ -129,7 +148,7 @@ def place(arena: Arena, rules: RuleSet, rng: np.random.Generator) -> None:
 def _free_spots(arena_map: ArenaMap, rules: RuleSet, clearance: float, rng: np.random.Generator) -> Floats:
     spots = rng.uniform(-11, 11, (4000, 2))
     good = arena_map.tables.sdf.sample(spots) >= clearance + 0.1  # the grid interpolates
-    for ring, inside in [(rules.keep_in, True), *((z, False) for z in rules.keep_out)]:
+    for ring, inside in [(rules.keep_in, True), (rules.door, False), *((z, False) for z in rules.keep_out)]:
         corners = [(float(x), float(y)) for x, y in ring]
         clear = segment_distance(spots, ring_edges(corners)).min(-1) >= clearance
         good &= clear & (point_in_polygon(spots, corners) == inside)
@@ -301,6 +320,8 @@ def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
         driver=trace.rung[:, w],
         attacks=np.stack([trace.fired, trace.threw], -1)[:, w, p:],
         hold_fire=hold,
+        others=trace.pos[:, w, :p],
+        levels={"ammo": trace.ammo[:, w, p:]},
         hold_known=np.repeat(hold[decided][:, None], arena.config.npcs, 1),
     )
 
@@ -308,7 +329,7 @@ def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
 def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
     """The rules as declared, written down anew for the checker."""
     n, p, body = arena.config.npcs, arena.config.players, NPC_KINEMATICS
-    everybody = np.ones(n, np.bool_)
+    everybody, any_attack = np.ones(n, np.bool_), np.ones(2, np.bool_)
     x0, y0, x1, y1 = BOUNDS
     border = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     walls = [
@@ -335,4 +356,21 @@ def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
             *zones,
             audit.Zone("keep_in", "in", rules.keep_in, keep_in=True, binds=everybody),
         ),
+        clearways=(audit.Zone("no_stop", "door", rules.door, keep_in=False, binds=everybody),),
+        apart=(audit.Apart("keep_away", rules.away, _PLAYER_SPEED, False, everybody, tuple(range(p))),),
+        quotas=(
+            audit.Quota("cooldown", 1, math.ceil(rules.cooldown / DT), any_attack, np.arange(n), everybody),
+            audit.Quota("attack_limit", rules.most, round(WINDOW_S / DT), any_attack, arena.squad[w, p:], everybody),
+        ),
+        shares=(
+            audit.Share(
+                "attack_tokens",
+                rules.tokens,
+                np.full(n, round(TOKEN_S / DT)),
+                np.ones(n),
+                np.tile(any_attack, (n, 1)),
+                everybody,
+            ),
+        ),
+        stocks=(audit.Stock("reserve", "ammo", 1.0, RESERVE, np.array([True, False]), everybody),),
     )

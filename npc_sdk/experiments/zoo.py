@@ -57,6 +57,7 @@ Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
+_DOOR, _STYLES = 5, 8  # of wishes: the first that goes for a clearway, and how many there are
 _PLAYER, _WARD = "player", "protected"
 
 
@@ -359,7 +360,7 @@ def wishes(
         elif style[npc] == 4 and len(whom):  # away from somebody, or zigzag
             away = position[npc] - whom[rng.integers(len(whom))]
             out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
-        elif style[npc] == 5:  # into a clearway, and stop there
+        elif style[npc] >= _DOOR:  # into a clearway, and stop there
             gap = doors - position[npc]
             out[npc] = 0.0
             out[npc, 0] = gap[int(np.hypot(*gap.T).argmin())] / setting.dt if len(doors) else 0.0
@@ -458,12 +459,12 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
     outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
     done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], bool]] = []
-    flag, style, tally = False, rng.integers(0, 6, n), Tally()
+    flag, style, tally = False, rng.integers(0, _STYLES, n), Tally()
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
         if tick % 12 == 0:
-            style = np.ones(n, np.int64) if setting.chase else rng.integers(0, 6, n)
+            style = np.ones(n, np.int64) if setting.chase else rng.integers(0, _STYLES, n)
         chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
         if rng.random() > 0.1 and np.isfinite(velocity).all():
             outstanding.forget(tick)
