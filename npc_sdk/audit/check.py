@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.audit.attacks import attack_findings
+from npc_sdk.audit.fire import fire_findings
 from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_path, turned_by, zone_margin
 from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
 from npc_sdk.audit.trace import CALLBACK, NONE, Apart, Limits, Trace
@@ -164,7 +165,10 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
     forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
     late = np.where(~trace.hold_known & (cause == _NPC), _BREACH, cause)
     judge("hold_fire", np.where(trace.attacks.any(2), -1.0, 1.0), forbidden, late)
-    for found in attack_findings(trace, limits, living, cause == _NPC):
+    for found in (
+        *attack_findings(trace, limits, living, cause == _NPC),
+        *fire_findings(trace, limits, living),
+    ):
         judge(found.rule, found.margin, found.bound, np.where((cause == _NPC) & found.others, _EXTERNAL, cause))
     return AuditReport(
         steps=int(living.sum()),

@@ -73,6 +73,33 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Cone:
+    """Who must be at least `clearance` from the line of fire, a sector of `reach` and `spread` about the aim."""
+
+    kind: str
+    reach: float
+    spread: float  # rad to either side
+    clearance: float
+    attack: Bool[np.ndarray, " k"]
+    binds: Bool[np.ndarray, " a"]
+    npcs: bool  # whether all other NPCs are to be spared
+    whom: tuple[int, ...] = ()  # columns of the trace's `others`
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Who must be at least `radius` from where an attack bursts, `flight_ticks` after it."""
+
+    kind: str
+    radius: float
+    flight_ticks: int
+    attack: Bool[np.ndarray, " k"]
+    binds: Bool[np.ndarray, " a"]
+    npcs: bool
+    whom: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The declared rules of `a` NPCs, in metres and seconds. Infinity or 0 where a rule does not bind."""
 
@@ -92,6 +119,8 @@ class Limits:
     quotas: tuple[Quota, ...] = ()
     shares: tuple[Share, ...] = ()
     stocks: tuple[Stock, ...] = ()
+    cones: tuple[Cone, ...] = ()
+    bursts: tuple[Burst, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +142,7 @@ class Trace:
     attacks: Bool[np.ndarray, "t a k"]
     hold_fire: Bool[np.ndarray, " t"]
     hold_known: Bool[np.ndarray, "t a"]
+    aim: Float[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0)))  # rad, of attacks
+    reach: Float[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0)))  # m, to where they burst
     others: Float[np.ndarray, "t1 o 2"] = field(default_factory=lambda: np.zeros((0, 0, 2)))
     levels: Mapping[str, Float[np.ndarray, "t1 a"]] = field(default_factory=dict)  # of fields that attacks use up

@@ -19,6 +19,7 @@ from npc_sdk.constraints.rules import (
     AttackLimit,
     AttackTokens,
     Cooldown,
+    FriendlyFire,
     HoldFire,
     KeepAway,
     KeepIn,
@@ -29,6 +30,7 @@ from npc_sdk.constraints.rules import (
     Reserve,
     Rule,
     SpeedLimit,
+    Splash,
     StayNear,
     TurnLimit,
     Who,
@@ -129,6 +131,33 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Cone:
+    """Who must not be in the line of fire."""
+
+    kind: int
+    to: str
+    reach: float  # m
+    spread: float  # rad to either side of the aim
+    clearance: float  # m
+    top_speed: float  # m/s, of those who are no NPCs
+    attack: tuple[bool, ...]
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Who must not be where an attack bursts."""
+
+    kind: int
+    to: str
+    radius: float  # m
+    flight: float  # s
+    top_speed: float  # m/s, of those who are no NPCs
+    attack: tuple[bool, ...]
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTables:
     """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 
@@ -151,6 +180,8 @@ class RuleTables:
     windows: tuple[Window, ...]
     pools: tuple[Pool, ...]
     stocks: tuple[Stock, ...]
+    cones: tuple[Cone, ...]
+    bursts: tuple[Burst, ...]
     edges: Float[np.ndarray, "e 4"]
     edge_shape: Int[np.ndarray, " e"]
     shape_first: Int[np.ndarray, " p"]  # row of its first edge
@@ -206,6 +237,8 @@ def compile_rules(
     apart: list[Apart] = []
     windows: list[Window] = []
     stocks: list[Stock] = []
+    cones: list[Cone] = []
+    bursts: list[Burst] = []
     pools: dict[str, list[tuple[AttackTokens, NDArray[np.bool_]]]] = {}
     x0, y0, x1, y1 = bounds
     shapes: list[tuple[str, str, Points, NDArray[np.bool_]]] = [
@@ -243,6 +276,15 @@ def compile_rules(
             case Reserve():
                 attack = _attack(rule.attack)
                 stocks.append(Stock(KIND[rule.kind], rule.name, rule.field, rule.cost, rule.least, attack, mask))
+            case FriendlyFire():
+                sector = (rule.reach, rule.spread, rule.clearance)
+                cones.append(Cone(KIND[rule.kind], rule.to, *sector, rule.top_speed, _attack(rule.attack), mask))
+            case Splash():
+                bursts.append(
+                    Burst(
+                        KIND[rule.kind], rule.to, rule.radius, rule.flight, rule.top_speed, _attack(rule.attack), mask
+                    )
+                )
     np.fill_diagonal(spacing, 0.0)
     outlines = [polygon_edges(np.asarray(points)) for _, _, points, _ in shapes]
     lengths = [len(outline) for outline in outlines]
@@ -257,7 +299,8 @@ def compile_rules(
     applies[:, KIND["hold_fire"]] = hold_fire
     applies[:, KIND["turn"]] = np.isfinite(turn)
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
-    several: list[Clearway | Apart | Window | Pool | Stock] = [*no_stop, *apart, *windows, *shared, *stocks]
+    several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst] = [*no_stop, *apart, *windows, *shared]
+    several += [*stocks, *cones, *bursts]
     for compiled in several:
         applies[:, compiled.kind] |= compiled.binds
     return RuleTables(
@@ -277,6 +320,8 @@ def compile_rules(
         windows=tuple(windows),
         pools=shared,
         stocks=tuple(stocks),
+        cones=tuple(cones),
+        bursts=tuple(bursts),
         edges=np.concatenate(outlines),
         edge_shape=np.repeat(np.arange(len(shapes)), lengths),
         shape_first=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),

@@ -24,6 +24,7 @@ from npc_sdk.constraints import (
     AttackLimit,
     AttackTokens,
     Cooldown,
+    FriendlyFire,
     HoldFire,
     KeepAway,
     KeepIn,
@@ -34,12 +35,14 @@ from npc_sdk.constraints import (
     Rule,
     RuleTables,
     SpeedLimit,
+    Splash,
     StayNear,
     TurnLimit,
     compile_rules,
 )
 from npc_sdk.constraints.clearance import is_simple
 from npc_sdk.shield import (
+    Aim,
     Certified,
     Movers,
     Others,
@@ -133,6 +136,7 @@ class Chunk:
     certified: Certified
     arrives: int
     flag: bool  # hold-fire, as the decision knew it
+    aim: Aim
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def make_setting(
         *_rules_about_places(rng, ids, homes, unit, half, radius),
         *_rules_about_motion(rng, speed, acceleration, dt, unit),
     )
-    rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt))
+    rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt, unit, top_speed))
     setting = Setting(
         rules=rules,
         walls=tuple(walls),
@@ -261,7 +265,7 @@ def _rules_about_others(rng: np.random.Generator, unit: float, radius: float, to
     return rules
 
 
-def _rules_about_attacks(rng: np.random.Generator, dt: float) -> list[Rule]:
+def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_speed: float) -> list[Rule]:
     kind = str(rng.choice(["any", "fire", "throw"]))
     rules: list[Rule] = [HoldFire("cutscene")]
     if rng.random() < 0.4:
@@ -277,6 +281,14 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float) -> list[Rule]:
         rules.append(AttackTokens("heavy", capacity, hold, 0.5, "attackers", "any", "squad:1"))
     if rng.random() < 0.5:
         rules.append(Reserve("keep one", AMMO, 1.0, 1.0, "fire"))
+    whom = str(rng.choice(["npc", _WARD]))
+    if rng.random() < 0.5:
+        spread, clearance = float(rng.uniform(0.0, 0.4)), float(rng.uniform(0.2, 1.0)) * unit
+        reach = float(rng.uniform(3, 9)) * unit
+        rules.append(FriendlyFire("mates", reach, spread, clearance, whom, top_speed, "fire"))
+    if rng.random() < 0.5:
+        flight = int(rng.integers(0, 12)) * dt
+        rules.append(Splash("bystanders", float(rng.uniform(0.5, 2)) * unit, flight, whom, top_speed, "throw"))
     return rules
 
 
@@ -454,11 +466,11 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
     corners, rate = tables.edges[:, :2], certified_limits(tables, np.arange(n), setting.config)[1]
     position, velocity, whom = setting.position.copy(), setting.velocity.copy(), setting.others.copy()
-    heading = rng.normal(size=whom.shape)
+    heading, half = rng.normal(size=whom.shape), setting.bounds[2]
     ammo, shots = rng.integers(0, 8, n).astype(float), np.zeros(n)
     outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
-    done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], bool]] = []
+    done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], Floats, bool]] = []
     flag, style, tally = False, rng.integers(0, _STYLES, n), Tally()
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
@@ -478,29 +490,34 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
                 continue
             apply = tick + setting.lead
             asked = rng.random((n, setting.steps, len(TRIGGERS))) < rng.choice([0.0, 0.3, 1.0], (n, 1, 1))
+            angle, reach = rng.uniform(-np.pi, np.pi, (2, n, setting.steps)) * [[[1.0]], [[half / np.pi]]]
+            aim = Aim(np.where(rng.random((n, 1)) < 0.02, np.nan, angle), np.abs(reach))
+            priority = rng.choice([0.0, 1.0, np.nan], n)
             answer = shield(
                 Movers(setting.ids, ahead, pace, position, velocity),
                 tables,
                 outstanding,
                 wishes(rng, setting, corners, ahead, whom, style),
                 others=Others(whom, setting.names, setting.lead),
-                wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, rng.choice([0.0, 1.0, np.nan], n)),
+                wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
                 config=setting.config,
             )
             tally.add(answer)
             outstanding.add(tick, apply + setting.steps - 1, setting.ids, answer.points)
             outstanding.attacks.add(apply, tables, np.arange(n), answer.triggers)
             arrives = 10**9 if rng.random() < setting.loss else tick + int(rng.integers(0, setting.delay + 1))
-            chunks.append(Chunk(apply, answer, arrives, flag))
+            chunks.append(Chunk(apply, answer, arrives, flag, aim))
         command, driver, source = hop(chunks, tick, position, velocity, setting, rate, rng)
         taken = np.where((taken == 0) & (rng.random(n) < setting.kidnaps), 8, np.maximum(taken - 1, 0))
         whim = np.where((taken == 8)[:, None], rng.normal(size=(n, 2)) * tables.speed[:, None] * 0.6, whim)
         command = np.where((taken > 0)[:, None], whim, command)
         driver[taken > 0], source[taken > 0] = audit.CALLBACK, -1
-        fired, knew = np.zeros((n, len(TRIGGERS)), np.bool_), np.zeros(n, np.bool_)
+        fired, knew, aimed = np.zeros((n, len(TRIGGERS)), np.bool_), np.zeros(n, np.bool_), np.zeros((n, 2))
         for npc in np.flatnonzero(source >= 0):
             chunk = chunks[source[npc]]
-            fired[npc], knew[npc] = chunk.certified.triggers[npc, tick - chunk.apply], chunk.flag
+            step = tick - chunk.apply
+            fired[npc], knew[npc] = chunk.certified.triggers[npc, step], chunk.flag
+            aimed[npc] = chunk.aim.angle[npc, step], chunk.aim.reach[npc, step]
         fired[taken > 0] = rng.random((int((taken > 0).sum()), len(TRIGGERS))) < 0.2
         position = position + command * dt
         if setting.single:
@@ -509,11 +526,11 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
         whom = _walk(rng, setting, whom, heading, position)
         ammo, shots = ammo - fired[:, 0] + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
-        done.append((command, driver, fired, knew, flag))
+        done.append((command, driver, fired, knew, aimed, flag))
         if not np.isfinite(position).all():
             break
     places, speeds, others, levels = (np.stack(column) for column in zip(*rows, strict=True))
-    commands, drivers, attacks, known = (np.stack([row[k] for row in done]) for k in range(4))
+    commands, drivers, attacks, known, aims = (np.stack([row[k] for row in done]) for k in range(5))
     trace = audit.Trace(
         ids=setting.ids,
         position=places,
@@ -522,8 +539,10 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
         alive=np.ones(places.shape[:2], np.bool_),
         driver=drivers,
         attacks=attacks,
-        hold_fire=np.array([row[4] for row in done], np.bool_),
+        hold_fire=np.array([row[5] for row in done], np.bool_),
         hold_known=known,
+        aim=aims[..., 0],
+        reach=aims[..., 1],
         others=others,
         levels={AMMO: levels},
     )
@@ -544,6 +563,7 @@ def limits(setting: Setting) -> audit.Limits:
     turn, above = np.full(n, np.inf), np.full(n, np.inf)
     clearways, apart, quotas, stocks = list[audit.Zone](), list[audit.Apart](), list[audit.Quota](), list[audit.Stock]()
     shares: dict[str, audit.Share] = {}
+    cones, bursts = list[audit.Cone](), list[audit.Burst]()
     for rule in setting.rules:
         who = (
             everybody
@@ -586,6 +606,15 @@ def limits(setting: Setting) -> audit.Limits:
                 shares[rule.pool or rule.name] = _shared(old, rule, who, setting.dt)
             case Reserve():
                 stocks.append(audit.Stock(rule.kind, rule.field, rule.cost, rule.least, _counts(rule.attack), who))
+            case FriendlyFire() | Splash():
+                whom = tuple(o for o, names in enumerate(setting.names) if rule.to in names)
+                attack, npcs = _counts(rule.attack), rule.to == "npc"
+                if isinstance(rule, Splash):
+                    flight = round(rule.flight / setting.dt)
+                    bursts.append(audit.Burst(rule.kind, rule.radius, flight, attack, who, npcs, whom))
+                else:
+                    sector = (rule.reach, rule.spread, rule.clearance)
+                    cones.append(audit.Cone(rule.kind, *sector, attack, who, npcs, whom))
     np.fill_diagonal(spacing, 0.0)
     return audit.Limits(
         dt=setting.dt,
@@ -604,6 +633,8 @@ def limits(setting: Setting) -> audit.Limits:
         quotas=tuple(quotas),
         shares=tuple(shares.values()),
         stocks=tuple(stocks),
+        cones=tuple(cones),
+        bursts=tuple(bursts),
     )
 
 

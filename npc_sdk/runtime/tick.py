@@ -16,7 +16,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
-from npc_sdk.shield import Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
+from npc_sdk.shield import Aim, Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
 
 Floats = NDArray[np.float32]
 
@@ -230,6 +230,7 @@ class Runtime:
                 tick=snapshot.tick,
                 hold_fire=game.hold_fire or board.modes.get("hold_fire", False),
                 fields=fields,
+                aim=_aim(game.schema, orders.hands[rows], length),
             ),
             config=config.shield,
         )
@@ -278,6 +279,14 @@ class Runtime:
             revision=board.revision,
         )
         return action, report
+
+
+def _aim(schema: Schema, hands: Floats, length: int) -> Aim | None:
+    """Where attacks go: the same for all steps; None in a game without an aim."""
+    if schema.channel("aim") is None:
+        return None
+    aims = np.repeat(hands[:, None].astype(np.float64), length, 1)
+    return Aim(aims[..., 0], aims[..., 3])
 
 
 def _triggers(hands: Floats, length: int) -> NDArray[np.bool_]:

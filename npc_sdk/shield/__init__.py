@@ -5,12 +5,14 @@ from __future__ import annotations
 from npc_sdk.shield.attacks import Sent, Wanted
 from npc_sdk.shield.attribution import Tally
 from npc_sdk.shield.certify import REASONS, Certified, certify, project
+from npc_sdk.shield.fire import Aim
 from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_margins
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
 
 __all__ = [
     "REASONS",
+    "Aim",
     "Certified",
     "Movers",
     "Others",

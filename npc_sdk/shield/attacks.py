@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, Pool, RuleTables, Stock, Window
+from npc_sdk.shield.fire import Aim, Range, forbidden
 
 _Key = tuple[str, tuple[bool, ...], bool]  # a counter's name or "", what counts as an attack, whether squads count
 _Entry = tuple[int, int]  # tick, NPC
@@ -93,6 +94,7 @@ class Wanted:
     hold_fire: bool = False
     fields: Mapping[str, Float[np.ndarray, " n"]] = field(default_factory=dict)  # of the NPCs, by name
     priority: Float[np.ndarray, " n"] | None = None  # who is served first; by id where equal or not a number
+    aim: Aim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ class Permitted:
     margins: Float[np.ndarray, "n c"]  # attacks or weight still to be had; infinity where none is counted
 
 
-def permit(tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wanted) -> Permitted:
+def permit(
+    tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wanted, where: Range | None = None
+) -> Permitted:
     """Allows attacks one after another, the most important NPC first; what one is given is taken from the others."""
     shots = np.asarray(wanted.triggers, np.bool_).copy()
     n, m, _ = shots.shape
@@ -116,6 +120,11 @@ def permit(tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wante
     stopped[:, KIND["hold_fire"]] = held & shots.any((1, 2))
     margins[held, KIND["hold_fire"]] = 0.0
     shots[held] = False
+    for rule, hit in forbidden(tables, rows, wanted.aim, where) if where is not None else ():
+        asked = (shots & np.array(rule.attack)).any(2)
+        active[:, rule.kind] |= rule.binds[rows] & asked.any(1)
+        stopped[:, rule.kind] |= (asked & hit).any(1)
+        shots &= ~(hit[..., None] & np.array(rule.attack))
     if not shots.any() or not (tables.windows or tables.pools or tables.stocks):
         return Permitted(shots, stopped, active, margins)
     books: list[_Book] = [

@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from npc_sdk.constraints import KIND, KINDS, RuleTables
+from npc_sdk.constraints import KIND, KINDS, TRIGGERS, RuleTables
 from npc_sdk.constraints.clearance import segment_and_end_distance, segment_distance
 from npc_sdk.shield.attacks import Wanted, permit
 from npc_sdk.shield.brake import brake, segment_end
+from npc_sdk.shield.fire import Range
 from npc_sdk.shield.ground import Ground, Movers, ShieldConfig, clear_of, signed_clearance, survey
 from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
@@ -102,8 +103,12 @@ def certify(
         if len(todo):
             _repair(ground, tables, wishes, step, todo, velocities, points, rank, rejected)
     rows = tables.rows(movers.ids)
-    asked = wanted or Wanted(np.zeros((n, m, 0), np.bool_))
-    allowed = permit(tables, rows, outstanding.attacks, asked)
+    asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    where = None
+    if tables.cones or tables.bursts:
+        age = asked.apply_tick - asked.tick
+        where = _range(movers, tables, ground, points[:, :, 0], others or Others.none(), age)
+    allowed = permit(tables, rows, outstanding.attacks, asked, where)
     changed = (rank > 0) | (asked.triggers & ~allowed.triggers).any(2)
     rejected_any = rejected.any(1) | allowed.stopped
     margins = np.minimum(_margins(ground, tables, movers, velocities, points), allowed.margins)
@@ -122,6 +127,31 @@ def certify(
         margins=margins,
         changed=changed,
         rank=rank,
+    )
+
+
+def _range(
+    movers: Movers,
+    tables: RuleTables,
+    ground: Ground,
+    stand: Float[np.ndarray, "n m 2"],
+    others: Others,
+    age_ticks: int,
+) -> Range:
+    """Gathers who may be hit: the NPCs and the others, where the snapshot showed them."""
+    seen = movers.position if movers.seen_position is None else movers.seen_position
+    pace = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
+    n, o = len(stand), len(others.names)
+    limit = np.maximum(tables.speed[tables.rows(movers.ids)], _norm(np.asarray(pace, np.float64)))
+    return Range(
+        place=np.concatenate([np.asarray(seen, np.float64).reshape(-1, 2), others.position.reshape(-1, 2)]),
+        names=(frozenset(["npc"]),) * n + others.names,
+        top_speed=np.concatenate([limit, np.full(o, np.nan)]),
+        shooter=np.concatenate([np.arange(n), np.full(o, -1)]),
+        age_ticks=age_ticks,
+        dt=ground.dt,
+        stand=stand,
+        slack=ground.spare,
     )
 
 

@@ -20,6 +20,7 @@ from npc_sdk.shield import outstanding as outstanding_module
 
 shield_certify = __import__("npc_sdk.shield.certify", fromlist=["certify"])
 shield_ground = __import__("npc_sdk.shield.ground", fromlist=["survey"])
+shield_fire = __import__("npc_sdk.shield.fire", fromlist=["forbidden"])
 shield_attacks = __import__("npc_sdk.shield.attacks", fromlist=["permit"])
 
 GAMES = 30
@@ -433,6 +434,47 @@ def rounds_that_are_on_their_way_are_not_counted(patch: pytest.MonkeyPatch) -> A
 @mutant
 def attacks_sent_are_not_remembered(patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(shield_attacks.Sent, "add", lambda self, *args: None)
+
+
+def deaf_to(patch: pytest.MonkeyPatch, kind: str) -> None:
+    """Ignores one kind of rules about where attacks go."""
+
+    def some(*args: Any) -> Any:
+        return [found for found in shield_fire.forbidden(*args) if found[0].kind != KIND[kind]]
+
+    patch.setattr(shield_attacks, "forbidden", some)
+
+
+@mutant
+def nobody_in_the_line_of_fire(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(
+        shield_attacks, "forbidden", lambda *args: [f for f in shield_fire.forbidden(*args) if hasattr(f[0], "flight")]
+    )
+
+
+@mutant
+def nobody_near_a_burst(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(
+        shield_attacks, "forbidden", lambda *args: [f for f in shield_fire.forbidden(*args) if hasattr(f[0], "spread")]
+    )
+
+
+@mutant
+def everybody_stays_where_he_was_seen(patch: pytest.MonkeyPatch) -> Any:
+    def still(self: Any, rule: Any, later_s: float = 0.0) -> Any:
+        spared, reach = within(self, rule, later_s)
+        return spared, 0.0 * reach
+
+    within = shield_fire.Range.within
+    patch.setattr(shield_fire.Range, "within", still)
+
+
+@mutant
+def the_line_of_fire_on_the_wrong_side(patch: pytest.MonkeyPatch) -> Any:
+    line = shield_fire.in_the_line
+    patch.setattr(
+        shield_fire, "in_the_line", lambda rule, aim, where: line(rule, replace(aim, angle=-aim.angle), where)
+    )
 
 
 certify_project = shield_certify.project

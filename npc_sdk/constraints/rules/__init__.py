@@ -7,7 +7,15 @@ for anything; no rule here is a forecast.
 
 from __future__ import annotations
 
-from npc_sdk.constraints.rules.attacks import AttackLimit, AttackTokens, Cooldown, HoldFire, Reserve
+from npc_sdk.constraints.rules.attacks import (
+    AttackLimit,
+    AttackTokens,
+    Cooldown,
+    FriendlyFire,
+    HoldFire,
+    Reserve,
+    Splash,
+)
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
@@ -23,6 +31,7 @@ __all__ = [
     "AttackLimit",
     "AttackTokens",
     "Cooldown",
+    "FriendlyFire",
     "HoldFire",
     "KeepAway",
     "KeepIn",
@@ -33,6 +42,7 @@ __all__ = [
     "Reserve",
     "Rule",
     "SpeedLimit",
+    "Splash",
     "StayNear",
     "TurnLimit",
     "Who",

@@ -127,3 +127,65 @@ class Reserve:
         "least": number(0.0),
         "attack": one_of(ATTACKS, "fire"),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class FriendlyFire:
+    """Forbids an attack while somebody of a role or type may be in the line of fire, or nearer to it than `clearance`.
+
+    The line of fire is a sector of `reach` metres and `spread` radians to either side of the aim; walls are not asked.
+    NPCs are taken to be no faster than their own limits, others no faster than `top_speed`.
+    """
+
+    name: str
+    reach: float
+    spread: float = 0.05
+    clearance: float = 0.5
+    to: str = "npc"
+    top_speed: float = 0.0
+    attack: str = "fire"
+    who: Who = "all"
+    tier: int = 0
+    rule: ClassVar[str] = "friendly_fire"
+    kind: ClassVar[str] = "friendly_fire"
+    class_: ClassVar[str] = "N1"
+    assumptions: ClassVar[tuple[str, ...]] = ("K1", "K2", "K4")
+    text: ClassVar[str] = "no attack while one of them may be in the line of fire"
+    keys: ClassVar[dict[str, Reader]] = {
+        "reach": positive,
+        "spread": number(0.05, 1.5),
+        "clearance": number(0.5),
+        "to": word("npc"),
+        "top_speed": number(0.0),
+        "attack": one_of(ATTACKS, "fire"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Splash:
+    """Forbids an attack that may burst within `radius` metres of somebody of a role or type, `flight` seconds later.
+
+    It bursts `reach` (the command's) metres ahead along the aim. NPCs are taken to be no faster than their own limits,
+    others no faster than `top_speed`.
+    """
+
+    name: str
+    radius: float
+    flight: float
+    to: str = "protected"
+    top_speed: float = 0.0
+    attack: str = "throw"
+    who: Who = "all"
+    tier: int = 0
+    rule: ClassVar[str] = "splash"
+    kind: ClassVar[str] = "splash"
+    class_: ClassVar[str] = "N1"
+    assumptions: ClassVar[tuple[str, ...]] = ("K1", "K2", "K4")
+    text: ClassVar[str] = "no attack bursts where one of them may be by then"
+    keys: ClassVar[dict[str, Reader]] = {
+        "radius": positive,
+        "flight": number(0.0),
+        "to": word("protected"),
+        "top_speed": number(0.0),
+        "attack": one_of(ATTACKS, "throw"),
+    }

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-from npc_sdk.constraints.rules.attacks import AttackLimit, AttackTokens, Cooldown, HoldFire, Reserve
+from npc_sdk.constraints.rules.attacks import (
+    AttackLimit,
+    AttackTokens,
+    Cooldown,
+    FriendlyFire,
+    HoldFire,
+    Reserve,
+    Splash,
+)
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
@@ -27,6 +35,8 @@ Rule: TypeAlias = (
     | AttackLimit
     | AttackTokens
     | Reserve
+    | FriendlyFire
+    | Splash
 )
 _ZONES: tuple[type[Zone], ...] = (KeepOut, KeepIn, NoStop)
 _OTHERS: tuple[type[Rule], ...] = (
@@ -42,6 +52,8 @@ _OTHERS: tuple[type[Rule], ...] = (
     AttackLimit,
     AttackTokens,
     Reserve,
+    FriendlyFire,
+    Splash,
 )
 TYPES: Mapping[str, type[Rule]] = {rule.rule: rule for rule in (*_ZONES, *_OTHERS)}
 """The rules there are, by what a table's `rule` key calls them."""

@@ -1,0 +1,102 @@
+"""Nobody who is to be spared is in the line of fire, or where something bursts, wherever he may have gone by then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from npc_sdk.audit import Cone
+from npc_sdk.audit.fire import to_sector
+from npc_sdk.constraints import KIND, FriendlyFire, Rule, Splash, compile_rules
+from npc_sdk.experiments.zoo import Body
+from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, Wanted, certify
+
+DT, M = 1 / 30, 6
+WARD = frozenset(["protected", "civilian"])
+
+
+def fire(
+    *rules: Rule, angle: float, mate: tuple[float, float] = (6.0, 0.0), reach: float = 4.0, **more: Any
+) -> Certified:
+    """Two NPCs; the first stands at the origin and wants to fire and throw at every step."""
+    tables = compile_rules(
+        rules,
+        ids=[101, 102],
+        squads=[0, 0],
+        homes=np.zeros((2, 2)),
+        kinematics=Body(4.0, 16.0, 16.0, 0.3),
+        walls=[],
+        bounds=(-50.0, -50.0, 50.0, 50.0),
+        dt=DT,
+    )
+    who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), np.zeros((2, 2)))
+    shots = np.zeros((2, M, 2), bool)
+    shots[0] = True
+    aim = more.pop("aim", Aim(np.full((2, M), angle), np.full((2, M), reach)))
+    wanted = Wanted(shots, more.pop("age", 0), 0, aim=aim)
+    return certify(who, tables, Outstanding(), np.zeros((2, M, 2)), wanted=wanted, **more)
+
+
+LINE = FriendlyFire("mates", 10.0, 0.05, 0.5)
+
+
+def test_a_mate_in_the_line_of_fire_silences_and_one_beside_it_does_not() -> None:
+    blocked = fire(LINE, angle=0.0)
+    assert not blocked.triggers[0, :, 0].any()
+    assert blocked.triggers[0, :, 1].all()  # throws are another matter
+    assert blocked.rejected[0, KIND["friendly_fire"]]
+    assert fire(LINE, angle=0.6).triggers[0, :, 0].all()
+    assert fire(LINE, angle=np.pi).triggers[0, :, 0].all()
+    assert fire(LINE, angle=0.0, mate=(12.0, 0.0)).triggers[0, :, 0].all()
+
+
+def test_later_steps_and_older_looks_leave_a_mate_more_time_to_walk_in() -> None:
+    near = fire(LINE, angle=0.0, mate=(6.0, 1.15))
+    assert near.triggers[0, 0, 0]
+    assert not near.triggers[0, -1, 0]
+    assert not fire(LINE, angle=0.0, mate=(6.0, 1.15), age=6).triggers[0].any(0)[0]
+
+
+def test_others_are_spared_by_role_or_type_as_fast_as_declared() -> None:
+    def against(to: str, top_speed: float) -> bool:
+        rule = FriendlyFire("wards", 10.0, 0.05, 0.5, to, top_speed)
+        others = Others(np.array([[6.0, 1.0]]), (WARD,))
+        return bool(fire(rule, angle=0.0, mate=(-6.0, 0.0), others=others).triggers[0, -1, 0])
+
+    assert against("player", 9.0)
+    assert against("civilian", 0.1)
+    assert not against("civilian", 9.0)
+    assert not against("protected", 9.0)
+
+
+def test_a_burst_spares_whom_it_may_meet_after_its_flight() -> None:
+    rule = Splash("bystanders", 1.5, 0.5, "npc")
+    assert not fire(rule, angle=0.0).triggers[0, :, 1].any()  # 4 m ahead, the mate at 6 m may run 2 m in the flight
+    assert fire(rule, angle=0.0, mate=(10.0, 0.0)).triggers[0, :, 1].all()
+    assert not fire(rule, angle=0.0, mate=(10.0, 0.0), reach=1.0).triggers[0, :, 1].any()  # the thrower itself
+    slow = Splash("bystanders", 1.0, 0.0, "npc")
+    assert fire(slow, angle=0.0).triggers[0, 0, 1]
+
+
+def test_an_aim_that_is_no_number_or_unknown_hits_somebody() -> None:
+    aim = Aim(np.full((2, M), np.nan), np.full((2, M), 4.0))
+    for rule in (LINE, Splash("bystanders", 1.0, 0.0, "npc", attack="fire")):
+        assert not fire(rule, angle=0.0, mate=(40.0, 0.0), aim=aim).triggers[0, :, 0].any()
+        assert not fire(rule, angle=0.0, mate=(40.0, 0.0), aim=None).triggers[0, :, 0].any()
+    wild = Aim(np.zeros((2, M)), np.full((2, M), np.inf))
+    assert not fire(Splash("b", 1.0, 0.0, "npc"), angle=0.0, mate=(40.0, 0.0), aim=wild).triggers[0, :, 1].any()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whoever_the_shield_calls_out_of_the_line_is_so_by_the_checkers_measure(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rule = FriendlyFire("mates", float(rng.uniform(1, 12)), float(rng.uniform(0, 1.5)), float(rng.uniform(0, 2)))
+    angle, mate = float(rng.uniform(-np.pi, np.pi)), rng.uniform(-10, 10, 2)
+    answer = fire(rule, angle=angle, mate=(float(mate[0]), float(mate[1])))
+    cone = Cone("friendly_fire", rule.reach, rule.spread, rule.clearance, np.ones(2, bool), np.ones(2, bool), True)
+    for step in np.flatnonzero(answer.triggers[0, :, 0]):
+        turn = rng.uniform(0, 2 * np.pi, 200)
+        near = mate + 4.0 * step * DT * np.stack([np.cos(turn), np.sin(turn)], 1)
+        assert to_sector(near, angle, cone).min() >= rule.clearance
