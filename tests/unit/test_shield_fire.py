@@ -74,7 +74,7 @@ def test_others_are_spared_by_role_or_type_as_fast_as_declared() -> None:
 def test_a_burst_spares_whom_it_may_meet_after_its_flight() -> None:
     rule = Splash("bystanders", 1.5, 0.5, "npc")
     assert not fire(rule, angle=0.0).triggers[0, :, 1].any()  # 4 m ahead, the mate at 6 m may run 2 m in the flight
-    assert fire(rule, angle=0.0, mate=(10.0, 0.0)).triggers[0, :, 1].all()
+    assert fire(rule, angle=0.0, mate=(14.0, 0.0), reach=6.0).triggers[0, :, 1].all()
     assert not fire(rule, angle=0.0, mate=(10.0, 0.0), reach=1.0).triggers[0, :, 1].any()  # the thrower itself
     slow = Splash("bystanders", 1.0, 0.0, "npc")
     assert fire(slow, angle=0.0).triggers[0, 0, 1]
