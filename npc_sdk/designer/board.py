@@ -116,6 +116,7 @@ class Board:
             "add_term": (self._add_term, frozenset({"name", "expression"}), frozenset({"unit", "norm", "weight"})),
             "remove_term": (self._remove_term, frozenset({"name"}), frozenset()),
             "add_rule": (self._add_rule, frozenset({"rule"}), frozenset()),
+            "add_rules": (self._add_rules, frozenset({"rules"}), frozenset()),
             "remove_rule": (self._remove_rule, frozenset({"name"}), frozenset()),
             "set_mode": (self._set_mode, frozenset({"mode", "on"}), frozenset()),
             "set_forecast": (self._set_forecast, frozenset({"name"}), frozenset()),
@@ -285,18 +286,36 @@ class Board:
         }
 
     def _add_rule(self, op: Table) -> tuple[_Setting, Reply]:
-        table = get(op, "rule", dict)
-        rule = self._read_rule(table)
-        before = self._setting.rules
-        if rule.name not in before and len(before) >= MAX_RULES:
+        return self._with_rules([get(op, "rule", dict)])
+
+    def _add_rules(self, op: Table) -> tuple[_Setting, Reply]:
+        """Add several rules at once: one revision, and nothing changes where one of them is refused."""
+        tables = get(op, "rules", list)
+        if not tables or not all(isinstance(table, dict) for table in tables):
+            raise ControlError(f"rules: expected a list of tables, got {tables!r}")
+        return self._with_rules(tables)
+
+    def _with_rules(self, tables: Sequence[Table]) -> tuple[_Setting, Reply]:
+        before, rules = self._setting.rules, dict(self._setting.rules)
+        names = []
+        for table in tables:
+            rule = self._read_rule(table)
+            rules[rule.name] = (MappingProxyType(dict(table)), rule)
+            names.append(rule.name)
+        if len(set(names)) < len(names):
+            raise ControlError(f"rules: expected a name of its own for each, got {names}")
+        if len(rules) > MAX_RULES:
             raise ControlError(f"expected at most {MAX_RULES} rules", current=len(before))
-        rules = {**before, rule.name: (MappingProxyType(dict(table)), rule)}
+        olds = [_table(before, name) for name in names]
         try:
             self._admit(tuple(read for _, read in rules.values()))
         except ConstraintError as error:
-            raise ControlError(str(error), current=_table(before, rule.name), valid=sorted(before)) from error
+            raise ControlError(str(error), current=olds[-1], valid=sorted(before)) from error
         setting = replace(self._setting, rules=MappingProxyType(rules))
-        return setting, {"subject": rule.name, "old": _table(before, rule.name), "new": dict(table)}
+        if len(tables) == 1:
+            return setting, {"subject": names[0], "old": olds[0], "new": dict(tables[0])}
+        subject = f"{len(names)} rules, last {names[-1]}"
+        return setting, {"subject": subject, "old": olds, "new": [dict(table) for table in tables]}
 
     def _read_rule(self, table: Table) -> Rule:
         try:

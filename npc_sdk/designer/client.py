@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 from npc_bridge.client import ControlClient, TelemetryReader
 from npc_bridge.errors import ControlRefused, ControlTimeout
 from npc_bridge.messages import Ack
 from npc_bridge.packing import Value
+from npc_sdk.designer.rulebook import read_rulebook
 from npc_sdk.errors import ControlError
 
 TOPIC = "plan"  # what the brain publishes with every answer
@@ -73,6 +76,19 @@ class Designer:
     def add_rule(self, rule: Told) -> int:
         """Add a hard constraint, or replace the one of that name: the keys of its TOML table."""
         return self._change("add_rule", {"rule": dict(rule)})
+
+    def add_rules(self, path: str | Path) -> int:
+        """Add all rules of a TOML file in one revision, or none of them.
+
+        Raises:
+            ConstraintError: the file is wrong; with file and line.
+            ControlError: the brain refuses the set; the smallest conflicting one is named, with file and lines.
+        """
+        book = read_rulebook(path)
+        try:
+            return self._change("add_rules", {"rules": [cast(Told, table) for table in book.tables]})
+        except ControlError as error:
+            raise ControlError(book.located(str(error)), current=error.current, valid=error.valid) from error
 
     def remove_rule(self, name: str) -> int:
         """Remove a hard constraint that was added."""

@@ -1,0 +1,64 @@
+"""Rules in a TOML file: `[[constraints]]` tables, each known by the line on which it begins."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from npc_sdk.constraints import from_table
+from npc_sdk.errors import ConstraintError
+
+_HEADER = re.compile(r"^\s*\[\[\s*constraints\s*\]\]\s*(#.*)?$")
+_SYNTAX_LINE = re.compile(r"\(at line (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The rules of one file, as they stand there."""
+
+    path: Path
+    tables: tuple[dict[str, object], ...]
+    lines: tuple[int, ...]  # 1-based, of each table's header
+
+    def located(self, text: str) -> str:
+        """Adds to a message where in the file the rules that it names are: `... (rules.toml:3, rules.toml:12)`."""
+        named = [
+            f"{self.path.name}:{line}"
+            for table, line in zip(self.tables, self.lines, strict=True)
+            if f"'{table.get('name', table.get('rule'))}'" in text
+        ]
+        return f"{text} ({', '.join(named)})" if named else text
+
+
+def read_rulebook(path: str | Path) -> Rulebook:
+    """Reads a file of rules. Zones are the game's, so a rule that names one is looked at only by the brain.
+
+    Raises:
+        ConstraintError: with file and line, the rule, the key, what was expected and what came.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConstraintError(f"{path}: expected a file of rules in UTF-8, got {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _SYNTAX_LINE.search(str(error))
+        line = int(found[1]) if found else len(text.splitlines())
+        raise ConstraintError(f"{path}:{line}: expected TOML, got {error}") from error
+    tables = document.pop("constraints", None)
+    if document or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        extra = next(iter(document), "constraints")
+        raise ConstraintError(f"{path}: expected nothing but [[constraints]] tables, got {extra!r}")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
+    book = Rulebook(path, tuple(tables), tuple(lines) if len(lines) == len(tables) else (0,) * len(tables))
+    for table, line in zip(book.tables, book.lines, strict=True):
+        try:
+            if "zone" not in table:
+                from_table(table)
+        except ConstraintError as error:
+            raise ConstraintError(f"{path}:{line}: {error}", error.rules) from error
+    return book
