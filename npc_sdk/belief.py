@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,20 @@ class Frame:
     leader: Bools  # w e
     home: Floats  # w e 2, m
     alive: Bools  # w e
+
+
+def with_players_of(frame: Frame, past: Frame | None) -> Frame:
+    """Returns a frame whose players are as in an earlier one, or not there at all if there is none."""
+    ours = frame.kind != PLAYER
+    if past is not None:
+        ours &= past.kind != PLAYER
+
+    def pick(name: str) -> Any:
+        now = getattr(frame, name)
+        then = np.zeros_like(now) if past is None else getattr(past, name)
+        return np.where(ours.reshape(*ours.shape, *[1] * (now.ndim - 2)), now, then)
+
+    return Frame(**{f.name: pick(f.name) for f in fields(Frame)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Snapshot
 from npc_bridge.schema import Polygon, Schema
-from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker
+from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker, with_players_of
 from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
@@ -73,12 +73,18 @@ class Game:
         self.hold_fire = False
         self.passed = 1  # ticks between the last two snapshots
         self._gaps: deque[int] = deque(maxlen=_PACE)
+        self._past: deque[tuple[int, Frame]] = deque()  # by tick, as far back as a reaction time asks for
         self._owed = 0.0  # decisions, the part of one that the last tick left over
         self._next = 0  # the NPC whose turn it is among equals
         self.table: BeliefTable | None = None
 
-    def observe(self, snapshot: Snapshot) -> BeliefTable:
-        """Takes a snapshot in and returns what the squads believe now."""
+    def observe(self, snapshot: Snapshot, reaction_ticks: int = 0) -> BeliefTable:
+        """Takes a snapshot in and returns what the squads believe now.
+
+        Args:
+            snapshot: the game's.
+            reaction_ticks: how long ago players are shown as they were then.
+        """
         self.frame = self.slots.frame(snapshot.blocks)
         self.hold_fire = self._mode(snapshot, "hold_fire")
         if self._tracker is None:
@@ -88,8 +94,20 @@ class Game:
             self.passed = max(1, snapshot.tick - self._tick)
             self._gaps.append(self.passed)
         self._tick = snapshot.tick
-        self.table = self._tracker.update(self.frame, self.passed * self.dt)
+        self.table = self._tracker.update(self._shown(snapshot.tick, reaction_ticks), self.passed * self.dt)
         return self.table
+
+    def _shown(self, tick: int, reaction_ticks: int) -> Frame:
+        """Returns the newest frame, its players as they were at least so many ticks ago."""
+        assert self.frame is not None
+        if reaction_ticks == 0:
+            self._past.clear()
+            return self.frame
+        self._past.append((tick, self.frame))
+        while len(self._past) > 1 and self._past[1][0] <= tick - reaction_ticks:
+            self._past.popleft()
+        then, frame = self._past[0]
+        return with_players_of(self.frame, frame if then <= tick - reaction_ticks else None)
 
     def _mode(self, snapshot: Snapshot, role: str) -> bool:
         """Reads a mode flag of the game, False where it has none."""

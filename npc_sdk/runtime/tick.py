@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
-from npc_sdk.constraints import Rule, check_polygons
+from npc_sdk.constraints import ReactionTime, Rule, check_polygons
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
@@ -131,8 +132,9 @@ class Runtime:
         tables, columns, spans, rules = [], [], [], []
         first_scene = first_row = 0
         width = max(game.slots.size for game in games)
+        reaction = max((rule.seconds for rule in board.rules if isinstance(rule, ReactionTime)), default=0.0)
         for index, (game, (_, snapshot)) in enumerate(zip(games, due, strict=True)):
-            table = game.observe(snapshot)
+            table = game.observe(snapshot, math.ceil(reaction / game.dt - 1e-9))
             slots = game.movers()
             apply_tick = snapshot.tick + lead
             position, velocity = game.ahead(snapshot, slots, lead)

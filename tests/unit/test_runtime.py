@@ -91,6 +91,42 @@ def test_a_seen_player_does_change_decisions() -> None:
     assert not np.array_equal(answers[0], answers[1])
 
 
+def test_no_decision_rests_on_what_players_did_within_the_reaction_time() -> None:
+    """A player beside an NPC jumps aside at tick 6: the answers part when the reaction time has passed, not before."""
+    answers = []
+    for aside in (0.0, 3.0):
+        board = Board()
+        board.apply({"op": "add_rule", "rule": {"rule": "reaction_time", "seconds": 0.3}})
+        brain, game = runtime(board), arena()
+        ladder = Ladder(arena_schema(game.maps[0], game.config))
+        brain.register("g", arena_schema(game.maps[0], game.config))
+        x, y = game.pos[0, 1]
+        steps = []
+        for tick in range(0, 24, 3):
+            place = (float(x) + 1.0, float(y) + (aside if tick >= 6 else 0.0))
+            ((_, action, _),) = brain.tick([("g", snapshot(game, tick, ladder, place))])
+            steps.append(action.steps)
+        answers.append(steps)
+    same = [np.array_equal(one, two) for one, two in zip(*answers, strict=True)]
+    assert same[:5] == [True] * 5  # up to tick 12: what happened at tick 6 is nine ticks old at tick 15
+    assert not all(same[5:])
+
+
+def test_before_a_reaction_time_has_passed_there_is_no_player_yet() -> None:
+    board = Board()
+    board.apply({"op": "add_rule", "rule": {"rule": "reaction_time", "seconds": 0.3}})
+    brain, game = runtime(board), arena()
+    ladder = Ladder(arena_schema(game.maps[0], game.config))
+    brain.register("g", arena_schema(game.maps[0], game.config))
+    x, y = game.pos[0, 1]
+    seen = []
+    for tick in range(0, 15, 3):
+        ((_, _, report),) = brain.tick([("g", snapshot(game, tick, ladder, (float(x) + 1.0, float(y))))])
+        assert report.game.table is not None
+        seen.append(bool(report.game.table.seen[:, 0].any()))
+    assert seen == [False, False, False, True, True]
+
+
 def test_same_input_same_bytes() -> None:
     traces = []
     for _ in range(2):

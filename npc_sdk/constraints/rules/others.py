@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from npc_sdk.constraints.rules.read import Reader, Who, positive, word
+from npc_sdk.errors import ConstraintError
 
 _MOVING = ("K1", "K2", "K4", "K5", "K6")
 
@@ -55,3 +56,27 @@ class StayNear:
         "no motion of the NPC takes it further away than the distance: whoever runs off does it himself"
     )
     keys: ClassVar[dict[str, Reader]] = {"distance": positive, "top_speed": positive, "to": word("protected")}
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionTime:
+    """Lets no decision rest on what players did in the last `seconds`.
+
+    There are two sets of information: plans are made from the past, the shield certifies against the present, since
+    nobody is protected by knowing less. It binds all NPCs, as squads share what they see.
+    """
+
+    name: str
+    seconds: float
+    who: Who = "all"
+    tier: int = 0
+    rule: ClassVar[str] = "reaction_time"
+    kind: ClassVar[str] = ""  # not the shield's
+    class_: ClassVar[str] = "S"
+    assumptions: ClassVar[tuple[str, ...]] = ()
+    text: ClassVar[str] = "no decision rests on where players were, faced or what they did since"
+    keys: ClassVar[dict[str, Reader]] = {"seconds": positive}
+
+    def __post_init__(self) -> None:
+        if self.who != "all":
+            raise ConstraintError(f"rule '{self.name}', key 'who': expected all, got {self.who!r}", [self.name])

@@ -15,7 +15,7 @@ from npc_sdk.constraints.rules.attacks import (
     Splash,
 )
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
-from npc_sdk.constraints.rules.others import KeepAway, StayNear
+from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
 from npc_sdk.constraints.rules.read import Points, polygon, selector, tier
 from npc_sdk.errors import ConstraintError, nearest
@@ -26,6 +26,7 @@ Rule: TypeAlias = (
     | Leash
     | KeepAway
     | StayNear
+    | ReactionTime
     | SpeedLimit
     | AccelerationLimit
     | TurnLimit
@@ -43,6 +44,7 @@ _OTHERS: tuple[type[Rule], ...] = (
     Leash,
     KeepAway,
     StayNear,
+    ReactionTime,
     SpeedLimit,
     AccelerationLimit,
     TurnLimit,
@@ -59,7 +61,7 @@ TYPES: Mapping[str, type[Rule]] = {rule.rule: rule for rule in (*_ZONES, *_OTHER
 """The rules there are, by what a table's `rule` key calls them."""
 
 RULES = tuple(TYPES)
-KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values()))
+KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values() if rule.kind))
 """The columns of every per-rule array. A kind is what the shield counts by; walls and bounds need no rule."""
 
 
