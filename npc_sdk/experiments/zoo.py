@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -288,7 +288,7 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
         rules.append(FriendlyFire("mates", reach, spread, clearance, whom, top_speed, "fire"))
     if rng.random() < 0.5:
         flight = int(rng.integers(0, 12)) * dt
-        rules.append(Splash("bystanders", float(rng.uniform(0.5, 2)) * unit, flight, whom, top_speed, "throw"))
+        rules.append(Splash("bystanders", float(rng.uniform(1, 4)) * unit, flight, whom, top_speed, "throw"))
     return rules
 
 
@@ -453,7 +453,21 @@ def unshielded(
     )
 
 
-def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify) -> Result:
+class Script(Protocol):
+    """What everybody wants in a game that is not left to chance."""
+
+    def wishes(self, tick: int) -> Floats:
+        """Returns the NPCs' proposals from this tick on: n m 2, m/s."""
+        ...
+
+    def others(self, tick: int, whom: Floats) -> Floats:
+        """Returns where the others go in this tick, at most their declared speed: o 2, m."""
+        ...
+
+
+def play(
+    setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify, script: Script | None = None
+) -> Result:
     """Plays a game and has it judged.
 
     Args:
@@ -461,6 +475,7 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
         seed: of everything that happens in it.
         ticks: how long.
         shield: what certifies; another one than the real one for tests of the checker.
+        script: says what NPCs propose and where the others go, in place of hostile chance.
     """
     rng = np.random.default_rng(seed)
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
@@ -497,7 +512,7 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
                 Movers(setting.ids, ahead, pace, position, velocity),
                 tables,
                 outstanding,
-                wishes(rng, setting, corners, ahead, whom, style),
+                script.wishes(apply) if script else wishes(rng, setting, corners, ahead, whom, style),
                 others=Others(whom, setting.names, setting.lead),
                 wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
                 config=setting.config,
@@ -523,7 +538,7 @@ def play(setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify
         if setting.single:
             position = position.astype(np.float32).astype(np.float64)
         velocity = command
-        whom = _walk(rng, setting, whom, heading, position)
+        whom = script.others(tick, whom) if script else _walk(rng, setting, whom, heading, position)
         ammo, shots = ammo - fired[:, 0] + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
         done.append((command, driver, fired, knew, aimed, flag))

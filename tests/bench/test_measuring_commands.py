@@ -62,6 +62,15 @@ def test_check_shield_finds_nothing_and_its_control_breaks_everything(
 
 
 @pytest.mark.timeout(240)
+def test_check_adversary_finds_no_margin_below_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("check", "adversary", "--searches", "1", "--episodes", "20", "--out", str(tmp_path))
+    found = figures(capsys, *asked)
+    assert printed_keys(found) == documented_keys("check adversary")
+    assert found["passed"] is True
+    assert figures(capsys, *asked)["found"] == found["found"]
+
+
+@pytest.mark.timeout(240)
 def test_bench_live(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "bench", "live", "--quick", "--npcs", "4", "--model", "constant-velocity")
     assert printed_keys(found) == documented_keys("bench live")

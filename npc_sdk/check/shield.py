@@ -11,6 +11,8 @@ from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, 
 from npc_sdk.options import count, natural
 
 if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
     from tqdm import tqdm
 
     from npc_sdk.experiments.campaign import Totals
@@ -20,9 +22,8 @@ WANTED_CONTROL = 0.01  # of the steps in which a rule binds
 PLANNED = 0.1  # of the steps: through the planner, half of them with an untrained model
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declares the command line of `npc-sdk check`."""
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+def declare(kinds: _SubParsersAction[ArgumentParser]) -> None:
+    """Declares the command line."""
     shield = kinds.add_parser("shield", help="audit the shield under tight rules, hostile plans and wild weights")
     shield.add_argument("--steps", type=count, default=FULL, help="NPC-ticks, nine tenths without a planner (1000000)")
     shield.add_argument("--seed", type=natural, default=0)

@@ -1,0 +1,142 @@
+"""An optimiser against the shield: CMA-ES over what NPCs propose and where the others go, for the smallest margin.
+
+Each search plays one game of the rule zoo over and over with the same luck and the same bad link; only the script
+changes. Hansen, The CMA Evolution Strategy: A Tutorial, arXiv 1604.00772; the implementation is the library cmaes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npc_sdk.errors import MissingDependency
+from npc_sdk.experiments import zoo
+from npc_sdk.experiments.campaign import code, draw
+from npc_sdk.experiments.kept import Cache, in_turn
+from npc_sdk.shield import certify
+
+Floats = NDArray[np.float64]
+
+KNOTS = 8  # of each script, spread over the game
+TICKS = 60
+MOST_NPCS = 4
+_FASTER = 3.0  # times the body's speed that a proposal may ask for
+_PLACES = ("wall", "bounds", "keep_out", "keep_in", "no_stop", "leash", "keep_away", "stay_near", "spacing")
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A script from numbers: proposals and the others' velocities go straight from knot to knot."""
+
+    setting: zoo.Setting
+    numbers: Floats
+
+    @property
+    def _tables(self) -> tuple[Floats, Floats]:
+        n, o = len(self.setting.ids), len(self.setting.others)
+        bent = np.tanh(self.numbers)
+        ours, theirs = np.split(bent, [2 * KNOTS * n])
+        return ours.reshape(KNOTS, n, 2), theirs.reshape(KNOTS, o, 2)
+
+    def wishes(self, tick: int) -> Floats:
+        """Proposals for every step of a chunk."""
+        ours, _ = self._tables
+        steps = [self._at(ours, tick + k) for k in range(self.setting.steps)]
+        return np.stack(steps, 1) * self.setting.body.max_speed * _FASTER
+
+    def others(self, tick: int, whom: Floats) -> Floats:
+        """The others' next places, at most as fast as declared."""
+        _, theirs = self._tables
+        pace = self._at(theirs, tick)
+        size = np.maximum(np.hypot(pace[:, 0], pace[:, 1]), 1.0)[:, None]
+        return np.asarray(whom + pace / size * self.setting.top_speed * self.setting.dt * (1.0 - 1e-9))
+
+    @staticmethod
+    def _at(knots: Floats, tick: int) -> Floats:
+        along = min(max(tick / TICKS, 0.0), 1.0) * (KNOTS - 1)
+        first = min(int(along), KNOTS - 2)
+        part = along - first
+        return np.asarray(knots[first] * (1.0 - part) + knots[first + 1] * part)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The worst that a search found."""
+
+    margin: float  # m, over all rules about distances; at least 0: no rule broken
+    violations: int  # caused by NPCs, of any rule, in all episodes of the search
+    episodes: int
+    numbers: Floats  # of the worst script
+
+
+def game(index: int, seed: int) -> zoo.Setting:
+    """The game of a search, of at most a few NPCs."""
+    for number in range(1000):
+        setting = draw(seed * 1_000_003 + 7919 * index + number)
+        if 1 <= len(setting.ids) <= MOST_NPCS and setting.others.size:
+            return replace(setting, delay=min(setting.delay, 2))
+    raise AssertionError("expected a small game among a thousand")
+
+
+def judge(setting: zoo.Setting, seed: int, numbers: Floats, shield: zoo.Shield = certify) -> tuple[float, int]:
+    """Plays a script; returns the smallest margin of the rules about distances, in metres, and the violations."""
+    report = zoo.play(setting, seed, TICKS, shield, Playbook(setting, numbers)).report
+    margins = [report.rules[kind].min_margin for kind in _PLACES if kind in report.rules]
+    return float(min(margins)), report.total("npc")
+
+
+def search(index: int, seed: int, episodes: int, shield: zoo.Shield = certify) -> Found:
+    """Looks for the script with the smallest margin in one game.
+
+    Raises:
+        MissingDependency: the optimiser is not installed.
+    """
+    try:
+        from cmaes import CMA
+    except ImportError as error:
+        raise MissingDependency("cmaes", "tune") from error
+    setting = game(index, seed)
+    size = 2 * KNOTS * (len(setting.ids) + len(setting.others))
+    rng = np.random.default_rng([seed, index])
+    optimizer = CMA(mean=rng.normal(size=size), sigma=0.8, seed=int(rng.integers(2**31)))
+    worst, numbers, violations, played = np.inf, np.zeros(size), 0, 0
+    while played < episodes:
+        tried = []
+        for _ in range(min(optimizer.population_size, max(2, episodes - played))):
+            candidate = optimizer.ask()
+            margin, broken = judge(setting, index, candidate, shield)
+            violations += broken
+            played += 1
+            tried.append((candidate, margin))
+            if margin < worst:
+                worst, numbers = margin, candidate
+        if len(tried) < optimizer.population_size:
+            break
+        optimizer.tell(tried)
+    return Found(float(worst), violations, played, numbers)
+
+
+def hunt(
+    searches: int, episodes: int, seed: int, folder: Path | None = None, jobs: int = 1
+) -> Iterator[tuple[int, Found]]:
+    """Yields one result per search; finished ones in the folder are not done again."""
+    work: Callable[[int], Found] = partial(_kept, seed=seed, episodes=episodes, folder=folder, shipped=code())
+    yield from enumerate(in_turn(work, range(searches), jobs))
+
+
+def _kept(index: int, seed: int, episodes: int, folder: Path | None, shipped: str) -> Found:
+    if folder is None:
+        return search(index, seed, episodes)
+
+    def table() -> dict[str, Floats]:
+        found = search(index, seed, episodes)
+        return {"found": np.array([found.margin, found.violations, found.episodes]), "numbers": found.numbers}
+
+    kept = Cache(folder, f"{shipped}-{episodes}").table(f"adversary_{seed}_{index}", table)
+    margin, violations, played = kept["found"].tolist()
+    return Found(margin, int(violations), int(played), kept["numbers"])
