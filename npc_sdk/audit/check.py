@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from npc_sdk.audit.attacks import attack_findings
 from npc_sdk.audit.fire import fire_findings
-from npc_sdk.audit.measure import closest_approach, coast_to_rest, path_to_path, turned_by, zone_margin
+from npc_sdk.audit.measure import (
+    closest_approach,
+    coast_to_rest,
+    mesh_margin,
+    mesh_outline,
+    path_to_path,
+    turned_by,
+    zone_margin,
+)
 from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
 from npc_sdk.audit.trace import CALLBACK, NONE, Apart, Limits, Trace
 
@@ -134,6 +142,12 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
     for zone in limits.zones:
         bound = living & zone.binds
         judge(zone.kind, _zone_margins(trace, limits, zone.corners, zone.keep_in, bound), bound, fault)
+    for mesh in limits.meshes:
+        bound, margin = living & mesh.binds, np.full(living.shape, np.inf)
+        points, (t, a) = mesh_outline(mesh.polygons, mesh.spacing), np.nonzero(living & mesh.binds)
+        ways = trace.position[t, a], trace.position[t + 1, a]
+        margin[t, a] = mesh_margin(*ways, mesh.polygons, points, mesh.spacing, limits.radius[a])
+        judge(mesh.kind, margin, bound, fault)
     away = trace.position - limits.home
     judge(
         "leash",
@@ -233,6 +247,10 @@ def _has_brake(
     for zone in limits.zones:
         room = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in)
         good &= (room >= spare) | ~zone.binds[asked]
+    for mesh in limits.meshes:
+        points = mesh_outline(mesh.polygons, mesh.spacing)
+        room = mesh_margin(here, rest, mesh.polygons, points, mesh.spacing, limits.radius[asked])
+        good &= (room >= spare) | ~mesh.binds[asked]
     for zone in limits.clearways:
         outside = zone_margin(rest, rest, zone.corners, np.zeros(len(rest)), keep_in=False)
         good &= (outside >= spare) | ~zone.binds[asked]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -105,3 +108,39 @@ def turned_by(before: Float[np.ndarray, "... 2"], after: Float[np.ndarray, "... 
     """Returns the angle between two velocities, rad; 0 where one of them is nothing."""
     cross = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
     return np.asarray(np.abs(np.arctan2(cross, np.sum(before * after, axis=-1))))
+
+
+def mesh_outline(polygons: Sequence[Float[np.ndarray, "v 2"]], spacing: float) -> Float[np.ndarray, "q 2"]:
+    """Returns points along the outline of a union of polygons: of all points on their edges, those that have one side
+    in none of them."""
+    found = []
+    for corners in polygons:
+        following = np.roll(corners, -1, axis=0)
+        for first, second in zip(corners, following, strict=True):
+            way = second - first
+            length = float(np.linalg.norm(way))
+            along = np.linspace(0.0, 1.0, max(2, math.ceil(length / spacing) + 1))[:, None]
+            points = first + along * way
+            aside = 1e-5 * np.array([way[1], -way[0]]) / length
+            left, right = (np.any([winding(p, c) for c in polygons], axis=0) for p in (points - aside, points + aside))
+            found.append(points[~(left & right)])
+    return np.concatenate(found)
+
+
+def mesh_margin(
+    start: Float[np.ndarray, "k 2"],
+    end: Float[np.ndarray, "k 2"],
+    polygons: Sequence[Float[np.ndarray, "v 2"]],
+    points: Float[np.ndarray, "q 2"],
+    spacing: float,
+    radius: Float[np.ndarray, " k"],
+) -> Float[np.ndarray, " k"]:
+    """Returns at least how much room a disc that moves straight keeps within a union of polygons, m.
+
+    The outline is known by points `spacing` apart; what lies between two of them is nearer by at most what Pythagoras
+    says.
+    """
+    gap = np.array([closest_on_path(a, b, points).min(initial=np.inf) for a, b in zip(start, end, strict=True)])
+    gap = np.sqrt(np.maximum(gap * gap - 0.25 * spacing * spacing, 0.0))
+    there = np.any([winding(start, c) for c in polygons], axis=0) & np.any([winding(end, c) for c in polygons], axis=0)
+    return np.asarray(np.where(there, gap, -gap) - radius)

@@ -25,6 +25,17 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
+class Mesh:
+    """Polygons whose union a body of an NPC must not leave."""
+
+    kind: str
+    name: str
+    polygons: tuple[Float[np.ndarray, "v 2"], ...]
+    spacing: float  # m between the points by which its outline is measured
+    binds: Bool[np.ndarray, " a"]
+
+
+@dataclass(frozen=True, slots=True)
 class Apart:
     """A distance from entities that somebody else moves: to be kept, or with `near` not to be exceeded."""
 
@@ -114,6 +125,7 @@ class Limits:
     zones: tuple[Zone, ...]
     turn: Float[np.ndarray, " a"] | None = None  # rad/s of the direction of motion; None: nobody is bound
     turn_above: Float[np.ndarray, " a"] | None = None  # m/s from which it binds
+    meshes: tuple[Mesh, ...] = ()
     clearways: tuple[Zone, ...] = ()  # in which no centre may come to rest
     apart: tuple[Apart, ...] = ()
     quotas: tuple[Quota, ...] = ()

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from npc_sdk.constraints.clearance import inside, is_simple, point_distance, polygon_edges
 from npc_sdk.constraints.compile import Body, bound
-from npc_sdk.constraints.rules import AccelerationLimit, AllyDistance, KeepIn, KeepOut, Leash, NoStop, Rule
+from npc_sdk.constraints.rules import AccelerationLimit, AllyDistance, KeepIn, KeepOut, Leash, Navmesh, NoStop, Rule
+from npc_sdk.constraints.union import outline
 from npc_sdk.errors import ConstraintError
 
 _GRID = 96  # points per axis over which "is there any room left" is asked
@@ -27,12 +28,16 @@ def check_polygons(rules: Sequence[Rule]) -> None:
         if rule.name in seen:
             raise ConstraintError(f"rule '{rule.name}': expected a name of its own, got one that is taken", [rule.name])
         seen.add(rule.name)
-        if isinstance(rule, (KeepOut, KeepIn, NoStop)) and not is_simple(np.asarray(rule.polygon, dtype=np.float64)):
-            raise ConstraintError(
-                f"rule '{rule.name}': expected a simple polygon (3 or more corners, some area, no edge that meets "
-                f"another), got {len(rule.polygon)} corners that are not one",
-                [rule.name],
-            )
+        polygons = rule.polygons if isinstance(rule, Navmesh) else ()
+        if isinstance(rule, (KeepOut, KeepIn, NoStop)):
+            polygons = (rule.polygon,)
+        for polygon in polygons:
+            if not is_simple(np.asarray(polygon, dtype=np.float64)):
+                raise ConstraintError(
+                    f"rule '{rule.name}': expected a simple polygon (3 or more corners, some area, no edge that meets "
+                    f"another), got {len(polygon)} corners that are not one",
+                    [rule.name],
+                )
 
 
 def check_rules(
@@ -79,7 +84,7 @@ def _check_room(
     rules: list[Rule], home: NDArray[np.float64], radius: float, bounds: tuple[float, float, float, float], npc: int
 ) -> None:
     """Finds a smallest set of rules that leaves one NPC nowhere to stand, by dropping rules one at a time."""
-    zones = [rule for rule in rules if isinstance(rule, (KeepOut, KeepIn, Leash))]
+    zones = [rule for rule in rules if isinstance(rule, (KeepOut, KeepIn, Navmesh, Leash))]
     if not zones:
         return
     grid, slack = _grid(bounds)
@@ -145,15 +150,19 @@ def _in_bounds(
 
 
 def _allows(
-    rule: KeepOut | KeepIn | Leash, grid: NDArray[np.float64], home: NDArray[np.float64], radius: float, slack: float
+    rule: KeepOut | KeepIn | Navmesh | Leash,
+    grid: NDArray[np.float64],
+    home: NDArray[np.float64],
+    radius: float,
+    slack: float,
 ) -> NDArray[np.bool_]:
     if isinstance(rule, Leash):
         leashed: NDArray[np.bool_] = np.hypot(*(grid - home).T) <= rule.radius + slack
         return leashed
-    edges = polygon_edges(np.asarray(rule.polygon))
+    edges = outline(rule.polygons) if isinstance(rule, Navmesh) else polygon_edges(np.asarray(rule.polygon))
     distance = point_distance(grid[:, None], edges[None]).min(1)
     within = inside(grid, edges, np.zeros(1, np.int64))[:, 0]
-    good = within if isinstance(rule, KeepIn) else ~within
+    good = ~within if isinstance(rule, KeepOut) else within
     clearance = np.where(good, distance, -distance)
     roomy: NDArray[np.bool_] = clearance >= radius - slack
     return roomy

@@ -25,6 +25,7 @@ from npc_sdk.constraints.rules import (
     KeepIn,
     KeepOut,
     Leash,
+    Navmesh,
     NoStop,
     Points,
     Reserve,
@@ -36,6 +37,7 @@ from npc_sdk.constraints.rules import (
     Who,
     parse_who,
 )
+from npc_sdk.constraints.union import outline
 from npc_sdk.errors import ConstraintError
 
 TRIGGERS = ("fire", "throw")
@@ -161,7 +163,8 @@ class Burst:
 class RuleTables:
     """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 
-    A shape is one polygon (wall, keep-out, keep-in or the bounds); `edges` holds all outlines in turn.
+    A shape is one polygon (wall, keep-out, keep-in or the bounds) or a mesh of several; `edges` holds all outlines in
+    turn.
     """
 
     dt: float
@@ -241,15 +244,17 @@ def compile_rules(
     bursts: list[Burst] = []
     pools: dict[str, list[tuple[AttackTokens, NDArray[np.bool_]]]] = {}
     x0, y0, x1, y1 = bounds
-    shapes: list[tuple[str, str, Points, NDArray[np.bool_]]] = [
-        ("wall", wall.name, wall.vertices, everybody) for wall in walls if wall.kind == "wall"
+    shapes: list[tuple[str, str, NDArray[np.float64], NDArray[np.bool_]]] = [
+        ("wall", wall.name, _ring(wall.vertices), everybody) for wall in walls if wall.kind == "wall"
     ]
-    shapes.append(("bounds", "bounds", ((x0, y0), (x1, y0), (x1, y1), (x0, y1)), everybody))
+    shapes.append(("bounds", "bounds", _ring(((x0, y0), (x1, y0), (x1, y1), (x0, y1))), everybody))
     for rule in rules:
         mask = bound(rule, names, teams)
         match rule:
             case KeepOut() | KeepIn():
-                shapes.append((rule.kind, rule.name, rule.polygon, mask))
+                shapes.append((rule.kind, rule.name, _ring(rule.polygon), mask))
+            case Navmesh():
+                shapes.append((rule.kind, rule.name, outline(rule.polygons), mask))
             case Leash():
                 leash = np.where(mask, np.minimum(leash, rule.radius), leash)
             case SpeedLimit():
@@ -260,7 +265,7 @@ def compile_rules(
                 pair = mask[:, None] & mask[None]
                 spacing = np.where(pair, np.maximum(spacing, rule.distance), spacing)
             case NoStop():
-                no_stop.append(Clearway(KIND[rule.kind], polygon_edges(np.asarray(rule.polygon)), mask))
+                no_stop.append(Clearway(KIND[rule.kind], _ring(rule.polygon), mask))
             case TurnLimit():
                 turn = np.where(mask, np.minimum(turn, rule.rate), turn)
                 turn_above = np.where(mask, np.minimum(turn_above, rule.above), turn_above)
@@ -286,7 +291,7 @@ def compile_rules(
                     )
                 )
     np.fill_diagonal(spacing, 0.0)
-    outlines = [polygon_edges(np.asarray(points)) for _, _, points, _ in shapes]
+    outlines = [edges for _, _, edges, _ in shapes]
     lengths = [len(outline) for outline in outlines]
     kinds = np.array([KIND[kind] for kind, _, _, _ in shapes], np.int64)
     masks = np.stack([mask for _, _, _, mask in shapes], 1)  # n p
@@ -326,11 +331,15 @@ def compile_rules(
         edge_shape=np.repeat(np.arange(len(shapes)), lengths),
         shape_first=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
         shape_kind=kinds,
-        shape_inside=np.isin(kinds, [KIND["bounds"], KIND["keep_in"]]),
+        shape_inside=np.isin(kinds, [KIND["bounds"], KIND["keep_in"], KIND["navmesh"]]),
         shape_mask=masks,
         shape_name=tuple(name for _, name, _, _ in shapes),
         applies=applies,
     )
+
+
+def _ring(points: Points) -> Float[np.ndarray, "e 4"]:
+    return polygon_edges(np.asarray(points))
 
 
 def _attack(which: str) -> tuple[bool, ...]:

@@ -30,6 +30,7 @@ from npc_sdk.constraints import (
     KeepIn,
     KeepOut,
     Leash,
+    Navmesh,
     NoStop,
     Reserve,
     Rule,
@@ -231,6 +232,9 @@ def _rules_about_places(
     if rng.random() < 0.5:
         some = tuple(ids[: len(ids) // 2 + 1].tolist())
         rules.append(KeepIn("room", star(rng, np.zeros(2), 0.6 * half, 1.3 * half, 11), some))
+    if rng.random() < 0.3:
+        cells = [star(rng, place + rng.uniform(-1, 1, 2) * unit, 3.0 * unit, 6.0 * unit, 8) for place in homes]
+        rules.append(Navmesh("floor", tuple(cells)))
     if rng.random() < 0.5:
         centre = homes[0] + rng.uniform(-2, 2, 2) * unit
         rules.append(NoStop("door", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
@@ -578,6 +582,7 @@ def limits(setting: Setting) -> audit.Limits:
     turn, above = np.full(n, np.inf), np.full(n, np.inf)
     clearways, apart, quotas, stocks = list[audit.Zone](), list[audit.Apart](), list[audit.Quota](), list[audit.Stock]()
     shares: dict[str, audit.Share] = {}
+    meshes = list[audit.Mesh]()
     cones, bursts = list[audit.Cone](), list[audit.Burst]()
     for rule in setting.rules:
         who = (
@@ -591,6 +596,10 @@ def limits(setting: Setting) -> audit.Limits:
             case KeepOut() | KeepIn():
                 inside = isinstance(rule, KeepIn)
                 zones.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), inside, who))
+            case Navmesh():
+                cells = tuple(np.array(polygon) for polygon in rule.polygons)
+                spacing_m = float(np.sqrt(2.0 * setting.config.eps * body.radius))
+                meshes.append(audit.Mesh(rule.kind, rule.name, cells, spacing_m, who))
             case NoStop():
                 clearways.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), False, who))
             case Leash():
@@ -643,6 +652,7 @@ def limits(setting: Setting) -> audit.Limits:
         zones=tuple(zones),
         turn=turn,
         turn_above=above,
+        meshes=tuple(meshes),
         clearways=tuple(clearways),
         apart=tuple(apart),
         quotas=tuple(quotas),

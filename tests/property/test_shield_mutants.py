@@ -140,6 +140,11 @@ def no_keep_in(patch: pytest.MonkeyPatch) -> Any:
 
 
 @mutant
+def no_navmesh(patch: pytest.MonkeyPatch) -> Any:
+    verdict_without(patch, "navmesh")
+
+
+@mutant
 def no_leash(patch: pytest.MonkeyPatch) -> Any:
     verdict_without(patch, "leash")
 

@@ -18,7 +18,7 @@ from npc_sdk.constraints.rules.attacks import (
 )
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
-from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
+from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, Who, parse_who
 from npc_sdk.constraints.rules.table import KINDS, RULES, TYPES, Rule, Zone, from_table
 
@@ -37,6 +37,7 @@ __all__ = [
     "KeepIn",
     "KeepOut",
     "Leash",
+    "Navmesh",
     "NoStop",
     "Points",
     "ReactionTime",

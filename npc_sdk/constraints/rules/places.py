@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from npc_sdk.constraints.rules.read import Points, Reader, Who, positive
+from npc_sdk.constraints.rules.read import Points, Reader, Who, meshes, positive
 
 _STATIC = ("K1", "K2", "K3", "K5", "K6")
 
@@ -40,6 +40,22 @@ class KeepIn:
     assumptions: ClassVar[tuple[str, ...]] = _STATIC
     text: ClassVar[str] = "the body never leaves the zone"
     keys: ClassVar[dict[str, Reader]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Navmesh:
+    """Keeps the NPC's whole body inside the union of simple polygons: a navigation mesh, holes and all."""
+
+    name: str
+    polygons: tuple[Points, ...]
+    who: Who = "all"
+    tier: int = 0
+    rule: ClassVar[str] = "navmesh"
+    kind: ClassVar[str] = "navmesh"
+    class_: ClassVar[str] = "N1"
+    assumptions: ClassVar[tuple[str, ...]] = _STATIC
+    text: ClassVar[str] = "the body never leaves the mesh"
+    keys: ClassVar[dict[str, Reader]] = {"polygons": meshes}
 
 
 @dataclass(frozen=True, slots=True)

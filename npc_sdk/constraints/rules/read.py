@@ -94,6 +94,13 @@ def points(rule: str, key: str, value: object) -> Points:
     return tuple(_point(rule, key, point) for point in value)
 
 
+def meshes(rule: str, key: str, value: object) -> tuple[Points, ...]:
+    """At least one polygon."""
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ConstraintError(f"rule '{rule}', key '{key}': expected a list of polygons, got {value!r}")
+    return tuple(points(rule, key, polygon) for polygon in value)
+
+
 def parse_who(name: str, who: str) -> tuple[str, str]:
     """Splits a selector into ("all", ""), ("squad", number) or ("persona", name)."""
     head, _, tail = who.partition(":")

@@ -16,13 +16,14 @@ from npc_sdk.constraints.rules.attacks import (
 )
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
-from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, NoStop
+from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, polygon, selector, tier
 from npc_sdk.errors import ConstraintError, nearest
 
 Zone: TypeAlias = KeepOut | KeepIn | NoStop
 Rule: TypeAlias = (
     Zone
+    | Navmesh
     | Leash
     | KeepAway
     | StayNear
@@ -41,6 +42,7 @@ Rule: TypeAlias = (
 )
 _ZONES: tuple[type[Zone], ...] = (KeepOut, KeepIn, NoStop)
 _OTHERS: tuple[type[Rule], ...] = (
+    Navmesh,
     Leash,
     KeepAway,
     StayNear,
