@@ -111,20 +111,35 @@ def turned_by(before: Float[np.ndarray, "... 2"], after: Float[np.ndarray, "... 
 
 
 def mesh_outline(polygons: Sequence[Float[np.ndarray, "v 2"]], spacing: float) -> Float[np.ndarray, "q 2"]:
-    """Returns points along the outline of a union of polygons: of all points on their edges, those that have one side
-    in none of them."""
+    """Returns points along the outline of a union of polygons, the ends of its pieces among them.
+
+    Of all points on their edges these are those that have one side in none of them; where that changes along an edge,
+    the place is searched for by halving.
+    """
     found = []
     for corners in polygons:
-        following = np.roll(corners, -1, axis=0)
-        for first, second in zip(corners, following, strict=True):
+        for first, second in zip(corners, np.roll(corners, -1, axis=0), strict=True):
             way = second - first
             length = float(np.linalg.norm(way))
-            along = np.linspace(0.0, 1.0, max(2, math.ceil(length / spacing) + 1))[:, None]
-            points = first + along * way
             aside = 1e-5 * np.array([way[1], -way[0]]) / length
-            left, right = (np.any([winding(p, c) for c in polygons], axis=0) for p in (points - aside, points + aside))
-            found.append(points[~(left & right)])
+            along = np.linspace(0.0, 1.0, max(2, math.ceil(length / spacing) + 1))
+            outer = _borders(first + along[:, None] * way, aside, polygons)
+            change = np.flatnonzero(outer[1:] != outer[:-1])
+            low, high = along[change], along[change + 1]
+            for _ in range(30):
+                middle = 0.5 * (low + high)
+                as_low = _borders(first + middle[:, None] * way, aside, polygons) == outer[change]
+                low, high = np.where(as_low, middle, low), np.where(as_low, high, middle)
+            found += [first + along[outer][:, None] * way, first + low[:, None] * way]
     return np.concatenate(found)
+
+
+def _borders(
+    points: Float[np.ndarray, "k 2"], aside: Float[np.ndarray, 2], polygons: Sequence[Float[np.ndarray, "v 2"]]
+) -> Bool[np.ndarray, " k"]:
+    """Says which points on an edge have one side in no polygon."""
+    sides = [np.any([winding(p, c) for c in polygons], axis=0) for p in (points - aside, points + aside)]
+    return np.asarray(~(sides[0] & sides[1]))
 
 
 def mesh_margin(
@@ -141,6 +156,6 @@ def mesh_margin(
     says.
     """
     gap = np.array([closest_on_path(a, b, points).min(initial=np.inf) for a, b in zip(start, end, strict=True)])
-    gap = np.sqrt(np.maximum(gap * gap - 0.25 * spacing * spacing, 0.0))
+    clear = np.sqrt(np.maximum(gap * gap - 0.25 * spacing * spacing, 0.0))
     there = np.any([winding(start, c) for c in polygons], axis=0) & np.any([winding(end, c) for c in polygons], axis=0)
-    return np.asarray(np.where(there, gap, -gap) - radius)
+    return np.asarray(np.where(there, clear, -gap) - radius)

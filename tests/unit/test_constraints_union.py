@@ -56,4 +56,6 @@ def test_clearance_from_a_mesh_is_what_the_checker_measures(seed: int) -> None:
     polygons = [np.array(cell) for cell in cells]
     spots = mesh_outline(polygons, 0.01)
     margin = mesh_margin(points, points, polygons, spots, 0.01, np.zeros(200))
-    np.testing.assert_allclose(found, margin, atol=0.006)
+    np.testing.assert_allclose(found, margin, atol=0.0051)  # half the spacing, right at the outline
+    far = np.abs(found) > 0.1
+    np.testing.assert_allclose(found[far], margin[far], atol=0.001)
