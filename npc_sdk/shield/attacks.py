@@ -123,21 +123,30 @@ def permit(tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wante
         *(_PoolBook(pool, tables, rows, sent, wanted.apply_tick, m) for pool in tables.pools),
         *(_StockBook(stock, tables, rows, sent, wanted) for stock in tables.stocks),
     ]
+    # An attack is a bit, so that what counts and what is asked for compare without an array per question.
+    bits = 1 << np.arange(shots.shape[2])
+    asked: list[list[int]] = (shots @ bits).tolist()
+    counts: list[list[int]] = [(book.attack @ bits).tolist() for book in books]
     for npc in _order(tables.ids[rows], wanted.priority):
-        mine = [book for book in books if book.binds[npc] and (shots[npc] & book.attack[npc]).any()]
-        for book in mine:
+        left = asked[npc]
+        mine = [
+            (book, what[npc])
+            for book, what in zip(books, counts, strict=True)
+            if book.binds[npc] and any(shot & what[npc] for shot in left)
+        ]
+        for book, _ in mine:
             active[npc, book.kind] = True
         for step in range(m):
-            for book in mine:
-                if (shots[npc, step] & book.attack[npc]).any() and not book.allows(npc, wanted.apply_tick + step):
-                    shots[npc, step] &= ~book.attack[npc]
+            for book, what in mine:
+                if left[step] & what and not book.allows(npc, wanted.apply_tick + step):
+                    left[step] &= ~what
                     stopped[npc, book.kind] = True
-            for book in mine:
-                if (shots[npc, step] & book.attack[npc]).any():
+            for book, what in mine:
+                if left[step] & what:
                     book.take(npc, wanted.apply_tick + step)
-        for book in mine:
+        for book, _ in mine:
             margins[npc, book.kind] = min(margins[npc, book.kind], book.left(npc))
-    return Permitted(shots, stopped, active, margins)
+    return Permitted((np.array(asked)[..., None] & bits) != 0, stopped, active, margins)
 
 
 def _key(rule: Window | Stock) -> _Key:
