@@ -43,7 +43,7 @@ class Sent:
         Of the attacks that may have happened since the last look, as many as were counted are taken to be the latest:
         a later one binds for longer. Those that nobody sent, the game's own, are taken to have happened just now.
         """
-        spans = [window.ticks for window in tables.windows] + [int(pool.ticks.max()) for pool in tables.pools]
+        spans = [window.ticks for window in tables.windows] + [int(pool.ticks.max(initial=0)) for pool in tables.pools]
         reach = max(spans, default=0)
         for lists in self._entries.values():
             for entries in lists.values():
