@@ -13,7 +13,7 @@ from types import TracebackType
 
 from npc_sdk.errors import SdkError
 
-START_S = 60.0  # importing torch on a busy machine takes long
+START_S = 120.0  # importing torch on a busy machine takes long, and compiling, once per machine, longer
 
 
 class BrainProcess:

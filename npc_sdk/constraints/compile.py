@@ -159,7 +159,7 @@ class Burst:
     binds: Bool[np.ndarray, " n"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RuleTables:
     """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 

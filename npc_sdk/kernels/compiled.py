@@ -18,13 +18,18 @@ def compiled(function: Any) -> Any:
 
     Sums may be reordered; NaN and infinity keep their meaning. The same input gives the same bytes on one machine.
     """
+    return _compiled(function, {"reassoc", "contract", "nsz", "arcp"})
+
+
+def exactly(function: Any) -> Any:
+    """As `compiled`, but every operation is rounded as written: two ways to one number end at the same bits."""
+    return _compiled(function, set())
+
+
+def _compiled(function: Any, liberties: set[str]) -> Any:
     if not AVAILABLE:
         return function
-    options: dict[str, Any] = {
-        "nogil": True,
-        "fastmath": {"reassoc", "contract", "nsz", "arcp"},
-        "error_model": "numpy",
-    }
+    options: dict[str, Any] = {"nogil": True, "fastmath": liberties or False, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep it in: compiled anew by every process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npc_sdk.kernels import places, plans, rollout, ways
+from npc_sdk.kernels import certificate, moving, places, plans, rollout, ways
 from npc_sdk.kernels.compiled import AVAILABLE
 
 
@@ -60,6 +60,33 @@ def warm_up() -> None:
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
     ways.spread(zeros(1, 3, 3), zeros(8, 1, 1))
+    _certify()
+
+
+def _certify() -> None:
+    """Lets the shield's loops judge one NPC at rest inside one triangle."""
+    none, some, triangle = np.zeros(0), np.ones(1), np.array([[-9.0, -9, 9, -9], [9, -9, 0, 9], [0, 9, -9, -9]])
+    pair, index, yes = np.zeros((1, 2)), np.zeros(1, np.int64), np.ones(1, np.bool_)
+    rules = certificate.Rules(
+        dt=1.0,
+        spacing=np.zeros((1, 1)),
+        widest=0.0,
+        edges=triangle,
+        shape_first=np.array([0, 3]),
+        shape_kind=index,
+        shape_inside=yes,
+        shape_mask=yes[:, None],
+        way_edges=np.zeros((0, 4)),
+        way_first=index,
+        way_kind=np.zeros(0, np.int64),
+        way_binds=np.zeros((0, 1), np.bool_),
+    )
+    movers = certificate.Movers(
+        index, index, pair, pair, pair, pair, np.zeros((1, 0, 2)), some, some, some, some, some, pair, some, some, some
+    )
+    them = moving.Them(np.zeros((0, 2)), none, none, yes[:0], index[:0], np.zeros((1, 0), np.bool_), 0)
+    terms, tried = certificate.Terms(1e-3, 0.0, 0.0), certificate.Tried(0.0, 0.0, some, some, some)
+    certificate.certify(rules, movers, them, terms, tried, certificate.Columns(1, 2, 3, 4, 5, 6), np.zeros((1, 1, 2)))
 
 
 if __name__ == "__main__":

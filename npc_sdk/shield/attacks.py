@@ -44,7 +44,7 @@ class Sent:
         Of the attacks that may have happened since the last look, as many as were counted are taken to be the latest:
         a later one binds for longer. Those that nobody sent, the game's own, are taken to have happened just now.
         """
-        spans = [window.ticks for window in tables.windows] + [int(pool.ticks.max()) for pool in tables.pools]
+        spans = [window.ticks for window in tables.windows] + [int(pool.ticks.max(initial=0)) for pool in tables.pools]
         reach = max(spans, default=0)
         for lists in self._entries.values():
             for entries in lists.values():
@@ -121,9 +121,9 @@ def permit(
     margins[held, KIND["hold_fire"]] = 0.0
     shots[held] = False
     for rule, hit in forbidden(tables, rows, wanted.aim, where) if where is not None else ():
-        asked = (shots & np.array(rule.attack)).any(2)
-        active[:, rule.kind] |= rule.binds[rows] & asked.any(1)
-        stopped[:, rule.kind] |= (asked & hit).any(1)
+        aimed = (shots & np.array(rule.attack)).any(2)
+        active[:, rule.kind] |= rule.binds[rows] & aimed.any(1)
+        stopped[:, rule.kind] |= (aimed & hit).any(1)
         shots &= ~(hit[..., None] & np.array(rule.attack))
     if not shots.any() or not (tables.windows or tables.pools or tables.stocks):
         return Permitted(shots, stopped, active, margins)
@@ -132,21 +132,30 @@ def permit(
         *(_PoolBook(pool, tables, rows, sent, wanted.apply_tick, m) for pool in tables.pools),
         *(_StockBook(stock, tables, rows, sent, wanted) for stock in tables.stocks),
     ]
+    # An attack is a bit, so that what counts and what is asked for compare without an array per question.
+    bits = 1 << np.arange(shots.shape[2])
+    asked: list[list[int]] = (shots @ bits).tolist()
+    counts: list[list[int]] = [(book.attack @ bits).tolist() for book in books]
     for npc in _order(tables.ids[rows], wanted.priority):
-        mine = [book for book in books if book.binds[npc] and (shots[npc] & book.attack[npc]).any()]
-        for book in mine:
+        left = asked[npc]
+        mine = [
+            (book, what[npc])
+            for book, what in zip(books, counts, strict=True)
+            if book.binds[npc] and any(shot & what[npc] for shot in left)
+        ]
+        for book, _ in mine:
             active[npc, book.kind] = True
         for step in range(m):
-            for book in mine:
-                if (shots[npc, step] & book.attack[npc]).any() and not book.allows(npc, wanted.apply_tick + step):
-                    shots[npc, step] &= ~book.attack[npc]
+            for book, what in mine:
+                if left[step] & what and not book.allows(npc, wanted.apply_tick + step):
+                    left[step] &= ~what
                     stopped[npc, book.kind] = True
-            for book in mine:
-                if (shots[npc, step] & book.attack[npc]).any():
+            for book, what in mine:
+                if left[step] & what:
                     book.take(npc, wanted.apply_tick + step)
-        for book in mine:
+        for book, _ in mine:
             margins[npc, book.kind] = min(margins[npc, book.kind], book.left(npc))
-    return Permitted(shots, stopped, active, margins)
+    return Permitted((np.array(asked)[..., None] & bits) != 0, stopped, active, margins)
 
 
 def _key(rule: Window | Stock) -> _Key:

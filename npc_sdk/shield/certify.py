@@ -14,10 +14,21 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, TRIGGERS, RuleTables
 from npc_sdk.constraints.clearance import segment_and_end_distance, segment_distance
+from npc_sdk.kernels.certificate import Answer, Tried
+from npc_sdk.shield import quick
 from npc_sdk.shield.attacks import Wanted, permit
 from npc_sdk.shield.brake import brake, segment_end
 from npc_sdk.shield.fire import Range
-from npc_sdk.shield.ground import Ground, Movers, ShieldConfig, clear_of, signed_clearance, survey
+from npc_sdk.shield.ground import (
+    Ground,
+    Movers,
+    ShieldConfig,
+    certified_limits,
+    clear_of,
+    rounding,
+    signed_clearance,
+    survey,
+)
 from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
 
@@ -25,10 +36,12 @@ REASONS = ("as proposed", "projected", "blended", "nearest", "brake")
 """How a step came about, from untouched to the last resort."""
 
 _BLENDS = np.array([0.25, 0.5, 0.75])
-_RING = np.arange(12) * (2.0 * np.pi / 12)
-_TURNS = np.deg2rad([-90.0, -60.0, -30.0, -15.0, 15.0, 30.0, 60.0, 90.0])
+_RING = np.arange(12.0) * (2.0 * np.pi / 12)
+_TURNS = np.array([-90.0, -60.0, -30.0, -15.0, 15.0, 30.0, 60.0, 90.0]) * (np.pi / 180.0)
 _SAMPLES = np.array([0.25, 0.5, 0.75, 1.0])
 _SAME = 1e-4  # m/s below which a change is rounding, not interference
+_EARLIER = 1e-6  # m/s: of two candidates as near as each other the earlier one, whatever the last bit says
+_TRIED = Tried(_SAME, _EARLIER, _BLENDS, _TURNS, _RING)
 _HUGE = 1e30  # m/s
 _DEFAULT = ShieldConfig()
 
@@ -89,7 +102,45 @@ def certify(
     """
     wishes = _sane(np.asarray(proposals, np.float64))
     n, m, _ = wishes.shape
-    ground = survey(movers, tables, outstanding, m, config, others or Others.none())
+    rows, whom = tables.rows(movers.ids), others or Others.none()
+    if quick.serves(movers, config):
+        answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, _TRIED)
+    else:
+        answer = _judge(movers, tables, outstanding, wishes, config, whom)
+    asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    where = None
+    if tables.cones or tables.bursts:
+        where = _range(movers, tables, answer.points[:, :, 0], whom, asked.apply_tick - asked.tick, config)
+    allowed = permit(tables, rows, outstanding.attacks, asked, where)
+    rejected = answer.rejected | allowed.stopped
+    return Certified(
+        velocities=answer.velocities,
+        expected=answer.expected,
+        points=answer.points,
+        triggers=allowed.triggers,
+        brake=certified_limits(tables, rows, config)[1],
+        tolerance=answer.tolerance,
+        guarded=~np.any(answer.broken, axis=1),
+        broken=answer.broken,
+        active=answer.active | allowed.active | rejected,
+        rejected=rejected,
+        margins=np.minimum(answer.margins, allowed.margins),
+        changed=(answer.rank > 0) | (asked.triggers & ~allowed.triggers).any(2),
+        rank=answer.rank,
+    )
+
+
+def _judge(
+    movers: Movers,
+    tables: RuleTables,
+    outstanding: Outstanding,
+    wishes: Float[np.ndarray, "n m 2"],
+    config: ShieldConfig,
+    others: Others,
+) -> Answer:
+    """Certifies what moves, attacks apart. This is the definition; `quick.judge` is its twin."""
+    m = wishes.shape[1]
+    ground = survey(movers, tables, outstanding, m, config, others)
     velocities, points, limited = _roll(ground, wishes)
     fails = _rejections(ground, tables, velocities, points[:, :, 0], points[:, :, 1], np.arange(m))  # n m c
     bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wishes), axis=2)
@@ -102,41 +153,27 @@ def certify(
         todo = np.flatnonzero(first <= step)
         if len(todo):
             _repair(ground, tables, wishes, step, todo, velocities, points, rank, rejected)
-    rows = tables.rows(movers.ids)
-    asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
-    where = None
-    if tables.cones or tables.bursts:
-        age = asked.apply_tick - asked.tick
-        where = _range(movers, tables, ground, points[:, :, 0], others or Others.none(), age)
-    allowed = permit(tables, rows, outstanding.attacks, asked, where)
-    changed = (rank > 0) | (asked.triggers & ~allowed.triggers).any(2)
-    rejected_any = rejected.any(1) | allowed.stopped
-    margins = np.minimum(_margins(ground, tables, movers, velocities, points), allowed.margins)
     before = np.concatenate([ground.velocity[:, None], velocities[:, :-1]], 1)
-    return Certified(
+    return Answer(
         velocities=velocities,
         expected=np.concatenate([points[:, :, 0], before], 2),
         points=points,
-        triggers=allowed.triggers,
-        brake=ground.acceleration,
-        tolerance=ground.tolerance,
-        guarded=~np.any(ground.broken, axis=1),
-        broken=ground.broken,
-        active=_active(ground, wishes, allowed.active) | rejected_any,
-        rejected=rejected_any,
-        margins=margins,
-        changed=changed,
         rank=rank,
+        tolerance=ground.tolerance,
+        broken=ground.broken,
+        active=_active(ground, wishes),
+        rejected=rejected.any(1),
+        margins=_margins(ground, tables, movers, velocities, points),
     )
 
 
 def _range(
     movers: Movers,
     tables: RuleTables,
-    ground: Ground,
     stand: Float[np.ndarray, "n m 2"],
     others: Others,
     age_ticks: int,
+    config: ShieldConfig,
 ) -> Range:
     """Gathers who may be hit: the NPCs and the others, where the snapshot showed them."""
     seen = movers.position if movers.seen_position is None else movers.seen_position
@@ -149,9 +186,9 @@ def _range(
         top_speed=np.concatenate([limit, np.full(o, np.nan)]),
         shooter=np.concatenate([np.arange(n), np.full(o, -1)]),
         age_ticks=age_ticks,
-        dt=ground.dt,
+        dt=tables.dt,
         stand=stand,
-        slack=ground.spare,
+        slack=rounding(tables, movers.position, config) + config.tolerance,
     )
 
 
@@ -333,7 +370,7 @@ def _repair(
     fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
     good[:, 0] &= usable
-    far = _norm(candidates - aim[:, None])
+    far = _norm(candidates - aim[:, None]) + _EARLIER * np.arange(candidates.shape[1])
     choice = np.argmin(np.where(good, far, np.inf), 1)
     none = ~np.any(good, axis=1)
     line = np.arange(len(todo))
@@ -407,11 +444,9 @@ def _margins(
     return out
 
 
-def _active(
-    ground: Ground, wanted: Float[np.ndarray, "n m 2"], attacks: Bool[np.ndarray, "n c"]
-) -> Bool[np.ndarray, "n c"]:
-    """Says which rules can matter in this chunk."""
-    active = ground.near | ground.broken | attacks
+def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarray, "n c"]:
+    """Says which rules about motion can matter in this chunk."""
+    active = ground.near | ground.broken
     with np.errstate(over="ignore", invalid="ignore"):
         before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
         active[:, KIND["speed"]] |= ~(_norm(wanted) < 0.95 * ground.speed[:, None]).all(1)

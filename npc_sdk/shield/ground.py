@@ -35,6 +35,7 @@ class ShieldConfig:
     velocity_tolerance: float = 0.05  # m/s off its expected velocity at which it still adopts a chunk
     eps: float = 1e-3  # m, for rounding; widened with the size of the coordinates
     largest_coordinate: float = 1e4  # m, beyond which a game must rebase to a local origin
+    compiled: bool = True  # by compiled loops where numba is there; False: by the NumPy code that defines them
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +104,7 @@ def survey(
     position = np.asarray(movers.position, np.float64).reshape(-1, 2)
     velocity = np.asarray(movers.velocity, np.float64).reshape(-1, 2)
     dt = tables.dt
-    largest = float(np.abs(np.concatenate([position.ravel(), tables.edges.ravel()])).max(initial=0.0))
-    if not largest <= config.largest_coordinate:
-        raise ConstraintError(
-            f"coordinates: expected at most {config.largest_coordinate:g} m from the origin, got {largest:g}; "
-            "rebase to a local origin"
-        )
-    eps = max(config.eps, 8.0 * float(np.spacing(np.float32(largest))))
+    eps = rounding(tables, position, config)
     margin = eps + config.tolerance
     speed, acceleration = certified_limits(tables, rows, config)
     pace = np.maximum(speed, np.hypot(velocity[:, 0], velocity[:, 1]))
@@ -173,7 +168,7 @@ def survey(
         broken[:, column] = (in_hand[:, ours] < -1e-9).any(1)
         near[:, column] = (touch & them.binds)[:, ours].any(1)
 
-    held = _held(movers, outstanding, position, velocity, stop, acceleration, dt)
+    held = _held(movers, outstanding, position, velocity, acceleration, dt)
     planes, slack, tight, frozen = _half_planes(position, held, tables.spacing[np.ix_(rows, rows)], reach, margin, eps)
     broken[:, KIND["spacing"]] = tight
     near[:, KIND["spacing"]] = np.isfinite(planes[:, :, 2]).any(1)
@@ -206,7 +201,7 @@ def survey(
         spare=margin,
         turn=tables.turn[rows] * dt,
         turn_above=tables.turn_above[rows],
-        turn_give=_turn_give(tables, rows, config),
+        turn_give=turn_give(tables, rows, config),
         planes=planes,
         plane_slack=slack,
         frozen=frozen,
@@ -224,7 +219,22 @@ def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     """
     everybody = np.arange(len(tables.ids))
     certified_limits(tables, everybody, config)
-    _turn_give(tables, everybody, config)
+    turn_give(tables, everybody, config)
+
+
+def rounding(tables: RuleTables, position: Float[np.ndarray, "n 2"], config: ShieldConfig) -> float:
+    """Returns eps: what float32 coordinates of this size may be off.
+
+    Raises:
+        ConstraintError: they are too large to certify, or no numbers.
+    """
+    largest = max(float(np.abs(position).max(initial=0.0)), float(np.abs(tables.edges).max(initial=0.0)))
+    if not (np.isfinite(position).all() and largest <= config.largest_coordinate):
+        raise ConstraintError(
+            f"coordinates: expected at most {config.largest_coordinate:g} m from the origin, got {largest:g}; "
+            "rebase to a local origin"
+        )
+    return max(config.eps, 8.0 * float(np.spacing(np.float32(largest))))
 
 
 def certified_limits(
@@ -242,11 +252,14 @@ def certified_limits(
     return speed, limit - give
 
 
-def _turn_give(tables: RuleTables, rows: NDArray[np.intp], config: ShieldConfig) -> float:
+def turn_give(tables: RuleTables, rows: NDArray[np.intp], config: ShieldConfig) -> float:
     """Returns by how much velocities may be off, in m/s, having made sure that directions can be told well enough."""
     give = config.velocity_tolerance + FLOAT32 * float(tables.speed[rows].max(initial=0.0))
-    for above, turn in zip(tables.turn_above[rows].tolist(), (tables.turn[rows] * tables.dt).tolist(), strict=True):
-        if np.isfinite(turn) and not give < (above - give) * np.sin(min(0.75 * turn, 0.5 * np.pi)):
+    limited = np.flatnonzero(np.isfinite(tables.turn[rows]))
+    for above, turn in zip(
+        tables.turn_above[rows][limited].tolist(), (tables.turn[rows][limited] * tables.dt).tolist(), strict=True
+    ):
+        if not give < (above - give) * np.sin(min(0.75 * turn, 0.5 * np.pi)):
             raise ConstraintError(
                 f"turn limit: expected a rate and a speed from which it binds at which a velocity that is off by "
                 f"{give:g} m/s tells the direction to three quarters of a tick's turn, got "
@@ -293,7 +306,6 @@ def _held(
     outstanding: Outstanding,
     position: Float[np.ndarray, "n 2"],
     velocity: Float[np.ndarray, "n 2"],
-    stop: Float[np.ndarray, "n 2"],
     acceleration: Float[np.ndarray, " n"],
     dt: float,
 ) -> Float[np.ndarray, "n p 2"]:
@@ -303,7 +315,8 @@ def _held(
         seen = np.asarray(movers.seen_position, np.float64).reshape(-1, 2)
     if movers.seen_velocity is not None:
         moving = np.asarray(movers.seen_velocity, np.float64).reshape(-1, 2)
-    own = np.stack([position, stop, seen, brake_end(seen, moving, acceleration, dt)], axis=1)  # n _OWN 2
+    ends = brake_end(np.stack([position, seen]), np.stack([velocity, moving]), acceleration, dt)  # 2 n 2
+    own = np.stack([position, ends[0], seen, ends[1]], axis=1)  # n _OWN 2
     return np.concatenate([outstanding.points(movers.ids, position), own], axis=1)
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import RuleTables
 from npc_sdk.constraints.clearance import point_distance
-from npc_sdk.shield.brake import travel
 
 _REST = 1e-9  # m/s
 _MOST_TICKS = 2_000  # of a brake
@@ -74,7 +73,7 @@ def never_worse(
     dt: float,
     spare: float,
 ) -> Float[np.ndarray, "x j"]:
-    """Returns at least by how many metres each motion keeps each rule, with `spare` in hand; negative: it does not.
+    """Returns by how many metres each motion keeps each rule, with `spare` in hand; negative: it does not.
 
     A motion is one tick of `command` and the brake. `step` counts the ticks from the one at which the answer applies.
     """
@@ -89,10 +88,7 @@ def never_worse(
     near = them.near[whom]
     rule = _Rule(near, them.distance[whom] - np.where(near, spare, -spare), them.top_speed[whom] * dt)
     tick = them.age_ticks + step[which] + 1
-    margin = _whole(way, rule, tick, dt)
-    close = np.flatnonzero(margin < 0.0)
-    if len(close):
-        margin[close] = _by_tick(way.cut(close), rule.cut(close), tick[close], dt, spare)
+    margin = _by_tick(way, rule, tick, dt, spare)
     out[which, whom] = margin
     return out
 
@@ -106,9 +102,6 @@ class _Way:
     speed: Float[np.ndarray, " x"]
     change: Float[np.ndarray, " x"]  # m/s per tick
 
-    def cut(self, rows: NDArray[np.intp]) -> _Way:
-        return _Way(self.start[rows], self.heading[rows], self.speed[rows], self.change[rows])
-
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
@@ -117,18 +110,6 @@ class _Rule:
     near: Bool[np.ndarray, " x"]
     distance: Float[np.ndarray, " x"]  # m, with the spare
     reach: Float[np.ndarray, " x"]  # m per tick
-
-    def cut(self, rows: NDArray[np.intp]) -> _Rule:
-        return _Rule(self.near[rows], self.distance[rows], self.reach[rows])
-
-
-def _whole(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float) -> Float[np.ndarray, " x"]:
-    """Returns at least the margin of each way, measured at once: nowhere on it is the entity too near (or too far)."""
-    end = way.start + way.heading * travel(way.speed, way.change / dt, dt)[:, None]
-    reach = rule.reach * (tick + np.floor(way.speed / way.change))
-    nearest = point_distance(np.zeros_like(end), np.concatenate([way.start, end], -1))
-    farthest = np.maximum(_length(way.start), _length(end))
-    return np.asarray(np.where(rule.near, rule.distance - farthest, nearest - rule.distance) - reach)
 
 
 def _by_tick(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float, spare: float) -> Float[np.ndarray, " x"]:

@@ -106,3 +106,15 @@ def test_bench_errors_names_every_mistake(capsys: pytest.CaptureFixture[str]) ->
         "other_games_checkpoint": "ModelFault",
     }
     assert all(c["alive"] and c["remedy"] for c in cases)
+
+
+@pytest.mark.timeout(240)
+def test_bench_shield(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "shield", "--quick")
+    assert printed_keys(found) == documented_keys("bench shield")
+    crowds = found["crowds"]
+    assert isinstance(crowds, list)
+    assert [(c["npcs"], c["edges"] >= 320) for c in crowds] == [(64, True), (1024, True), (1024, True)]
+    assert all(0.0 < c["numpy"]["expanded"] <= 0.1 for c in crowds), "some proposals fail, at most a tenth"
+    gaps = [abs(c["compiled"]["expanded"] - c["numpy"]["expanded"]) for c in crowds]
+    assert max(gaps) < 0.002, "both judge alike, but for margins within eps"

@@ -1,6 +1,8 @@
 """The theorem as a test: whatever is proposed, lost, late or braked, the independent checker finds nothing.
 
-Section 5 of the plan's reference: random concave and needle-thin polygons, admitted starts, hostile streams.
+Section 5 of the plan's reference: random concave and needle-thin polygons, admitted starts, hostile streams. The shield
+is the one that runs in play: by compiled loops where numba is there. The NumPy code that defines them plays the games
+of `test_shield_mutants`.
 """
 
 from __future__ import annotations

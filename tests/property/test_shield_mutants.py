@@ -15,6 +15,7 @@ import pytest
 
 from npc_sdk.constraints import KIND
 from npc_sdk.experiments.zoo import Setting, make_crowd, make_setting, play
+from npc_sdk.kernels.compiled import AVAILABLE
 from npc_sdk.shield import Certified, Movers, Outstanding, certify
 from npc_sdk.shield import outstanding as outstanding_module
 
@@ -22,16 +23,24 @@ shield_certify = __import__("npc_sdk.shield.certify", fromlist=["certify"])
 shield_ground = __import__("npc_sdk.shield.ground", fromlist=["survey"])
 shield_fire = __import__("npc_sdk.shield.fire", fromlist=["forbidden"])
 shield_attacks = __import__("npc_sdk.shield.attacks", fromlist=["permit"])
+shield_loops = __import__("npc_sdk.kernels.certificate", fromlist=["certify"])
 
 GAMES = 30
 CROWDS = 10
 Patch = Callable[[pytest.MonkeyPatch], Any]
-MUTANTS: dict[str, Patch] = {}
+MUTANTS: dict[str, Patch] = {}  # of the definition in NumPy
+COMPILED: dict[str, Patch] = {}  # of its compiled twin
 
 
 def mutant(make: Patch) -> Patch:
     """Registers a broken shield under its function's name."""
     MUTANTS[make.__name__] = make
+    return make
+
+
+def compiled_mutant(make: Patch) -> Patch:
+    """Registers a broken shield that certifies by compiled loops."""
+    COMPILED[make.__name__] = make
     return make
 
 
@@ -48,12 +57,17 @@ def crowd(seed: int) -> Setting:
     return make_crowd(seed)
 
 
-def found_out(shield: Any) -> bool:
-    """Plays until the checker reports an NPC-caused violation."""
+def found_out(shield: Any, compiled: bool = False) -> bool:
+    """Plays until the checker reports an NPC-caused violation; by the NumPy code, unless by the compiled loops."""
     games = sorted(
         [(seed, game) for seed in range(GAMES)] + [(seed, crowd) for seed in range(CROWDS)], key=lambda g: g[0]
     )
-    return any(play(make(seed), seed, ticks=60, shield=shield).report.total("npc") > 0 for seed, make in games)
+    for seed, make in games:
+        setting = make(seed)
+        setting = replace(setting, config=replace(setting.config, compiled=compiled))
+        if play(setting, seed, ticks=60, shield=shield).report.total("npc") > 0:
+            return True
+    return False
 
 
 def ground_with(patch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
@@ -213,8 +227,10 @@ def issued_chunks_are_forgotten_at_once(patch: pytest.MonkeyPatch) -> Any:
 def brakes_are_not_outstanding(patch: pytest.MonkeyPatch) -> Any:
     held = shield_ground._held
 
-    def standing(m: Any, o: Any, p: Any, v: Any, stop: Any, a: Any, dt: float) -> Any:
-        return held(replace(m, seen_position=None), Outstanding(), p, v, p, a, dt)
+    def standing(m: Any, o: Any, p: Any, v: Any, a: Any, dt: float) -> Any:
+        points = held(replace(m, seen_position=None), Outstanding(), p, v, a, dt)
+        points[:, -3] = p  # where it would rest
+        return points
 
     patch.setattr(shield_ground, "_held", standing)
 
@@ -482,11 +498,95 @@ def the_line_of_fire_on_the_wrong_side(patch: pytest.MonkeyPatch) -> Any:
     )
 
 
+def loops_given(patch: pytest.MonkeyPatch, which: int, change: Callable[[Any], Any]) -> None:
+    """Hands the compiled loops a tampered argument: 0 the rules, 1 the NPCs, 2 the others, 3 the margins."""
+    loops = shield_loops.certify
+
+    def misled(*args: Any) -> Any:
+        return loops(*args[:which], change(args[which]), *args[which + 1 :])
+
+    patch.setattr(shield_loops, "certify", misled)
+
+
+def loops_answering(patch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    """Tampers with what the compiled loops answer."""
+    loops = shield_loops.certify
+    patch.setattr(shield_loops, "certify", lambda *args: change(loops(*args)))
+
+
+@compiled_mutant
+def loops_without_outlines(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 0, lambda rules: rules._replace(shape_mask=np.zeros_like(rules.shape_mask)))
+
+
+@compiled_mutant
+def loops_that_take_bodies_for_points(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 1, lambda movers: movers._replace(radius=np.zeros_like(movers.radius)))
+
+
+@compiled_mutant
+def loops_that_look_at_no_pair(patch: pytest.MonkeyPatch) -> Any:
+    """The broad phase of pairs, too short."""
+    loops_given(patch, 0, lambda rules: rules._replace(widest=0.0))
+
+
+@compiled_mutant
+def loops_that_halve_the_spacing(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 0, lambda rules: rules._replace(spacing=0.5 * rules.spacing))
+
+
+@compiled_mutant
+def loops_that_forget_promises(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 1, lambda movers: movers._replace(promised=movers.promised[:, :1].copy()))
+
+
+@compiled_mutant
+def loops_with_a_brake_three_times_as_strong(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 1, lambda movers: movers._replace(certified_acceleration=3.0 * movers.certified_acceleration))
+
+
+@compiled_mutant
+def loops_without_a_leash(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 1, lambda movers: movers._replace(leash=np.full_like(movers.leash, np.inf)))
+
+
+@compiled_mutant
+def loops_without_a_turn_limit(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 1, lambda movers: movers._replace(turn=np.full_like(movers.turn, np.inf)))
+
+
+@compiled_mutant
+def loops_without_clearways(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 0, lambda rules: rules._replace(way_binds=np.zeros_like(rules.way_binds)))
+
+
+@compiled_mutant
+def loops_for_which_others_stand_still(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 2, lambda them: them._replace(top_speed=np.zeros_like(them.top_speed)))
+
+
+@compiled_mutant
+def loops_that_leave_no_margin(patch: pytest.MonkeyPatch) -> Any:
+    loops_given(patch, 3, lambda terms: terms._replace(eps=-terms.tolerance, tolerance=terms.tolerance))
+
+
+@compiled_mutant
+def loops_whose_tolerance_is_wider_than_they_certify(patch: pytest.MonkeyPatch) -> Any:
+    """Every step runs from half a metre off."""
+    loops_answering(patch, lambda answer: answer._replace(tolerance=answer.tolerance + 0.5))
+
+
+@compiled_mutant
+def loops_that_answer_a_little_faster_than_they_judge(patch: pytest.MonkeyPatch) -> Any:
+    loops_answering(patch, lambda answer: answer._replace(velocities=1.2 * answer.velocities))
+
+
 certify_project = shield_certify.project
 
 
-def test_the_real_shield_passes_every_game_that_the_mutants_play() -> None:
-    assert not found_out(certify)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_real_shield_passes_every_game_that_the_mutants_play(compiled: bool) -> None:
+    assert not found_out(certify, compiled)
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))
@@ -495,5 +595,13 @@ def test_the_checker_finds_out(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert found_out(shield or certify), f"mutant {name} survived {GAMES + CROWDS} games"
 
 
+@pytest.mark.skipif(not AVAILABLE, reason="numba is not there: nothing is compiled")
+@pytest.mark.parametrize("name", sorted(COMPILED))
+def test_the_checker_finds_out_compiled_loops(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    COMPILED[name](monkeypatch)
+    assert found_out(certify, compiled=True), f"mutant {name} survived {GAMES + CROWDS} games"
+
+
 def test_there_are_enough_mutants() -> None:
     assert len(MUTANTS) >= 20
+    assert len(COMPILED) >= 5

@@ -184,6 +184,12 @@ def test_hold_fire_leaves_nothing_to_count() -> None:
     assert when(field.ask(6)) == [0]
 
 
+def test_rules_that_bind_nobody_may_be_looked_at() -> None:
+    field = Range(AttackTokens("t", 1.0, 0.5), AttackLimit("burst", 1, 1.0, counter="shots"), n=0)
+    field.see(3, shots=[])
+    assert field.ask(3).triggers.shape == (0, M, 2)
+
+
 def test_what_no_window_reaches_is_forgotten() -> None:
     field = Range(AttackLimit("burst", 1, 1.0), n=1)
     field.ask(0)
