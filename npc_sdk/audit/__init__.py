@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from npc_sdk.audit.check import CATEGORIES, AuditConfig, AuditReport, RuleAudit, Standing, Violation, audit
+from npc_sdk.audit.measure import mesh_outline
 from npc_sdk.audit.trace import (
     BRAKE,
     CALLBACK,
@@ -44,4 +45,5 @@ __all__ = [
     "Violation",
     "Zone",
     "audit",
+    "mesh_outline",
 ]

@@ -599,7 +599,8 @@ def limits(setting: Setting) -> audit.Limits:
             case Navmesh():
                 cells = tuple(np.array(polygon) for polygon in rule.polygons)
                 spacing_m = float(np.sqrt(2.0 * setting.config.eps * body.radius))
-                meshes.append(audit.Mesh(rule.kind, rule.name, cells, spacing_m, who))
+                outline = audit.mesh_outline(cells, spacing_m)
+                meshes.append(audit.Mesh(rule.kind, rule.name, cells, spacing_m, who, outline))
             case NoStop():
                 clearways.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), False, who))
             case Leash():
