@@ -108,7 +108,8 @@ class Witness:
         if snapshot.session != self._session:
             self._begin(snapshot.session)
         rows = {name: self._read(snapshot, name) for name in (*self._npcs, *(name for name, _ in self._others))}
-        self._ran = max(self._ran, int(snapshot.executing.chunk.max(initial=0)))
+        running = set(snapshot.executing.chunk.tolist())  # of an ended session, too, until the game has its first chunk
+        self._ran = max([self._ran, *(action.chunk for action in self._issued if action.chunk in running)])
         findings = []
         if 0 <= self._tick < snapshot.tick:
             for name in self._npcs:

@@ -68,6 +68,7 @@ def test_a_weak_acceleration_is_measured_and_found_unsafe(recorded: Recorded) ->
     assert of["max_acceleration"].measured == pytest.approx(0.8 * DECLARED.max_acceleration, rel=0.01)
     assert of["max_acceleration"].verdict == "unsafe"
     assert of["brake"].verdict == "unseen", "nobody got fast enough to be asked for the whole brake"
+    assert of["max_speed"].verdict == "unseen", "nor to show how fast it can be"
 
 
 @pytest.mark.parametrize("late", [1, 2])
@@ -139,6 +140,14 @@ def test_ticks_in_which_little_was_asked_do_not_make_a_brake_weak() -> None:
     gentle, hard = stops(np.full(500, 2.0), asked=2.0), stops(np.full(500, 16.0))
     columns = {name: np.concatenate([getattr(m, name) for m in (gentle, hard)]) for name in Moves.__slots__}
     assert brake(Moves(**columns), DT, 16.0, 0.9).verdict == "safe"
+
+
+def test_a_brake_that_was_rarely_asked_for_in_full_is_unknown_however_often_it_was_asked_for_a_little() -> None:
+    gentle, hard = stops(np.full(LEAST * 20, 2.0), asked=2.0), stops(np.full(LEAST - 1, 10.0))
+    columns = {name: np.concatenate([getattr(m, name) for m in (gentle, hard)]) for name in Moves.__slots__}
+    found = brake(Moves(**columns), DT, 16.0, 0.9)
+    assert (found.verdict, found.measured) == ("unknown", None)
+    assert found.note == f"expected at least {LEAST} ticks of slowing down as hard as asked at most, got {LEAST - 1}"
 
 
 @pytest.mark.parametrize(("share", "proposed"), [(0.9, 9.0), (0.5, 5.0)])

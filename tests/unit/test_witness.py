@@ -235,6 +235,7 @@ def test_the_velocity_tolerance_is_never_more_than_that_of_the_last_hop() -> Non
     ("why", "first", "second"),
     [
         ("the game's callback drove it", {}, {"executing": did(0, 0, RUNG_CALLBACK)}),
+        ("the callback drove it, whatever chunk is named", {}, {"executing": did(1, 0, RUNG_CALLBACK)}),
         ("nobody knows its chunk", {}, {"executing": did(9, 0, RUNG_PLAN)}),
         ("its step is not for this tick", {}, {"executing": did(1, 3, RUNG_PLAN)}),
         ("the game does not say", {}, {"executing": Executing.none()}),
@@ -279,6 +280,30 @@ def test_a_game_that_has_run_no_chunk_yet_brakes_as_its_schema_says() -> None:
     command = ladder.step(10, IDS, pose).commands[0, 0]
     second = shown(11, [command / 30, 0, command, 0], ladder.executing)
     assert looked(shown(10, [0, 0, 3, 0], Executing.none()), second) == Findings(1, ())
+
+
+def test_beside_one_that_brakes_one_on_the_callback_is_not_judged() -> None:
+    ids = np.array([101, 102], np.uint32)
+    before, after = (
+        np.float32([[0, 0, 3, 0, 1, 0], [5, 5, 3, 0, 1, 0]]),
+        np.float32([[0, 0, 0, 0, 1, 0], [9, 9, 0, 0, 1, 0]]),
+    )
+    doing = Executing(ids, np.uint32([0, 0]), np.uint16([0, 0]), np.uint8([RUNG_BRAKE, RUNG_CALLBACK]))
+    first = replace(shown(10, [0, 0, 3, 0], Executing.none()), blocks={"npc": EntityBlock(ids, before)})
+    second = replace(shown(11, [0, 0, 0, 0], doing), blocks={"npc": EntityBlock(ids, after)})
+    found = looked(first, second)
+    assert found.judged == 1
+    assert [b.entity for b in found.breaches] == [101]
+
+
+def test_a_chunk_of_an_ended_session_says_nothing_about_which_chunks_of_this_one_the_game_has() -> None:
+    witness = Witness(SCHEMA)
+    witness.look(shown(9, [0, 0, 3, 0], did(512, 1, RUNG_PLAN)), tables())
+    witness.tell(told(1, 9, 3.0, brake=28.0))
+    witness.look(shown(10, [0.1, 0, 3, 0], did(1, 0, RUNG_PLAN)), tables())
+    left = 3.0 - DECLARED.brake / 30
+    second = shown(11, [0.1 + left / 30, 0, left, 0], did(0, 0, RUNG_BRAKE))
+    assert witness.look(second, tables()).breaches, "it has chunk 1, and brakes by that"
 
 
 @pytest.mark.parametrize(
