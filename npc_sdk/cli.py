@@ -47,6 +47,9 @@ COMMANDS: dict[str, Entry] = {
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
     "bench": Entry("npc_sdk.bench.command", "measure: live, decide, errors"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield, adversary"),
+    "calibrate": Entry(
+        "npc_sdk.experiments.calibrate", "measure in recordings what bodies do, beside what is declared"
+    ),
     "steer": Entry("npc_sdk.experiments.steer", "measure how far each weight moves the behaviour it names"),
     "tune": Entry("npc_sdk.experiments.tune", "find weights with which NPCs win, or numbers of the scripted rival"),
     "doctor": Entry("npc_sdk.doctor", "look for what is wrong with this installation"),

@@ -19,7 +19,6 @@ from npc_sdk.audit.measure import (
     closest_approach,
     coast_to_rest,
     mesh_margin,
-    mesh_outline,
     path_to_path,
     turned_by,
     zone_margin,

@@ -16,6 +16,7 @@ from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker, with_
 from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
+from npc_sdk.runtime.witness import Witness
 from npc_sdk.shield import Others, Outstanding, ShieldConfig, check_margins
 
 Floats = NDArray[np.float32]
@@ -62,6 +63,7 @@ class Game:
         self.slots = Slots(schema)
         self.horizon = horizon
         self.ladder = Ladder(schema)  # mirrors the client's last hop, to know what it will execute
+        self.witness = Witness(schema)
         self.plans = Plans.none(self.slots.size, horizon)
         self.outstanding = Outstanding()
         self.chunk = 0

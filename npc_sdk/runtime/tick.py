@@ -17,6 +17,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
+from npc_sdk.runtime.witness import Findings
 from npc_sdk.shield import Aim, Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
 
 Floats = NDArray[np.float32]
@@ -49,6 +50,7 @@ class Report:
     evidence: dict[int, Evidence]  # new decisions, by NPC id
     certified: Certified
     revision: int
+    findings: Findings  # declared against seen, since the game's last snapshot
 
 
 def _never() -> bool:
@@ -211,6 +213,7 @@ class Runtime:
             acceleration * game.dt,
         )
         seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
+        findings = game.witness.look(snapshot, tables)
         game.outstanding.forget(snapshot.tick)
         fields = game.fields(snapshot, ids)
         game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
@@ -261,6 +264,7 @@ class Runtime:
         if game.ladder.session != snapshot.session:
             game.ladder.start(snapshot.session)
         game.ladder.accept(action)
+        game.witness.tell(action)
         game.outstanding.add(game.chunk, action.valid_until_tick, ids, certified.points)
         game.outstanding.attacks.add(start, tables, tables.rows(ids), certified.triggers)
         evidence = {
@@ -279,6 +283,7 @@ class Runtime:
             evidence=evidence,
             certified=certified,
             revision=board.revision,
+            findings=findings,
         )
         return action, report
 

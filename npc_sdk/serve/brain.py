@@ -41,6 +41,7 @@ class _Seat:
     schema: Schema
     watch: Watch
     passed: bool = False  # over its last snapshot, which had waited too long
+    breached: set[str] = field(default_factory=set)  # assumptions, each logged once
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Counters:
     decisions: int = 0
     late: int = 0  # ticks whose planning was cut short
     refused: int = 0  # designer requests
+    breaches: int = 0  # of what games declared, as their snapshots show
 
 
 @dataclass(slots=True)
@@ -221,6 +223,7 @@ class Brain:
         self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, work_ms, seat.schema.tick_hz)
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
+        self._note_breaches(seat, report)
         facts: dict[str, Value] = {
             "model_sha256": self._sha256,
             "forecast": self._in_use,
@@ -230,6 +233,17 @@ class Brain:
         }
         message = seat.watch.message(seat.name, report, action, self.board.snapshot, facts)
         self.server.publish(TOPIC, message, session, report.snapshot.tick)
+
+    def _note_breaches(self, seat: _Seat, report: Report) -> None:
+        """Counts what games did otherwise than declared; the log hears of the first of each kind."""
+        self.counters.breaches += len(report.findings.breaches)
+        for breach in report.findings.breaches:
+            if breach.assumption not in seat.breached:
+                seat.breached.add(breach.assumption)
+                log.warning(
+                    "%s: tick %d: entity %d breaks %s: %s off by %.3g %s; see docs/howto/declare",
+                    seat.name, breach.tick, breach.entity, breach.assumption, breach.what, breach.excess, breach.unit,
+                )  # fmt: skip
 
     def _control(self, control: Control) -> Ack:
         """Carries out a designer's request; what is wrong with it goes back in words."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from npc_sdk.designer.explain import Explanation, Verdict, explain, verdict
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.planner.proposals import STRUCTURED
-from npc_sdk.runtime import Evidence, Report
+from npc_sdk.runtime import Breach, Evidence, Report
 
 TOPIC = "plan"
 SHOWN = STRUCTURED + 4  # candidates that are drawn: one a family, and the best of the others
@@ -153,6 +153,8 @@ class Watch:
             "npcs": npcs,
             "beliefs": _beliefs(report),
             "exposed_fraction": self._exposed,
+            "judged": report.findings.judged,
+            "breaches": [_told(breach) for breach in report.findings.breaches],
             **facts,
         }
 
@@ -197,6 +199,10 @@ def _imagined(evidence: Evidence) -> dict[str, Value]:
 
 def _block(array: NDArray[np.floating]) -> bytes:
     return np.ascontiguousarray(array, "<f4").tobytes()
+
+
+def _told(breach: Breach) -> dict[str, Value]:
+    return dict(asdict(breach))
 
 
 def _beliefs(report: Report) -> list[Value]:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from npc_bridge.errors import ErrorCode
@@ -18,7 +19,7 @@ from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.explain import verdict
 from npc_sdk.objectives.terms import DEFAULT_TERMS
-from npc_sdk.runtime import Evidence
+from npc_sdk.runtime import Breach, Evidence, Findings
 from npc_sdk.serve.brain import Brain, _Seat
 from npc_sdk.serve.models import Loaded, load, weights_sha256
 from npc_sdk.serve.pace import WINDOW, Pace
@@ -70,6 +71,17 @@ def test_one_game_is_not_passed_over_for_another() -> None:
     for _ in range(4):
         brain.step()
     assert runtime.ticks == [2, 11]
+
+
+def test_breaches_are_counted_and_the_first_of_each_kind_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    brain, _ = a_brain([])
+    found = [Breach(5, npc, kind, "place", 0.02, "m") for kind in ("K1", "K4") for npc in (101, 102)]
+    for _ in range(2):
+        brain._note_breaches(brain._seats[7], SimpleNamespace(findings=Findings(9, tuple(found))))  # type: ignore[arg-type]  # all it reads
+    assert brain.counters.breaches == 8
+    assert [record.getMessage() for record in caplog.records] == [
+        f"game: tick 5: entity 101 breaks {kind}: place off by 0.02 m; see docs/howto/declare" for kind in ("K1", "K4")
+    ]
 
 
 class Server:
