@@ -239,7 +239,7 @@ def _has_brake(
 ) -> Bool[np.ndarray, " k"]:
     """Says who could stop from here without breaking a rule about places or speeds."""
     here, now = position[asked], velocity[asked]
-    rest = coast_to_rest(here, now, limits.acceleration[asked], limits.dt)
+    rest = coast_to_rest(here, now, limits.brake[asked], limits.dt)
     good = np.linalg.norm(now, axis=-1) <= limits.speed[asked] * (1.0 + 1e-6)
     home, leash = limits.home[asked], limits.leash[asked] - spare
     good &= (np.linalg.norm(here - home, axis=-1) <= leash) & (np.linalg.norm(rest - home, axis=-1) <= leash)
@@ -356,5 +356,5 @@ def _apart(
 ) -> Bool[np.ndarray, " q"]:
     """Says which pairs stay far enough apart however each brakes: their two brake paths are."""
     place, speed = trace.position[tick], trace.velocity[tick]
-    rest = coast_to_rest(place, speed, limits.acceleration, limits.dt)
+    rest = coast_to_rest(place, speed, limits.brake, limits.dt)
     return np.asarray(path_to_path(place[one], rest[one], place[two], rest[two]) >= needed)

@@ -55,7 +55,7 @@ def brake_is_no_worse(
     good = np.ones(len(place), np.bool_)
     reach = 0.0
     while np.any(speed > 0.0):
-        speed = np.maximum(speed - limits.acceleration[asked] * limits.dt, 0.0)
+        speed = np.maximum(speed - limits.brake[asked] * limits.dt, 0.0)
         reach += rule.top_speed * limits.dt
         next_place = place + heading * (speed * limits.dt)[:, None]
         sure = distance_margin(place - whom, next_place - whom, rule) >= reach

@@ -119,6 +119,7 @@ class Limits:
     radius: Float[np.ndarray, " a"]
     speed: Float[np.ndarray, " a"]
     acceleration: Float[np.ndarray, " a"]  # of any change of velocity, braking included
+    brake: Float[np.ndarray, " a"]  # m/s^2 with which the last hop brakes for sure; at most the acceleration
     home: Float[np.ndarray, "a 2"]
     leash: Float[np.ndarray, " a"]  # infinity: none
     spacing: Float[np.ndarray, "a a"]  # between centres; 0: none

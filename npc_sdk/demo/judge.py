@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from npc_sdk.audit import CATEGORIES, AuditReport, Limits, Standing, Trace, Zone, audit
 from npc_sdk.demo.match import Bodies, Match, Step
 from npc_sdk.demo.paint import Corners
+from npc_sdk.shield import ShieldConfig
 
 PAINTED = "painted"  # the rule under which painted zones are reported
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ def limits_of(match: Match, ruled: bool, painted: tuple[Corners, ...] = ()) -> L
         radius=np.full(n, body.radius),
         speed=np.full(n, body.max_speed),
         acceleration=np.full(n, body.max_acceleration),
+        brake=np.full(n, body.brake - (ShieldConfig().velocity_tolerance + 3e-7 * body.max_speed) * schema.tick_hz),
         home=match.arena.home[0, match.first_npc :],
         leash=np.full(n, np.inf),
         spacing=(match.rules.spacing if ruled else 0.0) * (1.0 - np.eye(n)),

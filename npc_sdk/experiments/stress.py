@@ -21,7 +21,7 @@ from npc_sdk.geometry import point_in_polygon, ring_edges, segment_distance
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.runtime import Decider, Orders, Report, Runtime, RuntimeConfig, View
 from npc_sdk.runtime.tick import ramp
-from npc_sdk.shield import Tally
+from npc_sdk.shield import ShieldConfig, Tally
 
 Floats = NDArray[np.float64]
 
@@ -340,12 +340,13 @@ def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
     zones = [
         audit.Zone("keep_out", f"out_{i}", z, keep_in=False, binds=everybody) for i, z in enumerate(rules.keep_out)
     ]
-    slow = arena.squad[w, p:] == 0
+    slow, limit = arena.squad[w, p:] == 0, min(rules.acceleration, body.max_acceleration)
     return audit.Limits(
         dt=DT,
         radius=np.full(n, body.radius),
         speed=np.where(slow, min(rules.speed, body.max_speed), body.max_speed),
-        acceleration=np.full(n, min(rules.acceleration, body.max_acceleration)),
+        acceleration=np.full(n, limit),
+        brake=np.full(n, limit - (ShieldConfig().velocity_tolerance + 3e-7 * body.max_speed) / DT),
         home=arena.home[w, p:],
         leash=np.full(n, rules.leash),
         spacing=np.where(np.eye(n, dtype=np.bool_), 0.0, rules.spacing),

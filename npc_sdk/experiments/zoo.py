@@ -646,6 +646,7 @@ def limits(setting: Setting) -> audit.Limits:
         radius=np.full(n, body.radius),
         speed=speed,
         acceleration=acceleration,
+        brake=acceleration - (setting.config.velocity_tolerance + 3e-7 * speed) / setting.dt,
         home=setting.homes,
         leash=leash,
         spacing=spacing,

@@ -14,6 +14,7 @@ from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Schema
 from npc_sdk import audit
 from npc_sdk.designer.board import Board
 from npc_sdk.runtime import Breach, Orders, Runtime, RuntimeConfig, View
+from npc_sdk.shield import ShieldConfig
 
 HZ, DT = 30, 1 / 30
 DECLARED = Kinematics(max_speed=4.0, max_acceleration=30.0, brake=30.0, radius=0.4, turn_rate=6.0)
@@ -211,6 +212,7 @@ def judged(played: Played, declared: Kinematics = DECLARED) -> audit.AuditReport
         radius=np.full(n, declared.radius),
         speed=np.full(n, declared.max_speed),
         acceleration=np.full(n, declared.max_acceleration),
+        brake=np.full(n, declared.max_acceleration - (ShieldConfig().velocity_tolerance + 1e-6) / DT),
         home=np.zeros((n, 2)),
         leash=np.full(n, np.inf),
         spacing=np.where(np.eye(n, dtype=bool), 0.0, 1.0),

@@ -29,7 +29,8 @@ def limits(n: int = 1, **more: Any) -> Limits:
         "hold_fire": np.zeros(n, bool),
         "zones": (),
     }
-    return Limits(**(settings | more))
+    settings |= more
+    return Limits(**{"brake": settings["acceleration"], **settings})
 
 
 def pit(n: int = 1, keep_in: bool = False) -> Zone:
