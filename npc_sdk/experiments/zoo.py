@@ -378,9 +378,15 @@ def wishes(
             out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
         elif style[npc] >= _DOOR:  # into a clearway, and stop there
             gap = doors - position[npc]
-            out[npc] = 0.0
-            out[npc, 0] = gap[int(np.hypot(*gap.T).argmin())] / setting.dt if len(doors) else 0.0
+            out[npc] = _arriving(gap[int(np.hypot(*gap.T).argmin())], speed, setting.dt, m) if len(doors) else 0.0
     return out
+
+
+def _arriving(gap: Floats, speed: float, dt: float, steps: int) -> Floats:
+    """Goes straight to a place, and stands still there."""
+    far = float(np.hypot(*gap))
+    ways = np.diff(np.minimum(np.arange(steps + 1) * speed * dt, far))
+    return np.asarray(ways[:, None] / dt * gap / max(far, 1e-12))
 
 
 def hop(
