@@ -5,6 +5,7 @@ A shield that no mutant of it can be told from would be untested; section 5 asks
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -25,6 +26,27 @@ shield_fire = __import__("npc_sdk.shield.fire", fromlist=["forbidden"])
 shield_attacks = __import__("npc_sdk.shield.attacks", fromlist=["permit"])
 shield_loops = __import__("npc_sdk.kernels.certificate", fromlist=["certify"])
 
+ALL = os.environ.get("NPC_SDK_MUTANTS") == "all"  # minutes; otherwise those that are found out soon
+QUICK = (
+    "hold_fire_is_not_masked",
+    "no_acceleration_limit",
+    "no_brake_tail_in_the_segment",
+    "no_keep_out",
+    "no_leash",
+    "no_reserve",
+    "no_spacing",
+    "no_speed_limit",
+    "no_tokens",
+    "no_turn_limit",
+    "no_walls",
+    "no_windows",
+    "nobody_in_the_line_of_fire",
+    "nobody_to_keep_away_from",
+    "nobody_to_stay_near",
+    "not_a_number_goes_through",
+    "only_the_first_step_is_certified",
+    "stale_own_state",
+)
 GAMES = 30
 CROWDS = 24
 Patch = Callable[[pytest.MonkeyPatch], Any]
@@ -583,7 +605,7 @@ def test_the_real_shield_passes_every_game_that_the_mutants_play(compiled: bool)
     assert not found_out(certify, compiled)
 
 
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+@pytest.mark.parametrize("name", sorted(MUTANTS) if ALL else sorted(QUICK))
 def test_the_checker_finds_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shield = MUTANTS[name](monkeypatch)
     assert found_out(shield or certify), f"mutant {name} survived {GAMES + CROWDS} games"
