@@ -23,7 +23,7 @@ from npc_sdk.shield import Tally, certify
 GAMES = 6  # per shard
 TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
-CONTROL_EVERY = 8  # shards, one of which is played without the shield, too
+CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
 
 Counts = NDArray[np.float64]

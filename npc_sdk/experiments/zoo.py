@@ -61,7 +61,8 @@ Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
-_DOOR, _STYLES = 5, 8  # of wishes: the first that goes for a clearway, and how many there are
+_DOOR = 5  # a style of wishes: to a clearway and stay; there are so many others
+_SQUATTERS = 3  # one NPC in so many, where there is a clearway
 _PLAYER, _WARD = "player", "protected"
 
 
@@ -357,11 +358,12 @@ def wishes(
     whom: Floats,
     style: NDArray[np.int64],
 ) -> Floats:
-    """Hostile proposals: at a corner, at somebody, heavy-tailed noise over six decades, and numbers that are none."""
+    """Hostile proposals: at a corner, into a pit, at somebody, heavy-tailed noise, and numbers that are none."""
     n, m, speed = len(position), setting.steps, setting.body.max_speed
     out = rng.normal(size=(n, m, 2)) * speed * 10.0 ** rng.uniform(-2, 4, (n, 1, 1))
     targets = np.concatenate([position, whom])
-    doors = np.array([np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, NoStop)]).reshape(-1, 2)
+    doors = np.array(_middles(setting, NoStop)).reshape(-1, 2)
+    pits = np.array([*(np.mean(w.vertices, 0) for w in setting.walls), *_middles(setting, KeepOut)]).reshape(-1, 2)
     for npc in range(n):
         if style[npc] == 0:
             near = np.hypot(*(corners - position[npc]).T)
@@ -369,17 +371,31 @@ def wishes(
             out[npc] = (corner - position[npc]) * 1e3
         elif style[npc] == 1:
             out[npc] = (targets[rng.integers(len(targets))] - position[npc]) * 1e3 + rng.normal(size=2) * 1e-3
-        elif style[npc] == 2:
-            out[npc] = speed * np.array([np.cos(npc), np.sin(npc)])
+        elif style[npc] == 2 and len(pits):
+            gap = pits[rng.integers(len(pits))] - position[npc]
+            out[npc] = speed * gap / max(float(np.hypot(*gap)), 1e-12)
         elif style[npc] == 3:
             out[npc, rng.integers(m)] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 1e300], 2)
         elif style[npc] == 4 and len(whom):  # away from somebody, or zigzag
             away = position[npc] - whom[rng.integers(len(whom))]
             out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
-        elif style[npc] >= _DOOR:  # into a clearway, and stop there
+        elif style[npc] == _DOOR:
             gap = doors - position[npc]
-            out[npc] = _arriving(gap[int(np.hypot(*gap.T).argmin())], speed, setting.dt, m) if len(doors) else 0.0
+            out[npc] = _arriving(gap[int(np.hypot(*gap.T).argmin())], speed, setting.dt, m)
     return out
+
+
+def _middles(setting: Setting, kind: type[KeepOut] | type[NoStop]) -> list[Floats]:
+    return [np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, kind)]
+
+
+def _styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
+    """Draws what each NPC is after for a while; squatters want nothing but a doorway, and for the whole game."""
+    n = len(setting.ids)
+    style = np.ones(n, np.int64) if setting.chase else rng.integers(0, _DOOR, n)
+    if any(isinstance(rule, NoStop) for rule in setting.rules):
+        style[::_SQUATTERS] = _DOOR
+    return style
 
 
 def _arriving(gap: Floats, speed: float, dt: float, steps: int) -> Floats:
@@ -496,12 +512,12 @@ def play(
     outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
     done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], Floats, bool]] = []
-    flag, style, tally = False, rng.integers(0, _STYLES, n), Tally()
+    flag, style, tally = False, _styles(rng, setting), Tally()
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
         if tick % 12 == 0:
-            style = np.ones(n, np.int64) if setting.chase else rng.integers(0, _STYLES, n)
+            style = _styles(rng, setting)
         chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
         if rng.random() > 0.1 and np.isfinite(velocity).all():
             outstanding.forget(tick)
@@ -548,7 +564,7 @@ def play(
         if setting.single:
             position = position.astype(np.float32).astype(np.float64)
         velocity = command
-        whom = script.others(tick, whom) if script else _walk(rng, setting, whom, heading, position)
+        whom = script.others(tick, whom) if script else _walk(rng, setting, whom, heading, rows[-1][0])
         ammo, shots = ammo - fired[:, 0] + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
         done.append((command, driver, fired, knew, aimed, flag))
