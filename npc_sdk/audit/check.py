@@ -145,7 +145,7 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
         bound, margin = living & mesh.binds, np.full(living.shape, np.inf)
         t, a = np.nonzero(living & mesh.binds)
         ways = trace.position[t, a], trace.position[t + 1, a]
-        margin[t, a] = mesh_margin(*ways, mesh.polygons, mesh.outline, mesh.spacing, limits.radius[a])
+        margin[t, a] = mesh_margin(*ways, mesh.polygons, mesh.outline, limits.radius[a])
         judge(mesh.kind, margin, bound, fault)
     away = trace.position - limits.home
     judge(
@@ -247,7 +247,7 @@ def _has_brake(
         room = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in)
         good &= (room >= spare) | ~zone.binds[asked]
     for mesh in limits.meshes:
-        room = mesh_margin(here, rest, mesh.polygons, mesh.outline, mesh.spacing, limits.radius[asked])
+        room = mesh_margin(here, rest, mesh.polygons, mesh.outline, limits.radius[asked])
         good &= (room >= spare) | ~mesh.binds[asked]
     for zone in limits.clearways:
         outside = zone_margin(rest, rest, zone.corners, np.zeros(len(rest)), keep_in=False)

@@ -31,9 +31,8 @@ class Mesh:
     kind: str
     name: str
     polygons: tuple[Float[np.ndarray, "v 2"], ...]
-    spacing: float  # m between the points by which its outline is measured
     binds: Bool[np.ndarray, " a"]
-    outline: Float[np.ndarray, "q 2"]  # as `mesh_outline` finds it
+    outline: Float[np.ndarray, "q 2 2"]  # as `mesh_outline` finds it
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def draw(seed: int) -> zoo.Setting:
     speed = float(0.3 * 100.0 ** rng.random())
     acceleration = max(float(100.0 ** rng.random()), speed * rate / _STOPS_WITHIN)
     return zoo.make_setting(
-        seed, 1.0 / rate, speed, acceleration, float(rng.uniform(0.6, 1.5)), int(rng.choice([6, 12, 40]))
+        seed, 1.0 / rate, speed, acceleration, float(rng.uniform(0.6, 1.5)), int(rng.choice([6, 12, 40, 160]))
     )
 
 

@@ -61,7 +61,11 @@ Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
-_DOOR = 5  # a style of wishes: to a clearway and stay; there are so many others
+_CORNER, _SOMEBODY, _PIT, _NO_NUMBER, _ZIGZAG, _NOISE, _DOOR = range(7)  # what an NPC wishes for
+_STYLES = 7
+_PER_SPOT = 30  # NPCs to every pit and doorway, and to every few walls
+_CELLS = 12  # polygons of a navmesh, at most
+_TRIES = 30  # for a place to start from
 _SQUATTERS = 3  # one NPC in so many, where there is a clearway
 _PLAYER, _WARD = "player", "protected"
 
@@ -188,7 +192,8 @@ def make_setting(
     n = int(rng.integers(2, most + 1))
     half = size * 7.0 * unit * max(1.0, np.sqrt(n / 6.0)) + 4.0 * radius
     walls = []
-    for k in range(int(rng.integers(1, 5))):
+    spots = 1 + n // _PER_SPOT
+    for k in range(int(rng.integers(1, 5)) * spots):
         centre = rng.uniform(-half, half, 2)
         shape = sliver(rng, centre, 2.0 * unit) if rng.random() < 0.4 else star(rng, centre, 0.3 * unit, 1.5 * unit, 7)
         walls.append(Outline(f"wall {k}", "wall", shape))
@@ -196,7 +201,7 @@ def make_setting(
     top_speed = float(rng.uniform(0.3, 1.5)) * speed
     homes = rng.uniform(-half, half, (n, 2))
     rules = (
-        *_rules_about_places(rng, ids, homes, unit, half, radius),
+        *_rules_about_places(rng, ids, homes, unit, half, radius, spots),
         *_rules_about_motion(rng, speed, acceleration, dt, unit),
     )
     rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt, unit, top_speed))
@@ -225,20 +230,29 @@ def make_setting(
 
 
 def _rules_about_places(
-    rng: np.random.Generator, ids: NDArray[np.uint32], homes: Floats, unit: float, half: float, radius: float
+    rng: np.random.Generator,
+    ids: NDArray[np.uint32],
+    homes: Floats,
+    unit: float,
+    half: float,
+    radius: float,
+    spots: int,
 ) -> list[Rule]:
     rules: list[Rule] = []
     if rng.random() < 0.7:
-        rules.append(KeepOut("pit", star(rng, rng.uniform(-half, half, 2), 0.5 * unit, 2.0 * unit, 9)))
+        for k in range(spots):
+            rules.append(KeepOut(f"pit {k}", star(rng, rng.uniform(-half, half, 2), 0.5 * unit, 2.0 * unit, 9)))
     if rng.random() < 0.5:
         some = tuple(ids[: len(ids) // 2 + 1].tolist())
         rules.append(KeepIn("room", star(rng, np.zeros(2), 0.6 * half, 1.3 * half, 11), some))
     if rng.random() < 0.3:
-        cells = [star(rng, place + rng.uniform(-1, 1, 2) * unit, 3.0 * unit, 6.0 * unit, 8) for place in homes]
-        rules.append(Navmesh("floor", tuple(cells)))
+        few = slice(_CELLS)
+        cells = [star(rng, place + rng.uniform(-1, 1, 2) * unit, 3.0 * unit, 6.0 * unit, 8) for place in homes[few]]
+        rules.append(Navmesh("floor", tuple(cells), tuple(ids[few].tolist())))
     if rng.random() < 0.5:
-        centre = homes[0] + rng.uniform(-2, 2, 2) * unit
-        rules.append(NoStop("door", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
+        for k in range(spots):
+            centre = homes[k * _PER_SPOT] + rng.uniform(-2, 2, 2) * unit
+            rules.append(NoStop(f"door {k}", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
     if rng.random() < 0.5:
         rules.append(Leash("post", float(rng.uniform(2.0, 5.0)) * unit))
     if rng.random() < 0.9:
@@ -299,26 +313,33 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
 
 def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
     """Puts as many NPCs as find a place where the shield admits them, moving."""
-    tables, speed = setting.tables(), setting.body.max_speed
-    place, motion, keep = np.zeros((0, 2)), np.zeros((0, 2)), list[int]()
-    others = Others(setting.others, setting.names)
-    for k in range(len(setting.ids)):
-        for _ in range(60):
-            here = setting.homes[k] + rng.uniform(-1, 1, 2) * 3.0 * unit
-            heading = rng.uniform(0, 2 * np.pi)
-            now = rng.uniform(0, speed) * np.array([np.cos(heading), np.sin(heading)])
-            trial = Movers(setting.ids[[*keep, k]], np.vstack([place, here]), np.vstack([motion, now]))
-            wish = np.zeros((len(keep) + 1, 1, 2))
-            if certify(trial, tables, Outstanding(), wish, others=others, config=setting.config).guarded.all():
-                place, motion, keep = trial.position, trial.velocity, [*keep, k]
+    n, tables, others = len(setting.ids), setting.tables(), Others(setting.others, setting.names)
+    place, motion, placed = np.zeros((n, 2)), np.zeros((n, 2)), np.zeros(n, np.bool_)
+    for _ in range(_TRIES):
+        if placed.all():
+            break
+        new = ~placed
+        count = int(new.sum())
+        place[new] = setting.homes[new] + rng.uniform(-1, 1, (count, 2)) * 3.0 * unit
+        heading, pace = rng.uniform(0, 2 * np.pi, count), rng.uniform(0, setting.body.max_speed, count)
+        motion[new] = pace[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
+        while True:  # newcomers that stand in each other's way leave, the later first
+            rows = np.flatnonzero(placed | new)
+            trial = Movers(setting.ids[rows], place[rows], motion[rows])
+            wish = np.zeros((len(rows), 1, 2))
+            found = certify(trial, tables, Outstanding(), wish, others=others, config=setting.config)
+            wrong = rows[~found.guarded & new[rows]]
+            if len(wrong) == 0:
                 break
+            new[wrong[len(wrong) // 2 :]] = False
+        placed |= new
     return replace(
         setting,
-        ids=setting.ids[keep],
-        squads=setting.squads[keep],
-        homes=setting.homes[keep],
-        position=place,
-        velocity=motion,
+        ids=setting.ids[placed],
+        squads=setting.squads[placed],
+        homes=setting.homes[placed],
+        position=place[placed],
+        velocity=motion[placed],
     )
 
 
@@ -361,38 +382,46 @@ def wishes(
     """Hostile proposals: at a corner, into a pit, at somebody, heavy-tailed noise, and numbers that are none."""
     n, m, speed = len(position), setting.steps, setting.body.max_speed
     out = rng.normal(size=(n, m, 2)) * speed * 10.0 ** rng.uniform(-2, 4, (n, 1, 1))
-    targets = np.concatenate([position, whom])
-    doors = np.array(_middles(setting, NoStop)).reshape(-1, 2)
+    here = {kind: position[style == kind] for kind in range(_STYLES)}
+    gap = _nearest(corners, here[_CORNER]) - here[_CORNER]
+    other = corners[rng.integers(len(corners), size=len(gap))] - here[_CORNER]
+    out[style == _CORNER] = (np.where(rng.random((len(gap), 1)) < 0.5, gap, other) * 1e3)[:, None]
+    gap = _drawn(rng, np.concatenate([position, whom]), len(here[_SOMEBODY])) - here[_SOMEBODY]
+    out[style == _SOMEBODY] = (gap * 1e3 + rng.normal(size=gap.shape) * 1e-3)[:, None]
     pits = np.array([*(np.mean(w.vertices, 0) for w in setting.walls), *_middles(setting, KeepOut)]).reshape(-1, 2)
-    for npc in range(n):
-        if style[npc] == 0:
-            near = np.hypot(*(corners - position[npc]).T)
-            corner = corners[int(near.argmin())] if rng.random() < 0.5 else corners[rng.integers(len(corners))]
-            out[npc] = (corner - position[npc]) * 1e3
-        elif style[npc] == 1:
-            out[npc] = (targets[rng.integers(len(targets))] - position[npc]) * 1e3 + rng.normal(size=2) * 1e-3
-        elif style[npc] == 2 and len(pits):
-            gap = pits[rng.integers(len(pits))] - position[npc]
-            out[npc] = speed * gap / max(float(np.hypot(*gap)), 1e-12)
-        elif style[npc] == 3:
-            out[npc, rng.integers(m)] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 1e300], 2)
-        elif style[npc] == 4 and len(whom):  # away from somebody, or zigzag
-            away = position[npc] - whom[rng.integers(len(whom))]
-            out[npc] = away * 1e3 * np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0]))[:, None]
-        elif style[npc] == _DOOR:
-            gap = doors - position[npc]
-            out[npc] = _arriving(gap[int(np.hypot(*gap.T).argmin())], speed, setting.dt, m)
+    gap = _drawn(rng, pits, len(here[_PIT])) - here[_PIT]
+    out[style == _PIT] = (speed * gap / np.maximum(np.hypot(gap[:, 0], gap[:, 1]), 1e-12)[:, None])[:, None]
+    out[style == _DOOR] = _arriving(
+        _nearest(_middles(setting, NoStop), here[_DOOR]) - here[_DOOR], speed, setting.dt, m
+    )
+    odd = np.flatnonzero(style == _NO_NUMBER)
+    out[odd, rng.integers(m, size=len(odd))] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 1e300], (len(odd), 2))
+    if len(whom):
+        gap = here[_ZIGZAG] - _drawn(rng, whom, len(here[_ZIGZAG]))
+        sides = np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0], (len(gap), 1)))
+        out[style == _ZIGZAG] = gap[:, None] * 1e3 * sides[..., None]
     return out
 
 
-def _middles(setting: Setting, kind: type[KeepOut] | type[NoStop]) -> list[Floats]:
-    return [np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, kind)]
+def _drawn(rng: np.random.Generator, points: Floats, n: int) -> Floats:
+    return points[rng.integers(len(points), size=n)] if n else np.zeros((0, 2))
+
+
+def _nearest(points: Floats, position: Floats) -> Floats:
+    if len(position) == 0:
+        return position
+    gap = points[None] - position[:, None]
+    return np.asarray(points[np.hypot(gap[..., 0], gap[..., 1]).argmin(1)])
+
+
+def _middles(setting: Setting, kind: type[KeepOut] | type[NoStop]) -> Floats:
+    return np.array([np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, kind)]).reshape(-1, 2)
 
 
 def _styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
     """Draws what each NPC is after for a while; squatters want nothing but a doorway, and for the whole game."""
     n = len(setting.ids)
-    style = np.ones(n, np.int64) if setting.chase else rng.integers(0, _DOOR, n)
+    style = np.full(n, _SOMEBODY) if setting.chase else rng.integers(0, _DOOR, n)
     if any(isinstance(rule, NoStop) for rule in setting.rules):
         style[::_SQUATTERS] = _DOOR
     return style
@@ -400,9 +429,9 @@ def _styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
 
 def _arriving(gap: Floats, speed: float, dt: float, steps: int) -> Floats:
     """Goes straight to a place, and stands still there."""
-    far = float(np.hypot(*gap))
-    ways = np.diff(np.minimum(np.arange(steps + 1) * speed * dt, far))
-    return np.asarray(ways[:, None] / dt * gap / max(far, 1e-12))
+    far = np.hypot(gap[:, 0], gap[:, 1])[:, None]
+    ways = np.diff(np.minimum(np.arange(steps + 1) * speed * dt, far), axis=1)
+    return np.asarray(ways[..., None] / dt * (gap / np.maximum(far, 1e-12))[:, None])
 
 
 def hop(
@@ -554,11 +583,11 @@ def play(
         command = np.where((taken > 0)[:, None], whim, command)
         driver[taken > 0], source[taken > 0] = audit.CALLBACK, -1
         fired, knew, aimed = np.zeros((n, len(TRIGGERS)), np.bool_), np.zeros(n, np.bool_), np.zeros((n, 2))
-        for npc in np.flatnonzero(source >= 0):
-            chunk = chunks[source[npc]]
+        for index in np.unique(source[source >= 0]):
+            led, chunk = source == index, chunks[index]
             step = tick - chunk.apply
-            fired[npc], knew[npc] = chunk.certified.triggers[npc, step], chunk.flag
-            aimed[npc] = chunk.aim.angle[npc, step], chunk.aim.reach[npc, step]
+            fired[led], knew[led] = chunk.certified.triggers[led, step], chunk.flag
+            aimed[led] = np.stack([chunk.aim.angle[led, step], chunk.aim.reach[led, step]], 1)
         fired[taken > 0] = rng.random((int((taken > 0).sum()), len(TRIGGERS))) < 0.2
         position = position + command * dt
         if setting.single:
@@ -622,7 +651,7 @@ def limits(setting: Setting) -> audit.Limits:
                 cells = tuple(np.array(polygon) for polygon in rule.polygons)
                 spacing_m = float(np.sqrt(2.0 * setting.config.eps * body.radius))
                 outline = audit.mesh_outline(cells, spacing_m)
-                meshes.append(audit.Mesh(rule.kind, rule.name, cells, spacing_m, who, outline))
+                meshes.append(audit.Mesh(rule.kind, rule.name, cells, who, outline))
             case NoStop():
                 clearways.append(audit.Zone(rule.kind, rule.name, np.array(rule.polygon), False, who))
             case Leash():

@@ -340,7 +340,7 @@ def _against_others(
     when = np.broadcast_to(steps, (n, q)).ravel()
     flat = command.reshape(-1, 2)
     margin = never_worse(ground.them, npc, begin, flat, when, ground.acceleration[npc], ground.dt, spare)
-    return margin.reshape(n, q, -1)
+    return margin.reshape(n, q, margin.shape[-1])
 
 
 def _repair(

@@ -54,8 +54,8 @@ def test_clearance_from_a_mesh_is_what_the_checker_measures(seed: int) -> None:
     points = rng.uniform(-8, 8, (200, 2))
     found = shape_clearance(tables(*cells), points)[:, -1]  # type: ignore[arg-type]  # plain tables
     polygons = [np.array(cell) for cell in cells]
-    spots = mesh_outline(polygons, 0.01)
-    margin = mesh_margin(points, points, polygons, spots, 0.01, np.zeros(200))
+    outline = mesh_outline(polygons, 0.01)
+    margin = mesh_margin(points, points, polygons, outline, np.zeros(200))
     np.testing.assert_allclose(found, margin, atol=0.0051)  # half the spacing, right at the outline
     far = np.abs(found) > 0.1
     np.testing.assert_allclose(found[far], margin[far], atol=0.001)

@@ -9,9 +9,31 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from npc_sdk.constraints import KIND, KINDS, AllyDistance, HoldFire, KeepIn, KeepOut, Leash, RuleTables, compile_rules
+from npc_sdk.constraints import (
+    KIND,
+    KINDS,
+    AllyDistance,
+    HoldFire,
+    KeepAway,
+    KeepIn,
+    KeepOut,
+    Leash,
+    RuleTables,
+    compile_rules,
+)
 from npc_sdk.errors import ConstraintError
-from npc_sdk.shield import REASONS, Certified, Movers, Outstanding, ShieldConfig, Tally, Wanted, certify, project
+from npc_sdk.shield import (
+    REASONS,
+    Certified,
+    Movers,
+    Others,
+    Outstanding,
+    ShieldConfig,
+    Tally,
+    Wanted,
+    certify,
+    project,
+)
 from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
 from npc_sdk.shield.separation import separate
 
@@ -195,6 +217,10 @@ def test_nobody_is_a_legal_question() -> None:
     tally.add(answer)
     assert tally.steps == 0
     assert tally.rows()["wall"]["min_margin"] is None
+    near = Others(np.zeros((1, 2)), (frozenset(["player"]),))
+    tables = tables_for(KeepAway("room", 2.0, 3.0))
+    some = certify(movers(np.zeros((0, 2))), tables, Outstanding(), np.zeros((0, M, 2)), others=near)
+    assert some.velocities.shape == (0, M, 2)
 
 
 @pytest.mark.parametrize(
