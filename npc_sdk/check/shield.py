@@ -13,8 +13,6 @@ from npc_sdk.options import count, natural
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from tqdm import tqdm
-
     from npc_sdk.experiments.campaign import Totals
 
 WANTED_ACTIVE, FULL = 1_000, 1_000_000  # certificates per kind of rule at so many steps; less in proportion, at least 1
@@ -48,38 +46,17 @@ def main(args: Namespace) -> int:
                 arm.plus(shard.table())
                 arm.examples += shard.examples
                 bar.update(shard.steps)
-        planned, untrained = _planned(args, planned_steps, bar)
+        planned, untrained = campaign.Totals(), 0
+        fights = campaign.Planned(args.model, args.candidates, max(1, planned_steps), args.seed)
+        for index, shard in enumerate(fights.hunt(args.out, args.jobs)):
+            planned.plus(shard.table())
+            total.examples += shard.examples
+            untrained += shard.steps * (index % 2)
+            bar.update(shard.steps)
     total.plus(planned.table())
-    total.examples += planned.examples
     figures = _figures(args, total, control, planned, untrained, time.perf_counter() - start)
     emit(_lines(figures, total), figures, args.json)
     return 0 if figures["passed"] else 1
-
-
-def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, int]:
-    """Plays fights under tight rules, weights over four decades, a quarter of the NPCs attacking."""
-    import torch
-
-    from npc_sdk.experiments import stress
-    from npc_sdk.experiments.campaign import Totals
-    from npc_sdk.experiments.stage import planner
-    from npc_sdk.planner.problem import PlannerConfig
-    from npc_sdk.serve.models import load
-
-    torch.set_num_threads(1)
-    device, how = torch.device("cpu"), PlannerConfig(candidates=args.candidates, seed=args.seed)
-    forecasts = [load(name, device, args.seed).forecast for name in (args.model, "untrained")]
-    config = stress.StressConfig(steps=max(1, steps), seed=args.seed)
-    totals, untrained = Totals(), 0
-    for index in range(config.batches):
-        brain = planner(forecasts[index % 2], device, how)
-        batch = stress.run_batch(config, index, brain, shielded=True, ticks=config.ticks)
-        for report in batch.reports:
-            totals.judged(report)
-            untrained += report.steps * (index % 2)
-            bar.update(report.steps)
-        totals.certified_by(batch.tally)
-    return totals, untrained
 
 
 def _figures(

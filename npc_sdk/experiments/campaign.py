@@ -7,7 +7,7 @@ processes. The control plays some of the same games without the shield: what it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
 CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
+_SHARD = ("shield", "kernels", "constraints", "audit", "experiments/zoo.py", "experiments/campaign.py")
 
 Counts = NDArray[np.float64]
 
@@ -152,14 +153,63 @@ def hunt(steps: int, seed: int, *, shielded: bool, folder: Path | None = None, j
         first += len(block)
 
 
-def code() -> str:
-    """Names the code that a shard depends on: shield, constraints, checker and zoo."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Fights in which a planner proposes, under tight rules and weights over four decades; odd shards plan blindly."""
+
+    model: str  # of even shards; the untrained one of odd ones
+    candidates: int
+    steps: int  # NPC-ticks of all shards together
+    seed: int
+
+    def shard(self, index: int) -> Totals:
+        """Plays one shard: a quarter of the NPCs attack, the others follow their plans."""
+        import torch
+
+        from npc_sdk.experiments import stress
+        from npc_sdk.experiments.stage import planner
+        from npc_sdk.planner.problem import PlannerConfig
+        from npc_sdk.serve.models import load
+
+        torch.set_num_threads(1)
+        device, config = torch.device("cpu"), stress.StressConfig(steps=self.steps, seed=self.seed)
+        forecast = load("untrained" if index % 2 else self.model, device, self.seed).forecast
+        brain = planner(forecast, device, PlannerConfig(candidates=self.candidates, seed=self.seed))
+        batch = stress.run_batch(config, index, brain, shielded=True, ticks=config.ticks)
+        totals = Totals()
+        for report in batch.reports:
+            totals.judged(report)
+        totals.certified_by(batch.tally)
+        return totals
+
+    def hunt(self, folder: Path | None = None, jobs: int = 1) -> Iterator[Totals]:
+        """Yields all shards; finished ones in the folder are not played again."""
+        from npc_sdk.experiments.stress import StressConfig
+
+        work = partial(_planned, self, folder, code("."))
+        yield from in_turn(work, range(StressConfig(steps=self.steps).batches), jobs)
+
+
+def _planned(what: Planned, folder: Path | None, shipped: str, index: int) -> Totals:
+    if folder is None:
+        return what.shard(index)
+    totals, name = Totals(), f"planned_{fingerprint(asdict(what))}_{index}"
+    totals.plus(Cache(folder, shipped).table(name, lambda: what.shard(index).table()))
+    return totals
+
+
+def code(*parts: str) -> str:
+    """Names the code that a shard depends on: by default shield, constraints, checker and zoo.
+
+    Args:
+        parts: files and folders within the package.
+    """
     import npc_sdk
 
     root = Path(npc_sdk.__file__).parent
     files = sorted(
         path
-        for folder in ("shield", "constraints", "audit", "experiments/zoo.py", "experiments/campaign.py")
-        for path in ([root / folder] if folder.endswith(".py") else (root / folder).rglob("*.py"))
+        for part in parts or _SHARD
+        for path in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
     )
     return fingerprint([path.read_text(encoding="utf-8") for path in files])
