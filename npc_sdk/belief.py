@@ -58,15 +58,18 @@ class Frame:
 
 
 def with_players_of(frame: Frame, past: Frame | None) -> Frame:
-    """Returns a frame whose players are as in an earlier one, or not there at all if there is none."""
-    ours = frame.kind != PLAYER
+    """Returns a frame whose players and projectiles are as in an earlier one, or not there at all if there is none.
+
+    A grenade in the air says what a player has just done.
+    """
+    theirs = np.isin(frame.kind, (PLAYER, PROJECTILE))
     if past is not None:
-        ours &= past.kind != PLAYER
+        theirs |= np.isin(past.kind, (PLAYER, PROJECTILE))
 
     def pick(name: str) -> Any:
         now = getattr(frame, name)
         then = np.zeros_like(now) if past is None else getattr(past, name)
-        return np.where(ours.reshape(*ours.shape, *[1] * (now.ndim - 2)), now, then)
+        return np.where(theirs.reshape(*theirs.shape, *[1] * (now.ndim - 2)), then, now)
 
     return Frame(**{f.name: pick(f.name) for f in fields(Frame)})
 

@@ -42,6 +42,7 @@ FIELD_ROLES: dict[str, str | None] = {  # role -> the unit it must have; None: a
 }
 POSE = ("x", "y", "vx", "vy")
 MOVE = ("move_x", "move_y")  # the channels that hold the velocity wanted
+ATTACKS = ("fire", "throw")  # the channels that hurt somebody
 NAN_POLICIES = ("reject", "clamp", "mask")
 CHANNEL_KINDS = ("continuous", "discrete")
 KINEMATICS_KINDS = ("velocity",)
@@ -263,6 +264,8 @@ class Schema:
             _name(bark, "schema: bark")
         for name in MOVE:
             _moves(self, name)
+        for name in ATTACKS:
+            _rests(self, name)
         canonical = pack(_describe(self))
         if len(canonical) > LIMITS.schema_bytes:
             raise SchemaError(f"schema: expected at most {LIMITS.schema_bytes} canonical bytes, got {len(canonical)}")
@@ -649,6 +652,16 @@ def _moves(schema: Schema, name: str) -> None:
         raise SchemaError(
             f"channel '{name}': expected continuous m/s and at least {-top:g}..{top:g}, "
             f"got {channel.kind} {channel.unit} {channel.low:g}..{channel.high:g}"
+        )
+
+
+def _rests(schema: Schema, name: str) -> None:
+    """Without a plan nobody attacks: what is certified is what a plan sent, not what a last hop makes up."""
+    index = schema.channel(name)
+    channel = None if index is None else schema.channels[index]
+    if channel is not None and (channel.hold or channel.default != 0.0):
+        raise SchemaError(
+            f"channel '{name}': expected default 0 and no hold, got default {channel.default:g}, hold {channel.hold}"
         )
 
 

@@ -27,11 +27,11 @@ def attack_findings(
 ) -> Iterator[Finding]:
     """Yields one finding per rule. `own` says in which ticks an NPC did what it had been told."""
     for quota in limits.quotas:
-        hit = (trace.attacks & quota.attack).any(2) & living & quota.binds
-        total, mine = _counted(hit, quota), _counted(hit & own, quota)
+        hits = (trace.attacks & quota.attack).sum(2) * (living & quota.binds)  # a shot and a throw at once are two
+        total, mine = _counted(hits, quota), _counted(hits * own, quota)
         yield Finding(
             quota.kind,
-            np.where(hit, quota.most - total, np.inf),
+            np.where(hits > 0, quota.most - total, np.inf),
             living & quota.binds,
             (total > quota.most) & (mine <= quota.most),
         )
@@ -47,26 +47,39 @@ def attack_findings(
         )
     for stock in limits.stocks:
         hit = (trace.attacks & stock.attack).any(2) & living & stock.binds
-        left = trace.levels[stock.field][:-1] - stock.cost - stock.least
+        left = trace.levels[stock.field][:-1] - _spent(trace, limits, stock.field) - stock.least
         yield Finding(stock.kind, np.where(hit, left, np.inf), living & stock.binds, np.zeros_like(hit))
 
 
-def _counted(hit: Bool[np.ndarray, "t a"], quota: Quota) -> Int[np.ndarray, "t a"]:
+def _spent(trace: Trace, limits: Limits, name: str) -> Float[np.ndarray, "t a"]:
+    """Returns what an NPC's attacks of each tick use up of a field; of several costs of one attack the largest."""
+    cost = np.zeros(trace.attacks.shape)
+    for stock in limits.stocks:
+        if stock.field == name:
+            cost = np.where(stock.binds[:, None] & stock.attack, np.maximum(cost, stock.cost), cost)
+    return np.asarray((cost * trace.attacks).sum(2))
+
+
+def _counted(hits: Int[np.ndarray, "t a"], quota: Quota) -> Int[np.ndarray, "t a"]:
     """Returns how many attacks of its group the window that ends with each tick holds, in that tick all of them."""
-    sums = np.zeros((len(hit), hit.shape[1]), np.int64)
+    sums = np.zeros(hits.shape, np.int64)
     for group in np.unique(quota.group[quota.binds]):
         members = quota.binds & (quota.group == group)
-        upto = np.concatenate([[0], np.cumsum(hit[:, members].sum(1))])
-        first = np.maximum(np.arange(len(hit)) + 1 - quota.ticks, 0)
+        upto = np.concatenate([[0], np.cumsum(hits[:, members].sum(1))])
+        first = np.maximum(np.arange(len(hits)) + 1 - quota.ticks, 0)
         sums[:, members] = (upto[1:] - upto[first])[:, None]
     return sums
 
 
 def _load(hit: Bool[np.ndarray, "t a"], living: Bool[np.ndarray, "t a"], share: Share) -> Float[np.ndarray, " t"]:
-    """Returns the weight of all living NPCs that attacked within their time before each tick, that tick included."""
+    """Returns the weight of all living NPCs that attacked within their time before each tick, that tick included.
+
+    An NPC that died has given back what it held, also if it is alive again.
+    """
     last = np.full(hit.shape[1], -(10**9), np.int64)
     load = np.zeros(len(hit))
     for tick in range(len(hit)):
+        last[~living[tick]] = -(10**9)
         last[hit[tick]] = tick
         holds: NDArray[np.bool_] = (tick - last < share.ticks) & living[tick]
         load[tick] = share.weight[holds].sum()

@@ -121,7 +121,8 @@ def coast_to_rest(
 def turned_by(before: Float[np.ndarray, "... 2"], after: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
     """Returns the angle between two velocities, rad; 0 where one of them is nothing."""
     cross = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
-    return np.asarray(np.abs(np.arctan2(cross, _dot(before, after))))
+    along = _dot(before, after) + 0.0  # of nothing, -0.0 would be half a turn
+    return np.asarray(np.abs(np.arctan2(cross, along)))
 
 
 def mesh_outline(polygons: Sequence[Float[np.ndarray, "v 2"]], spacing: float) -> Float[np.ndarray, "q 2 2"]:

@@ -170,6 +170,7 @@ class RuleTables:
     dt: float
     ids: NDArray[np.uint32]  # n
     radius: Float[np.ndarray, " n"]
+    body_speed: float  # m/s, whatever the rules say
     speed: Float[np.ndarray, " n"]  # the smaller of body and rules
     acceleration: Float[np.ndarray, " n"]  # also the brake
     home: Float[np.ndarray, "n 2"]
@@ -312,6 +313,7 @@ def compile_rules(
         dt=float(dt),
         ids=names,
         radius=np.full(n, float(kinematics.radius)),
+        body_speed=float(kinematics.max_speed),
         speed=speed,
         acceleration=acceleration,
         home=np.asarray(homes, dtype=np.float64).reshape(n, 2),

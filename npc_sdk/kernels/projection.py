@@ -9,6 +9,8 @@ import numpy as np
 from npc_sdk.kernels.clearance import length
 from npc_sdk.kernels.compiled import exactly
 
+_CREEP = 1e-8  # m/s, as in the definition
+
 
 @exactly
 def sector(vx, vy, turn, turn_above, turn_give):  # type: ignore[no-untyped-def]
@@ -47,6 +49,8 @@ def project(wx, wy, vx, vy, speed, change, turn):  # type: ignore[no-untyped-def
     sx, sy = tx * share - vx, ty * share - vy
     share = min(1.0, change / max(length(sx, sy), 1e-12))
     ux, uy = vx + sx * share, vy + sy * share
+    if length(ux, uy) < _CREEP:
+        ux, uy = 0.0, 0.0
     if length(ux, uy) > speed * (1.0 + 1e-9):
         share = max(0.0, 1.0 - change / max(length(vx, vy), 1e-12))
         ux, uy = vx * share, vy * share

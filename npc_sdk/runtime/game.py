@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Snapshot
-from npc_bridge.schema import Polygon, Schema
+from npc_bridge.schema import ENTITY_ROLES, Polygon, Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker, with_players_of
-from npc_sdk.constraints import KIND, Rule, RuleTables, check_rules, compile_rules
+from npc_sdk.constraints import (
+    KIND,
+    FriendlyFire,
+    KeepAway,
+    Rule,
+    RuleTables,
+    Splash,
+    StayNear,
+    check_rules,
+    compile_rules,
+)
+from npc_sdk.errors import ConstraintError, nearest
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
 from npc_sdk.runtime.witness import Witness
@@ -21,6 +33,7 @@ from npc_sdk.shield import Others, Outstanding, ShieldConfig, check_margins
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+_STANDS = 1e-6  # m and m/s within which an NPC is at rest, and nothing it was told moves it
 _PACE = 8  # gaps between snapshots, the shortest of which is the pace of a brain that keeps up
 
 
@@ -71,6 +84,10 @@ class Game:
         self._tracker: Tracker | None = None
         self._tick: int | None = None
         self._rules: tuple[tuple[object, ...], RuleTables] | None = None
+        self._brakes: dict[int, float] = {}  # m/s^2, by NPC, as it has been promised to brake
+        self.settling: NDArray[np.uint32] = np.zeros(0, np.uint32)  # NPCs that brake until another limit takes hold
+        self._between: tuple[RuleTables, RuleTables] | None = None  # and as long as somebody settles
+        self.refused = ""  # why the last answer was not given
         self.frame: Frame | None = None
         self.hold_fire = False
         self.passed = 1  # ticks between the last two snapshots
@@ -79,6 +96,10 @@ class Game:
         self._owed = 0.0  # decisions, the part of one that the last tick left over
         self._next = 0  # the NPC whose turn it is among equals
         self.table: BeliefTable | None = None
+
+    def follow(self, other: Game) -> None:
+        """Goes on where another one of the same session stops: what was sent may still be executed."""
+        self.outstanding, self.chunk, self._brakes = other.outstanding, other.chunk, other._brakes
 
     def observe(self, snapshot: Snapshot, reaction_ticks: int = 0) -> BeliefTable:
         """Takes a snapshot in and returns what the squads believe now.
@@ -151,10 +172,21 @@ class Game:
             if entity.role == "npc" and block is not None:
                 row = {int(npc): k for k, npc in enumerate(block.ids)}
                 at = np.array([row.get(int(npc), -1) for npc in ids], np.intp)
+                known = at >= 0
                 for column, name in enumerate(self.schema.columns(entity.name)):
-                    values = np.where(at >= 0, block.values[at, column], np.nan).astype(np.float64)
-                    out[name] = np.where(np.isnan(values), out.get(name, values), values)
+                    values = out.setdefault(name, np.full(len(ids), np.nan))
+                    values[known] = block.values[at[known], column]
         return out
+
+    def names(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> tuple[frozenset[str], ...]:
+        """Returns the role and the type of each of the NPCs `ids`, as rules about whom to spare name them."""
+        types = {
+            int(npc): entity.name
+            for entity in self.schema.entities
+            if entity.role == "npc" and entity.name in snapshot.blocks
+            for npc in snapshot.blocks[entity.name].ids
+        }
+        return tuple(frozenset(("npc", types[int(npc)])) for npc in ids)
 
     def ahead(
         self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int
@@ -214,13 +246,39 @@ class Game:
             check_margins(self._compiled(rules, ids, slots), config)
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
-        """Compiles the rules for the NPCs `ids`, once per set of rules and NPCs."""
-        key = (rules, ids.tobytes())
+        """Compiles the rules for the NPCs `ids`, once per set of rules, NPCs, squads and homes."""
+        frame = self.frame
+        assert frame is not None
+        key = (rules, ids.tobytes(), frame.squad[0, slots].tobytes(), frame.home[0, slots].tobytes())
         if self._rules is None or self._rules[0] != key:
             tables = self._compiled(rules, ids, slots)
             self._rules = (key, tables)
             self.ways = self._ways_around(tables)
-        return self._rules[1]
+        return self._settled(self._rules[1], ids, slots)
+
+    def _settled(self, tables: RuleTables, ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
+        """Lets another acceleration limit take hold of an NPC only when it stands, and all it was sent leaves it there.
+
+        The limit is the brake, too, and what was certified rests on the brake as it was: with a weaker one an NPC ends
+        in the wall before which it would have stopped, with a stronger one in the doorway it would have left.
+        """
+        frame = self.frame
+        assert frame is not None
+        asked = tables.acceleration
+        old = np.array([self._brakes.get(int(npc), a) for npc, a in zip(ids, asked, strict=True)])
+        stands = np.ones(len(ids), np.bool_)
+        if (old != asked).any():
+            pose = frame.pose[0, slots].astype(np.float64)
+            way = self.outstanding.points(ids, pose[:, :2]) - pose[:, None, :2]
+            stands = np.maximum(np.abs(way).max((1, 2)), np.abs(pose[:, 2:]).max(1)) <= _STANDS
+        now = np.where(stands, asked, old)
+        self._brakes = dict(zip(ids.tolist(), now.tolist(), strict=True))
+        self.settling = ids[now != asked]
+        if not len(self.settling):
+            return tables
+        if self._between is None or self._between[0] is not tables or (self._between[1].acceleration != now).any():
+            self._between = (tables, replace(tables, acceleration=now))
+        return self._between[1]
 
     def _compiled(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         frame = self.frame
@@ -247,3 +305,41 @@ class Game:
         if not shapes:
             return self.map
         return build_map((*self.schema.polygons, *shapes), self.schema.bounds, self.schema.kinematics.radius)
+
+
+def check_game(schema: Schema, config: ShieldConfig) -> None:
+    """Refuses a game for whose bodies and map nothing can be certified.
+
+    Raises:
+        ConstraintError: see `check_margins`.
+    """
+    tables = compile_rules(
+        (),
+        ids=[0],
+        squads=[0],
+        homes=[(0.0, 0.0)],
+        kinematics=schema.kinematics,
+        walls=schema.polygons,
+        bounds=schema.bounds,
+        dt=schema.dt,
+    )
+    check_margins(tables, config)
+
+
+def check_names(rules: Sequence[Rule], schemas: Sequence[Schema]) -> None:
+    """Refuses rules about somebody whom none of the games has a name for, and about distances from our own NPCs.
+
+    Raises:
+        ConstraintError: names the rule; it would hold of nobody.
+    """
+    entities = [entity for schema in schemas for entity in schema.entities]
+    ours = {"npc", *(entity.name for entity in entities if entity.role == "npc")}
+    nowhere = {name for entity in entities if not entity.has_pose for name in (entity.name, entity.role)}
+    places = {name for entity in entities if entity.has_pose for name in (entity.name, entity.role)}
+    known = {*ENTITY_ROLES, *places} - (nowhere - places)
+    for rule in rules if entities else ():
+        if isinstance(rule, KeepAway | StayNear | FriendlyFire | Splash):
+            names = sorted(known - ours if isinstance(rule, KeepAway | StayNear) else known)
+            if rule.to not in names:
+                text = f"rule '{rule.name}', key 'to': expected a role or a type that has a place, got {rule.to!r}"
+                raise ConstraintError(text + nearest(rule.to, names), [rule.name])

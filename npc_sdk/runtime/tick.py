@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,14 @@ from npc_sdk.belief import Sight, join
 from npc_sdk.constraints import ReactionTime, Rule, check_polygons
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
-from npc_sdk.runtime.game import Game
+from npc_sdk.errors import ConstraintError
+from npc_sdk.runtime.game import Game, check_names
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.runtime.witness import Findings
-from npc_sdk.shield import Aim, Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
+from npc_sdk.shield import Aim, Certified, Movers, Sent, ShieldConfig, Wanted, certified_limits, certify
 
 Floats = NDArray[np.float32]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,21 @@ class Runtime:
         self._games[key] = game
         return game
 
+    def change_schema(self, key: str, schema: Schema) -> Game:
+        """Gives a game another schema in the same session: its ticks go on, and so does what it has been sent."""
+        old = self._games[key]
+        game = self.register(key, schema)
+        game.follow(old)
+        return game
+
     def forget(self, key: str) -> None:
         """Drops a game."""
         if self._games.pop(key, None) is not None:
             self.decider.forget(key)
+
+    def attacks(self, key: str) -> Sent:
+        """Returns what counts against a game's rules about attacks: more than a session of it."""
+        return self._games[key].outstanding.attacks
 
     def admit(self, rules: tuple[Rule, ...]) -> None:
         """Refuses rules that cannot hold together in some game that has shown its NPCs.
@@ -94,6 +108,7 @@ class Runtime:
             ConstraintError: names the conflicting rules.
         """
         check_polygons(rules)
+        check_names(rules, [game.schema for game in self._games.values()])
         named = tuple(r for r in rules if not (isinstance(r.who, str) and r.who.startswith("persona:")))
         for game in self._games.values():
             game.admit(named, self.config.shield)
@@ -110,6 +125,9 @@ class Runtime:
             due: games and their newest snapshots.
             late: True once the time for planning is used up.
             lead_ticks: from the snapshots to the tick at which these answers apply; the configured one by default.
+
+        A game that cannot be certified, its coordinates too large say, gets no answer; the log says why, and its last
+        hop brakes.
         """
         if not due:
             return []
@@ -120,8 +138,15 @@ class Runtime:
         self._adopt(view, orders)
         answers = []
         for index, (key, snapshot) in enumerate(due):
-            rows = slice(*spans[index])
-            action, report = self._certify(view, orders, index, rows, snapshot, board)
+            rows, game = slice(*spans[index]), view.games[index]
+            try:
+                action, report = self._certify(view, orders, index, rows, snapshot, board)
+            except ConstraintError as error:  # one game that cannot be certified must not silence the others
+                if str(error) != game.refused:
+                    log.error("%s: tick %d: no answer, its NPCs brake: %s", game.faction, snapshot.tick, error)
+                game.refused = str(error)
+                continue
+            game.refused = ""
             answers.append((key, action, report))
         return answers
 
@@ -212,6 +237,7 @@ class Runtime:
             np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(length)], 1),
             acceleration * game.dt,
         )
+        proposals[np.isin(ids, game.settling)] = 0.0
         seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
         findings = game.witness.look(snapshot, tables)
         game.outstanding.forget(snapshot.tick)
@@ -224,6 +250,7 @@ class Runtime:
                 view.velocity[rows].astype(np.float64),
                 None if seen is None else seen[:, :2],
                 None if seen is None else seen[:, 2:],
+                game.names(snapshot, ids),
             ),
             tables,
             game.outstanding,

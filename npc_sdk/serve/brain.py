@@ -25,12 +25,14 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.models import Loaded, weights_sha256
 from npc_sdk.serve.pace import Pace
 from npc_sdk.serve.telemetry import SWING, TOPIC, Thought, Watch
+from npc_sdk.shield import Sent
 
 log = logging.getLogger(__name__)
 
 IDLE_MS = 50  # how long the planner sleeps when no game asks
 STILL_S = 0.3  # without a snapshot: the game stands still, and there is time to score old plans by new terms
 REFRESH_S = 0.25  # between looks at the persona files
+REMEMBERED = 64  # games that have left: as many as can be here
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Brain:
     pace: Pace
     counters: Counters = field(default_factory=Counters)
     _seats: dict[int, _Seat] = field(default_factory=dict)
+    _left: dict[str, Sent] = field(default_factory=dict)  # by the game's name
     _refreshed: float = 0.0
     _tick: int = 0
     _told: int = 0  # revision of the board that the thoughts were last ranked by
@@ -94,8 +97,7 @@ class Brain:
                     self._seat(event)
                     self.pace.forget(event.session)
                 case GameLeft():
-                    self._seats.pop(event.session, None)
-                    self.runtime.forget(str(event.session))
+                    self._leave(event.session)
                     self.pace.forget(event.session)
                     newest.pop(event.session, None)
                 case SnapshotArrived():
@@ -160,10 +162,23 @@ class Brain:
         """Of the model in use, "" without one."""
         return self.forecasts[self._in_use].sha256
 
+    def _leave(self, session: int) -> None:
+        """Drops a game, but not what counts against its rules about attacks: it may be back in a moment."""
+        seat = self._seats.pop(session, None)
+        if seat is not None:
+            self._left.pop(seat.name, None)
+            self._left[seat.name] = self.runtime.attacks(str(session))
+            for name in list(self._left)[:-REMEMBERED]:
+                del self._left[name]
+        self.runtime.forget(str(session))
+
     def _seat(self, event: GameJoined | SchemaChanged) -> None:
         name = event.game if isinstance(event, GameJoined) else self._seats[event.session].name
-        game = self.runtime.register(str(event.session), event.schema)
+        take = self.runtime.register if isinstance(event, GameJoined) else self.runtime.change_schema
+        game = take(str(event.session), event.schema)
         game.faction = name
+        if isinstance(event, GameJoined) and name in self._left:
+            game.outstanding.attacks = self._left.pop(name)
         self._seats[event.session] = _Seat(name, event.schema, Watch(event.schema.tick_hz))
         zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
         self.board.declare_zones(zones)

@@ -23,11 +23,13 @@ from npc_bridge.session import Offer
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
+from npc_sdk.errors import ConstraintError
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.runtime.game import check_game
 from npc_sdk.serve.brain import Brain
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
@@ -93,9 +95,13 @@ def _until_closed(stop: threading.Event) -> None:
 
 
 def _admission(loaded: Loaded) -> Callable[[Schema], tuple[str, ...]]:
-    """Says which games the model fits."""
+    """Says which games the model fits and the shield can certify."""
 
     def admit(schema: Schema) -> tuple[str, ...]:
+        try:
+            check_game(schema, RuntimeConfig().shield)
+        except ConstraintError as error:
+            raise Refused(ErrorCode.SCHEMA, str(error)) from None
         if loaded.interface_sha256 and schema.interface_sha256 != loaded.interface_sha256:
             raise Refused(
                 ErrorCode.MODEL,

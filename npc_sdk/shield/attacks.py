@@ -18,15 +18,16 @@ from npc_sdk.constraints import KIND, KINDS, Pool, RuleTables, Stock, Window
 from npc_sdk.shield.fire import Aim, Range, forbidden
 
 _Key = tuple[str, tuple[bool, ...], bool]  # a counter's name or "", what counts as an attack, whether squads count
-_Entry = tuple[int, int]  # tick, NPC
+_Entry = tuple[int, int, int]  # tick, NPC, which of TRIGGERS: a shot and a throw in one tick are two attacks
 
 
 @dataclass(slots=True)
 class Sent:
-    """When each NPC may have attacked or may yet, one list per count. One per game session."""
+    """When each NPC may have attacked or may yet, one list per count. One per game, through all its sessions."""
 
     _entries: dict[_Key, dict[int, list[_Entry]]] = field(default_factory=dict)  # by NPC or squad; in order of ticks
     _counted: dict[tuple[_Key, int], tuple[int, float]] = field(default_factory=dict)
+    _looked: int = 0  # tick of the last look
 
     def of(self, key: _Key, owner: int) -> list[_Entry]:
         """Attacks of an NPC or a squad, one entry each."""
@@ -43,18 +44,40 @@ class Sent:
 
         Of the attacks that may have happened since the last look, as many as were counted are taken to be the latest:
         a later one binds for longer. Those that nobody sent, the game's own, are taken to have happened just now.
+        Of who is gone nothing is given back when it returns: its counter may have begun anew. Who has changed squads
+        takes along what it may still do. Where the ticks have begun anew, a level has been restarted, and nothing
+        counts any more.
         """
+        if tick < self._looked:
+            self._entries.clear()
+            self._counted.clear()
+        self._looked = tick
         spans = [window.ticks for window in tables.windows] + [int(pool.ticks.max(initial=0)) for pool in tables.pools]
         reach = max(spans, default=0)
         for lists in self._entries.values():
             for entries in lists.values():
                 del entries[: bisect_left(entries, (tick - reach,))]
+        present = set(tables.ids[rows].tolist())
+        self._counted = {key: seen for key, seen in self._counted.items() if key[1] in present}
         for window in tables.windows:
+            if window.squads:
+                self._take_along(_key(window), dict(zip(tables.ids.tolist(), window.group.tolist(), strict=True)), tick)
             if window.counter in fields:
                 for row, value in zip(rows.tolist(), fields[window.counter].tolist(), strict=True):
                     self._count(_key(window), int(window.group[row]), int(tables.ids[row]), tick, value)
 
+    def _take_along(self, key: _Key, squads: Mapping[int, int], tick: int) -> None:
+        """Counts what is still to come for the squad that each NPC is in now, too."""
+        lists = self._entries.get(key, {})
+        for owner, entries in list(lists.items()):
+            for entry in entries[bisect_left(entries, (tick,)) :]:
+                joined = lists.setdefault(squads.get(entry[1], owner), [])
+                if not _holds(joined, entry):
+                    insort(joined, entry)
+
     def _count(self, key: _Key, owner: int, npc: int, tick: int, value: float) -> None:
+        if not np.isfinite(value):  # the game has no such field for this NPC
+            return
         before = self._counted.get((key, npc))
         self._counted[key, npc] = (tick, value)
         if before is None or value < before[1] or tick <= before[0]:
@@ -65,7 +88,7 @@ class Sent:
         for entry in possible[: max(0, len(possible) - happened)]:
             entries.remove(entry)
         for _ in range(happened - len(possible)):
-            insort(entries, (tick - 1, npc))
+            insort(entries, (tick - 1, npc, key[1].index(True)))
 
     def add(
         self,
@@ -75,12 +98,12 @@ class Sent:
         triggers: Bool[np.ndarray, "n m t"],
     ) -> None:
         """Remembers a chunk that has been sent."""
-        for npc, step in np.argwhere(triggers.any(2)).tolist():
-            row, shot = int(rows[npc]), triggers[npc, step].tolist()
-            entry = (apply_tick + step, int(tables.ids[row]))
+        for npc, step, trigger in np.argwhere(triggers).tolist():
+            row = int(rows[npc])
+            entry = (apply_tick + step, int(tables.ids[row]), trigger)
             for key, owner in _owners(tables, row):
                 entries = self._entries.setdefault(key, {}).setdefault(owner, [])
-                if any(a and b for a, b in zip(key[1], shot, strict=True)) and not _holds(entries, entry):
+                if key[1][trigger] and not _holds(entries, entry):
                     insort(entries, entry)
 
 
@@ -130,7 +153,7 @@ def permit(
     books: list[_Book] = [
         *(_WindowBook(window, tables, rows, sent) for window in tables.windows),
         *(_PoolBook(pool, tables, rows, sent, wanted.apply_tick, m) for pool in tables.pools),
-        *(_StockBook(stock, tables, rows, sent, wanted) for stock in tables.stocks),
+        *(_StockBook(stocks, tables, rows, sent, wanted) for stocks in _by_field(tables)),
     ]
     # An attack is a bit, so that what counts and what is asked for compare without an array per question.
     bits = 1 << np.arange(shots.shape[2])
@@ -145,17 +168,28 @@ def permit(
         ]
         for book, _ in mine:
             active[npc, book.kind] = True
-        for step in range(m):
-            for book, what in mine:
-                if left[step] & what and not book.allows(npc, wanted.apply_tick + step):
-                    left[step] &= ~what
-                    stopped[npc, book.kind] = True
-            for book, what in mine:
-                if left[step] & what:
-                    book.take(npc, wanted.apply_tick + step)
+        for step, trigger in _each(left, shots.shape[2]):
+            counting = [book for book, what in mine if what >> trigger & 1]
+            refusing = [book for book in counting if not book.allows(npc, wanted.apply_tick + step, trigger)]
+            for book in refusing:
+                left[step] &= ~(1 << trigger)
+                stopped[npc, book.kind] = True
+            for book in () if refusing else counting:
+                book.take(npc, wanted.apply_tick + step, trigger)
         for book, _ in mine:
             margins[npc, book.kind] = min(margins[npc, book.kind], book.left(npc))
     return Permitted((np.array(asked)[..., None] & bits) != 0, stopped, active, margins)
+
+
+def _each(asked: list[int], triggers: int) -> list[tuple[int, int]]:
+    """Lists the attacks asked for, step by step."""
+    return [(step, trigger) for step, bits in enumerate(asked) for trigger in range(triggers) if bits >> trigger & 1]
+
+
+def _by_field(tables: RuleTables) -> list[list[Stock]]:
+    """Puts the rules about one field together: what one kind of attack uses up, another one lacks."""
+    fields = dict.fromkeys(stock.field for stock in tables.stocks)
+    return [[stock for stock in tables.stocks if stock.field == name] for name in fields]
 
 
 def _key(rule: Window | Stock) -> _Key:
@@ -197,16 +231,16 @@ class _WindowBook:
         self._ids, self._group = tables.ids[rows].tolist(), window.group[rows].tolist()
         self._entries = {owner: list(sent.of(_key(window), owner)) for owner in set(self._group)}
 
-    def allows(self, npc: int, tick: int) -> bool:
+    def allows(self, npc: int, tick: int, trigger: int) -> bool:
         entries = self._entries[self._group[npc]]
-        if _holds(entries, (tick, self._ids[npc])):
+        if _holds(entries, (tick, self._ids[npc], trigger)):
             return True
         near = entries[bisect_left(entries, (tick - self._length + 1,)) : bisect_left(entries, (tick + self._length,))]
-        ticks = sorted([*(t for t, _ in near), tick])
+        ticks = sorted([*(e[0] for e in near), tick])
         return all(later - first >= self._length for first, later in zip(ticks, ticks[self._most :], strict=False))
 
-    def take(self, npc: int, tick: int) -> None:
-        entry, entries = (tick, self._ids[npc]), self._entries[self._group[npc]]
+    def take(self, npc: int, tick: int, trigger: int) -> None:
+        entry, entries = (tick, self._ids[npc], trigger), self._entries[self._group[npc]]
         if not _holds(entries, entry):
             insort(entries, entry)
 
@@ -231,18 +265,18 @@ class _PoolBook:
         self._load = np.zeros(length)
         for npc, name in enumerate(tables.ids[rows].tolist()):
             if self.binds[npc]:
-                for tick, _ in sent.of(_alone(self.attack[npc]), name):
-                    self.take(npc, tick)
+                for tick, _, trigger in sent.of(_alone(self.attack[npc]), name):
+                    self.take(npc, tick, trigger)
 
     def _span(self, npc: int, tick: int) -> slice:
         return slice(max(0, tick - self._start), max(0, tick - self._start + int(self._hold[npc])))
 
-    def allows(self, npc: int, tick: int) -> bool:
+    def allows(self, npc: int, tick: int, trigger: int) -> bool:
         span = self._span(npc, tick)
         added = np.where(self._holds[npc, span], 0.0, self._weight[npc])
         return bool(((self._load[span] + added <= self._capacity + 1e-9) | (added == 0.0)).all())
 
-    def take(self, npc: int, tick: int) -> None:
+    def take(self, npc: int, tick: int, trigger: int) -> None:
         span = self._span(npc, tick)
         self._load[span] += np.where(self._holds[npc, span], 0.0, self._weight[npc])
         self._holds[npc, span] = True
@@ -252,26 +286,43 @@ class _PoolBook:
 
 
 class _StockBook:
-    """What is left of one field."""
+    """What is left of one field, for all rules about it: each names a cost and a least, for its kinds of attacks."""
 
-    def __init__(self, stock: Stock, tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wanted) -> None:
-        self.kind, self._cost, self._least = stock.kind, stock.cost, stock.least
-        self.attack = np.broadcast_to(np.array(stock.attack), (len(rows), len(stock.attack)))
+    def __init__(
+        self, stocks: list[Stock], tables: RuleTables, rows: NDArray[np.intp], sent: Sent, wanted: Wanted
+    ) -> None:
+        self.kind = stocks[0].kind
+        counts: NDArray[np.bool_] = np.stack([s.binds[rows][:, None] & np.array(s.attack) for s in stocks])  # s n t
+        cost, least = np.array([(stock.cost, stock.least) for stock in stocks]).T[..., None, None]
+        self.attack: NDArray[np.bool_] = np.asarray(counts.any(0))
+        self.binds: NDArray[np.bool_] = np.asarray(self.attack.any(1))
+        self._cost: list[list[float]] = np.where(counts, cost, 0.0).max(0).tolist()
+        self._least: list[list[float]] = np.where(counts, least, -np.inf).max(0).tolist()
         # Where the game lacks the field nothing can be promised, so nothing is allowed.
-        self._value = np.asarray(wanted.fields.get(stock.field, np.full(len(rows), -np.inf)), np.float64)
-        self.binds = stock.binds[rows]
-        entries = [sent.of(_key(stock), npc) for npc in tables.ids[rows].tolist()]
-        self._coming = [{tick for tick, _ in mine[bisect_left(mine, (wanted.tick,)) :]} for mine in entries]
+        self._value = np.asarray(wanted.fields.get(stocks[0].field, np.full(len(rows), -np.inf)), np.float64)
+        self._coming = [
+            {
+                (tick, trigger)
+                for stock in stocks
+                for tick, _, trigger in sent.of(_key(stock), npc)
+                if tick >= wanted.tick and self._least[row][trigger] > -np.inf
+            }
+            for row, npc in enumerate(tables.ids[rows].tolist())
+        ]
 
-    def allows(self, npc: int, tick: int) -> bool:
-        uses = len(self._coming[npc] | {tick})
-        return bool(self._value[npc] - self._cost * uses >= self._least)
+    def _over(self, npc: int, uses: set[tuple[int, int]]) -> float:
+        """Returns what these attacks leave of the field beyond what the strictest of them must leave."""
+        spent = sum(self._cost[npc][trigger] for _, trigger in uses)
+        return float(self._value[npc]) - spent - max((self._least[npc][trigger] for _, trigger in uses), default=0.0)
 
-    def take(self, npc: int, tick: int) -> None:
-        self._coming[npc].add(tick)
+    def allows(self, npc: int, tick: int, trigger: int) -> bool:
+        return self._over(npc, self._coming[npc] | {(tick, trigger)}) >= 0.0
+
+    def take(self, npc: int, tick: int, trigger: int) -> None:
+        self._coming[npc].add((tick, trigger))
 
     def left(self, npc: int) -> float:
-        return float(self._value[npc] - self._cost * len(self._coming[npc]) - self._least)
+        return self._over(npc, self._coming[npc])
 
 
 _Book = _WindowBook | _PoolBook | _StockBook

@@ -43,6 +43,7 @@ _SAME = 1e-4  # m/s below which a change is rounding, not interference
 _EARLIER = 1e-6  # m/s: of two candidates as near as each other the earlier one, whatever the last bit says
 _TRIED = Tried(_SAME, _EARLIER, _BLENDS, _TURNS, _RING)
 _HUGE = 1e30  # m/s
+_CREEP = 1e-8  # m/s below which a command is none: the direction of so small a difference is rounding
 _DEFAULT = ShieldConfig()
 
 
@@ -179,10 +180,11 @@ def _range(
     seen = movers.position if movers.seen_position is None else movers.seen_position
     pace = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
     n, o = len(stand), len(others.names)
-    limit = np.maximum(tables.speed[tables.rows(movers.ids)], _norm(np.asarray(pace, np.float64)))
+    # Not the rules' limit: what was sent under another one still runs, and the game may drive an NPC itself.
+    limit = np.maximum(tables.body_speed, _norm(np.asarray(pace, np.float64)))
     return Range(
         place=np.concatenate([np.asarray(seen, np.float64).reshape(-1, 2), others.position.reshape(-1, 2)]),
-        names=(frozenset(["npc"]),) * n + others.names,
+        names=(movers.names or (frozenset(["npc"]),) * n) + others.names,
         top_speed=np.concatenate([limit, np.full(o, np.nan)]),
         shooter=np.concatenate([np.arange(n), np.full(o, -1)]),
         age_ticks=age_ticks,
@@ -219,6 +221,7 @@ def project(
     step = target - velocity
     command = velocity + step * np.minimum(1.0, change / np.maximum(_norm(step), 1e-12))[..., None]
     slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_norm(velocity), 1e-12))[..., None]
+    command = np.where((_norm(command) < _CREEP)[..., None], 0.0, command)
     too_fast = _norm(command) > speed * (1.0 + 1e-9)
     # What is certified must be what the wire can carry.
     exact: Float[np.ndarray, "... 2"] = np.where(too_fast[..., None], slowest, command).astype(np.float32)

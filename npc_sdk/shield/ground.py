@@ -43,7 +43,8 @@ class Movers:
     """The living NPCs: where they will be at the apply tick, and where the snapshot showed them.
 
     position and velocity: exact at the tick the answer applies (assumption K2). seen_position and seen_velocity: at the
-    tick of the snapshot; None where the answer applies at that very tick.
+    tick of the snapshot; None where the answer applies at that very tick. names: role and type of each, by which rules
+    say whom to spare; None: all of them are just NPCs.
     """
 
     ids: NDArray[np.uint32]  # n
@@ -51,6 +52,7 @@ class Movers:
     velocity: Float[np.ndarray, "n 2"]
     seen_position: Float[np.ndarray, "n 2"] | None = None
     seen_velocity: Float[np.ndarray, "n 2"] | None = None
+    names: tuple[frozenset[str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,29 +214,37 @@ def survey(
 
 
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
-    """Refuses limits so tight that the tolerances of the last hop leave nothing of them.
+    """Refuses limits so tight that the tolerances of the last hop leave nothing of them, and places too far off.
 
     Raises:
         ConstraintError: says which limit, and what it would have to be.
     """
     everybody = np.arange(len(tables.ids))
+    rounding(tables, np.zeros((0, 2)), config)
     certified_limits(tables, everybody, config)
     turn_give(tables, everybody, config)
 
 
 def rounding(tables: RuleTables, position: Float[np.ndarray, "n 2"], config: ShieldConfig) -> float:
-    """Returns eps: what float32 coordinates of this size may be off.
+    """Returns eps: what float32 coordinates of this size may be off by the end of a brake.
+
+    A brake is certified once for all its ticks, and each of them rounds. Its speeds fall evenly to nothing, so what is
+    rounded away along an axis adds up to at most a quarter of a unit in the last place per tick: 0.36 in the plane.
 
     Raises:
         ConstraintError: they are too large to certify, or no numbers.
     """
-    largest = max(float(np.abs(position).max(initial=0.0)), float(np.abs(tables.edges).max(initial=0.0)))
+    outlines = [tables.edges, *(way.edges for way in tables.no_stop)]
+    largest = max(float(np.abs(numbers).max(initial=0.0)) for numbers in (position, *outlines))
     if not (np.isfinite(position).all() and largest <= config.largest_coordinate):
         raise ConstraintError(
             f"coordinates: expected at most {config.largest_coordinate:g} m from the origin, got {largest:g}; "
             "rebase to a local origin"
         )
-    return max(config.eps, 8.0 * float(np.spacing(np.float32(largest))))
+    change = tables.acceleration * tables.dt
+    change = np.maximum(change - config.velocity_tolerance, 0.5 * change)  # m/s per tick, at least
+    ticks = float((tables.speed / change).max(initial=0.0))
+    return max(config.eps, max(8.0, 4.0 + 0.36 * ticks) * float(np.spacing(np.float32(largest))))
 
 
 def certified_limits(

@@ -139,3 +139,40 @@ def test_an_attack_needs_what_it_costs() -> None:
     assert found(trace, limits(stocks=(stock,)), "reserve") == {"npc": 1}
     keep = Stock("reserve", "ammo", 1.0, 1.0, np.array([True, False]), ALL)
     assert found(trace, limits(stocks=(keep,)), "reserve") == {"npc": 2}
+
+
+def test_a_shot_and_a_throw_in_one_tick_are_counted_as_two() -> None:
+    both = shots(4)
+    both[4, 0, 1] = True
+    trace = walk(straight((0.0, 0.0), 12), attacks=both, levels={"ammo": np.full((13, 1), 1.0)})
+    quota = Quota("cooldown", 1, 1, np.array([True, True]), np.zeros(1, np.int64), ALL)
+    assert found(trace, limits(quotas=(quota,)), "cooldown") == {"npc": 1}
+    stock = Stock("reserve", "ammo", 1.0, 0.0, np.array([True, True]), ALL)
+    assert found(trace, limits(stocks=(stock,)), "reserve") == {"npc": 1}
+
+
+def test_rules_about_one_field_add_up() -> None:
+    both = shots(4)
+    both[4, 0, 1] = True
+    trace = walk(straight((0.0, 0.0), 12), attacks=both, levels={"ammo": np.full((13, 1), 2.0)})
+    fire, throw = (Stock("reserve", "ammo", cost, 0.0, np.eye(2, dtype=bool)[k], ALL) for k, cost in enumerate((1, 2)))
+    assert found(trace, limits(stocks=(fire, throw)), "reserve") == {"npc": 2}
+    assert found(trace, limits(stocks=(throw,)), "reserve") == {}
+
+
+def test_who_died_has_given_its_token_back_also_when_it_lives_again() -> None:
+    fired = shots(0, n=2) | shots(5, n=2, npc=1)
+    alive = np.ones((13, 2), bool)
+    alive[2:4, 0] = False
+    share = Share("attack_tokens", 1.0, np.full(2, 9), np.ones(2), np.ones((2, 2), bool), np.ones(2, bool))
+    for living, broken in ((alive, {}), (np.ones((13, 2), bool), {"npc": 1})):
+        trace = walk(np.zeros((12, 2, 2)), ((0.0, 0.0), (5.0, 0.0)), attacks=fired, alive=living)
+        assert found(trace, limits(2, shares=(share,)), "attack_tokens") == broken
+
+
+def test_stopping_at_once_is_no_turn() -> None:
+    for x in (-2.0, 2.0):
+        for y in (-1.5, 1.5):
+            stops = np.concatenate([straight((x, y), 3), straight((0.0, 0.0), 3)])
+            bound = {"turn": np.array([3.0]), "turn_above": np.array([1.0])}
+            assert found(walk(stops), limits(**bound), "turn") == {}

@@ -30,6 +30,11 @@ def kinematics(**changes: object) -> Kinematics:
     return replace(SCHEMA.kinematics, **changes)  # type: ignore[arg-type]
 
 
+def _with_fire(**changes: object) -> Schema:
+    fire = channel(**{"name": "fire", "unit": "1", "low": 0.0, "high": 1.0, "kind": "discrete", "count": 2, **changes})
+    return replace(SCHEMA, channels=(*(c for c in SCHEMA.channels if c.name != "fire"), fire))
+
+
 REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("an identifier", lambda: field(name="not a name")),
     ("a printable name", lambda: field(name="")),
@@ -72,6 +77,8 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("bounds expected x0, y0, x1, y1", lambda: replace(SCHEMA, bounds=(0.0, 0.0, 0.0, 1.0))),
     ("entities: expected 1..16", lambda: replace(SCHEMA, entities=())),
     ("entity: 'npc' is there twice", lambda: replace(SCHEMA, entities=(SCHEMA.entities[1],) * 2)),
+    ("channel 'fire': expected default 0 and no hold, got default 0, hold True", lambda: _with_fire(hold=True)),
+    ("channel 'fire': expected default 0 and no hold, got default 1, hold False", lambda: _with_fire(default=1.0)),
     ("expected a channel 'move_y'", lambda: replace(SCHEMA, channels=SCHEMA.channels[:1])),
     ("at least -7..7", lambda: replace(SCHEMA, kinematics=kinematics(max_speed=7.0))),
     ("bark: expected a printable name", lambda: replace(SCHEMA, barks=("",))),

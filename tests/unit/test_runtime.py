@@ -10,6 +10,7 @@ import torch
 
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
+from npc_sdk.belief import PROJECTILE
 from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.choice import rechosen
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
@@ -110,6 +111,24 @@ def test_no_decision_rests_on_what_players_did_within_the_reaction_time() -> Non
     same = [np.array_equal(one, two) for one, two in zip(*answers, strict=True)]
     assert same[:5] == [True] * 5  # up to tick 12: what happened at tick 6 is nine ticks old at tick 15
     assert not all(same[5:])
+
+
+def test_what_a_player_has_just_thrown_is_not_known_before_the_reaction_time() -> None:
+    board = Board()
+    board.apply({"op": "add_rule", "rule": {"rule": "reaction_time", "seconds": 0.3}})
+    brain, game = runtime(board), arena()
+    schema = arena_schema(game.maps[0], game.config)
+    brain.register("g", schema)
+    known = []
+    for tick in range(0, 24, 3):
+        shown = snapshot(game, tick, Ladder(schema))
+        if tick >= 6:
+            x, y = game.pos[0, 1]
+            shown.blocks["grenade"] = EntityBlock(np.array([1001], np.uint32), np.float32([[x + 1, y, 0, 0, 1]]))
+        ((_, _, report),) = brain.tick([("g", shown)])
+        assert report.game.table is not None
+        known.append(bool((report.game.table.kind == PROJECTILE).any()))
+    assert known == [False] * 5 + [True] * 3
 
 
 def test_before_a_reaction_time_has_passed_there_is_no_player_yet() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from npc_sdk.audit.measure import turned_by
 from npc_sdk.constraints import (
     KIND,
     KINDS,
@@ -19,6 +20,7 @@ from npc_sdk.constraints import (
     KeepOut,
     Leash,
     RuleTables,
+    TurnLimit,
     compile_rules,
 )
 from npc_sdk.errors import ConstraintError
@@ -35,6 +37,7 @@ from npc_sdk.shield import (
     project,
 )
 from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
+from npc_sdk.shield.ground import rounding
 from npc_sdk.shield.separation import separate
 
 DT = 1 / 30
@@ -299,6 +302,40 @@ def test_a_chunk_short_of_margin_may_be_off_its_pose_by_less() -> None:
 def test_coordinates_too_large_to_certify_are_refused() -> None:
     with pytest.raises(ConstraintError, match="rebase"):
         ask(tables_for(), movers([[2e4, 0.0]]), [0.0, 0.0])
+
+
+def test_eps_covers_what_float32_takes_away_from_a_long_brake() -> None:
+    """Moved tick by tick in float32, a body that brakes for 240 ticks ends 60 float32 steps beside its way."""
+    far, dt, body = 8000.0, 1 / 144, Body(10.0, 6.0, 6.0, 0.35)
+    bounds = (far - 50.0, far - 50.0, far + 50.0, far + 50.0)
+    tables = compile_rules(
+        (), ids=[101], squads=[0], homes=np.zeros((1, 2)), kinematics=body, walls=[], bounds=bounds, dt=dt
+    )
+    ulp = float(np.spacing(np.float32(far + 50.0)))
+    worst = 0.0
+    for share in np.linspace(0.05, 2.0, 40):
+        heading = np.array([1.0, share * ulp / dt / 10.0]) / np.hypot(1.0, share * ulp / dt / 10.0)
+        place, speed = np.float32([far, far]), 10.0
+        while speed > 0.0:
+            speed = max(0.0, speed - 6.0 * dt)
+            place = (place.astype(np.float64) + speed * dt * heading).astype(np.float32)
+        gap = place.astype(np.float64) - far
+        worst = max(worst, abs(heading[0] * gap[1] - heading[1] * gap[0]))
+    assert 8.0 * ulp < worst < rounding(tables, np.full((1, 2), far), ShieldConfig(velocity_tolerance=0.02))
+    short = replace(tables, acceleration=np.full(1, 600.0))
+    assert rounding(short, np.full((1, 2), far), ShieldConfig()) == pytest.approx(8.0 * ulp)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_wish_too_small_to_have_a_direction_is_a_stop(compiled: bool) -> None:
+    rng = np.random.default_rng(0)
+    tables = tables_for(TurnLimit("steady", 6.0, 0.3))
+    for _ in range(300):
+        angle, small = rng.uniform(0, 2 * np.pi), rng.normal(size=2) * 10.0 ** rng.uniform(-17, -14)
+        now = 0.45 * np.array([np.cos(angle), np.sin(angle)])
+        answer = ask(tables, movers([[0.0, 0.0]], [now]), small, config=ShieldConfig(0.02, 0.02, compiled=compiled))
+        after = answer.velocities[0, 0]
+        assert abs(turned_by(now, after)) <= 6.0 * DT
 
 
 def test_a_tolerance_that_eats_the_acceleration_is_refused() -> None:

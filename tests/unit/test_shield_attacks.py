@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,71 @@ def test_hold_fire_leaves_nothing_to_count() -> None:
     assert when(field.ask(6)) == [0]
 
 
+def test_rules_about_one_field_add_up_what_their_attacks_cost() -> None:
+    """A throw takes two of what a shot takes one of: after the throw there is nothing left for the shot."""
+    field = Range(Reserve("aim", "stamina", 1.0, 0.0, "fire"), Reserve("heave", "stamina", 2.0, 0.0, "throw"), n=1)
+    wish = np.zeros((1, M, 2), bool)
+    wish[0, 0, 1] = wish[0, 1, 0] = True
+
+    def asked(stamina: float) -> list[Any]:
+        wanted = Wanted(wish, 0, fields={"stamina": np.array([stamina])})
+        return np.argwhere(permit(field.tables, np.arange(1), Sent(), wanted).triggers[0]).tolist()
+
+    assert asked(2.0) == [[0, 1]]
+    assert asked(3.0) == [[0, 1], [1, 0]]
+    last = Range(Reserve("aim", "stamina", 1.0, 1.0, "fire"), Reserve("heave", "stamina", 1.0, 0.0, "throw"), n=1)
+    late = np.zeros(M, bool)
+    late[5] = True
+    stamina = {"stamina": np.array([2.0])}
+    assert when(last.ask(0, late, tick=0, fields=stamina)) == [5]
+    wish[:] = False
+    wish[0, 0, 1] = True  # before that shot, which must leave one
+    assert not permit(last.tables, np.arange(1), last.sent, Wanted(wish, 0, fields=stamina)).triggers.any()
+
+
+@pytest.mark.parametrize("rule", [Cooldown("c", 0.1), AttackLimit("a", 1, 0.1), Reserve("r", "ammo", attack="any")])
+def test_a_shot_and_a_throw_in_one_tick_are_two_attacks(rule: Rule) -> None:
+    tables = tables_for(rule, n=1)
+    wanted = Wanted(np.ones((1, 1, 2), bool), fields={"ammo": np.array([1.0])})
+    assert permit(tables, np.arange(1), Sent(), wanted).triggers.sum() == 1
+
+
+def test_an_npc_that_the_counter_says_nothing_of_is_given_nothing_back() -> None:
+    field = Range(AttackLimit("burst", 1, 2.0, counter="shots"), n=1)
+    for tick in (0, 3):
+        field.see(tick, shots=[np.nan])
+        assert when(field.ask(tick)) == ([0] if tick == 0 else [])
+
+
+def test_a_counter_of_one_who_was_gone_gives_nothing_back() -> None:
+    """It may have begun anew, and come to more than before."""
+    field = Range(AttackLimit("burst", 2, 2.0, counter="shots"), n=1)
+    field.see(0, shots=[1])
+    assert when(field.ask(0)) == [0, 1]
+    field.sent.observe(2, field.tables, np.arange(0), {})
+    field.see(6, shots=[2])
+    assert when(field.ask(6)) == []
+
+
+def test_who_changes_squads_takes_along_what_it_may_still_do() -> None:
+    field = Range(AttackLimit("burst", 1, 1.0, per="squad"), n=4)
+    late = np.zeros(M, bool)
+    late[5] = True
+    assert when(field.ask(0, late, rows=[0])) == [5]
+    squads = np.array([1, 0, 1, 1])
+    field.tables = replace(field.tables, windows=(replace(field.tables.windows[0], group=squads),))
+    field.see(2)
+    assert when(field.ask(2, rows=[2])) == []  # with 101's attack at 5 there would be two
+
+
+def test_where_ticks_begin_anew_nothing_counts_any_more() -> None:
+    field = Range(AttackLimit("burst", 1, 9.0), n=1)
+    field.see(50)
+    assert when(field.ask(50)) == [0]
+    field.see(1)
+    assert when(field.ask(1)) == [0]
+
+
 def test_rules_that_bind_nobody_may_be_looked_at() -> None:
     field = Range(AttackTokens("t", 1.0, 0.5), AttackLimit("burst", 1, 1.0, counter="shots"), n=0)
     field.see(3, shots=[])
@@ -194,7 +260,7 @@ def test_what_no_window_reaches_is_forgotten() -> None:
     field = Range(AttackLimit("burst", 1, 1.0), n=1)
     field.ask(0)
     field.see(9)
-    assert field.sent.of(("", (True, True), False), 101) == [(0, 101)]
+    assert field.sent.of(("", (True, True), False), 101) == [(0, 101, 0)]
     field.see(11)
     assert field.sent.of(("", (True, True), False), 101) == []
 

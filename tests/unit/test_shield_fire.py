@@ -9,7 +9,7 @@ import pytest
 
 from npc_sdk.audit import Cone
 from npc_sdk.audit.fire import to_sector
-from npc_sdk.constraints import KIND, FriendlyFire, Rule, Splash, compile_rules
+from npc_sdk.constraints import KIND, FriendlyFire, Rule, SpeedLimit, Splash, compile_rules
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, Wanted, certify
 
@@ -69,6 +69,12 @@ def test_others_are_spared_by_role_or_type_as_fast_as_declared() -> None:
     assert against("civilian", 0.1)
     assert not against("civilian", 9.0)
     assert not against("protected", 9.0)
+
+
+def test_a_mate_may_still_be_as_fast_as_its_body_whatever_limit_has_come_since() -> None:
+    at = (6.0, 1.6)
+    assert not fire(LINE, angle=0.0, mate=at, age=6).triggers[0, -1, 0]
+    assert not fire(LINE, SpeedLimit("slow", 0.1), angle=0.0, mate=at, age=6).triggers[0, -1, 0]
 
 
 def test_a_burst_spares_whom_it_may_meet_after_its_flight() -> None:

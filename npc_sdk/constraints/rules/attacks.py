@@ -134,7 +134,8 @@ class FriendlyFire:
     """Forbids an attack while somebody of a role or type may be in the line of fire, or nearer to it than `clearance`.
 
     The line of fire is a sector of `reach` metres and `spread` radians to either side of the aim; walls are not asked.
-    NPCs are taken to be no faster than their own limits, others no faster than `top_speed`.
+    NPCs are taken to be no faster than their bodies, others no faster than `top_speed`. `to` may be the NPCs' role or a
+    type of theirs.
     """
 
     name: str
@@ -165,8 +166,8 @@ class FriendlyFire:
 class Splash:
     """Forbids an attack that may burst within `radius` metres of somebody of a role or type, `flight` seconds later.
 
-    It bursts `reach` (the command's) metres ahead along the aim. NPCs are taken to be no faster than their own limits,
-    others no faster than `top_speed`.
+    It bursts `reach` (the command's) metres ahead along the aim. NPCs are taken to be no faster than their bodies,
+    others no faster than `top_speed`. `to` may be the NPCs' role or a type of theirs.
     """
 
     name: str

@@ -11,6 +11,9 @@ from npc_sdk.errors import ConstraintError, nearest
 Who: TypeAlias = str | tuple[int, ...]
 """Whom a rule binds: "all", "squad:K", "persona:NAME" (resolved to ids by the caller), or a tuple of NPC ids."""
 
+LAST_ID = 2**32 - 1
+"""Ids travel as 32 bits."""
+
 Points: TypeAlias = tuple[tuple[float, float], ...]
 
 Reader: TypeAlias = Callable[[str, str, object], object]
@@ -104,7 +107,8 @@ def meshes(rule: str, key: str, value: object) -> tuple[Points, ...]:
 def parse_who(name: str, who: str) -> tuple[str, str]:
     """Splits a selector into ("all", ""), ("squad", number) or ("persona", name)."""
     head, _, tail = who.partition(":")
-    if who == "all" or (head == "squad" and tail.removeprefix("-").isdigit()) or (head == "persona" and tail):
+    number = tail.removeprefix("-")
+    if who == "all" or (head == "squad" and number.isascii() and number.isdigit()) or (head == "persona" and tail):
         return head, tail
     raise ConstraintError(
         f"rule '{name}', key 'who': expected all, squad:K, persona:NAME or a list of ids, got {who!r}"
@@ -117,7 +121,7 @@ def selector(rule: str, value: object) -> Who:
     if isinstance(value, str):
         parse_who(rule, value)
         return value
-    if isinstance(value, (list, tuple)) and value and all(isinstance(v, int) and v >= 0 for v in value):
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, int) and 0 <= v <= LAST_ID for v in value):
         return tuple(value)
     raise ConstraintError(
         f"rule '{rule}', key 'who': expected all, squad:K, persona:NAME or a list of ids, got {value!r}"
