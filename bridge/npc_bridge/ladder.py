@@ -100,7 +100,7 @@ class Ladder:
     def start(
         self, session: int, fresh_steps: int = FRESH_STEPS, velocity_tolerance: float = VELOCITY_TOLERANCE
     ) -> None:
-        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped but for their brakes."""
+        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped, not their brakes."""
         self._session = session
         self._tick = _NEVER
         self._fresh_steps = fresh_steps
