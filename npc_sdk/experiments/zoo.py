@@ -60,6 +60,7 @@ Shield: TypeAlias = Callable[..., Certified]
 Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
+_HEAVY = 2.0  # rounds that a throw costs
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
 _CORNER, _SOMEBODY, _PIT, _NO_NUMBER, _ZIGZAG, _NOISE, _DOOR = range(7)  # what an NPC wishes for
 _STYLES = 7
@@ -300,6 +301,7 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
         rules.append(AttackTokens("heavy", capacity, hold, 0.5, "attackers", "any", "squad:1"))
     if rng.random() < 0.5:
         rules.append(Reserve("keep one", AMMO, 1.0, 1.0, "fire"))
+        rules.append(Reserve("throw what is left", AMMO, _HEAVY, 0.0, "throw"))
     whom = str(rng.choice(["npc", _WARD]))
     if rng.random() < 0.5:
         spread, clearance = float(rng.uniform(0.0, 0.4)), float(rng.uniform(0.2, 1.0)) * unit
@@ -594,7 +596,7 @@ def play(
             position = position.astype(np.float32).astype(np.float64)
         velocity = command
         whom = script.others(tick, whom) if script else _walk(rng, setting, whom, heading, rows[-1][0])
-        ammo, shots = ammo - fired[:, 0] + (rng.random(n) < _RELOAD), shots + fired[:, 0]
+        ammo, shots = ammo - fired @ np.array([1.0, _HEAVY]) + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
         done.append((command, driver, fired, knew, aimed, flag))
         if not np.isfinite(position).all():

@@ -85,6 +85,7 @@ class Game:
         self._tick: int | None = None
         self._rules: tuple[tuple[object, ...], RuleTables] | None = None
         self._brakes: dict[int, float] = {}  # m/s^2, by NPC, as it has been promised to brake
+        self._guarded: tuple[RuleTables, frozenset[int]] | None = None  # whom the last answer found on its certificate
         self.settling: NDArray[np.uint32] = np.zeros(0, np.uint32)  # NPCs that brake until another limit takes hold
         self._between: tuple[RuleTables, RuleTables] | None = None  # and as long as somebody settles
         self.refused = ""  # why the last answer was not given
@@ -279,6 +280,13 @@ class Game:
         if self._between is None or self._between[0] is not tables or (self._between[1].acceleration != now).any():
             self._between = (tables, replace(tables, acceleration=now))
         return self._between[1]
+
+    def overtaken(self, tables: RuleTables, ids: NDArray[np.uint32], guarded: NDArray[np.bool_]) -> NDArray[np.uint32]:
+        """Returns the NPCs that other rules, and nothing else, have put off their certificate since the last answer."""
+        before, self._guarded = self._guarded, (tables, frozenset(ids[guarded].tolist()))
+        if before is None or before[0] is tables:
+            return ids[:0]
+        return ids[~guarded & np.isin(ids, list(before[1]))]
 
     def _compiled(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         frame = self.frame

@@ -266,6 +266,13 @@ class Runtime:
             ),
             config=config.shield,
         )
+        over = game.overtaken(tables, ids, certified.guarded)
+        if len(over):
+            why = certified.reason[int(np.flatnonzero(ids == over[0])[0])]
+            log.warning(
+                "%s: tick %d: rules changed over NPCs %s (%s): each is held to them once it has a legal brake",
+                game.faction, snapshot.tick, ", ".join(map(str, over)), why,
+            )  # fmt: skip
         game.chunk += 1
         new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
         status = certified.guarded * STATUS_GUARDED + new * STATUS_PLANNED + certified.changed.any(1) * STATUS_CHANGED

@@ -169,13 +169,14 @@ def permit(
         for book, _ in mine:
             active[npc, book.kind] = True
         for step, trigger in _each(left, shots.shape[2]):
-            counting = [book for book, what in mine if what >> trigger & 1]
-            refusing = [book for book in counting if not book.allows(npc, wanted.apply_tick + step, trigger)]
-            for book in refusing:
+            tick, counting = wanted.apply_tick + step, [book for book, what in mine if what >> trigger & 1]
+            refusing = next((book for book in counting if not book.allows(npc, tick, trigger)), None)
+            if refusing is not None:
                 left[step] &= ~(1 << trigger)
-                stopped[npc, book.kind] = True
-            for book in () if refusing else counting:
-                book.take(npc, wanted.apply_tick + step, trigger)
+                stopped[npc, refusing.kind] = True
+                continue
+            for book in counting:
+                book.take(npc, tick, trigger)
         for book, _ in mine:
             margins[npc, book.kind] = min(margins[npc, book.kind], book.left(npc))
     return Permitted((np.array(asked)[..., None] & bits) != 0, stopped, active, margins)

@@ -426,16 +426,16 @@ def book_with(patch: pytest.MonkeyPatch, book: str, change: Callable[[Any], Any]
 
 @mutant
 def no_windows(patch: pytest.MonkeyPatch) -> Any:
-    book_with(patch, "_WindowBook", lambda allows: lambda self, npc, tick: True)
+    book_with(patch, "_WindowBook", lambda allows: lambda self, npc, tick, trigger: True)
 
 
 @mutant
 def windows_a_tick_too_short(patch: pytest.MonkeyPatch) -> Any:
     def hasty(allows: Any) -> Any:
-        def check(self: Any, npc: int, tick: int) -> bool:
+        def check(self: Any, npc: int, tick: int, trigger: int) -> bool:
             self._length -= 1
             try:
-                return bool(allows(self, npc, tick))
+                return bool(allows(self, npc, tick, trigger))
             finally:
                 self._length += 1
 
@@ -446,7 +446,7 @@ def windows_a_tick_too_short(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def no_tokens(patch: pytest.MonkeyPatch) -> Any:
-    book_with(patch, "_PoolBook", lambda allows: lambda self, npc, tick: True)
+    book_with(patch, "_PoolBook", lambda allows: lambda self, npc, tick, trigger: True)
 
 
 @mutant
@@ -461,17 +461,36 @@ def tokens_are_held_for_a_tick(patch: pytest.MonkeyPatch) -> Any:
 @mutant
 def tokens_for_all_at_once(patch: pytest.MonkeyPatch) -> Any:
     """What one is given is not taken from the others."""
-    patch.setattr(shield_attacks._PoolBook, "take", lambda self, npc, tick: None)
+    patch.setattr(shield_attacks._PoolBook, "take", lambda self, npc, tick, trigger: None)
 
 
 @mutant
 def no_reserve(patch: pytest.MonkeyPatch) -> Any:
-    book_with(patch, "_StockBook", lambda allows: lambda self, npc, tick: True)
+    book_with(patch, "_StockBook", lambda allows: lambda self, npc, tick, trigger: True)
 
 
 @mutant
 def rounds_that_are_on_their_way_are_not_counted(patch: pytest.MonkeyPatch) -> Any:
-    book_with(patch, "_StockBook", lambda allows: lambda self, npc, tick: self._value[npc] - self._cost >= self._least)
+    book_with(
+        patch, "_StockBook", lambda allows: lambda self, npc, tick, trigger: self._over(npc, {(tick, trigger)}) >= 0.0
+    )
+
+
+@mutant
+def rules_about_one_field_are_counted_apart(patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(shield_attacks, "_by_field", lambda tables: [[stock] for stock in tables.stocks])
+
+
+@mutant
+def a_shot_and_a_throw_at_once_are_one_attack(patch: pytest.MonkeyPatch) -> Any:
+    def lax(allows: Any) -> Any:
+        def check(self: Any, npc: int, tick: int, trigger: int) -> bool:
+            entries, own = self._entries[self._group[npc]], self._ids[npc]
+            return any((tick, own, k) in entries for k in range(2)) or bool(allows(self, npc, tick, trigger))
+
+        return check
+
+    book_with(patch, "_WindowBook", lax)
 
 
 @mutant

@@ -190,3 +190,20 @@ def test_what_was_done_goes_into_the_next_snapshot() -> None:
     assert ladder.executing.ids.tolist() == IDS.tolist()
     assert ladder.executing.step.tolist() == [1, 1, 1]
     assert ladder.executing.chunk.tolist() == [7, 7, 7]
+
+
+def test_after_a_session_an_npc_brakes_by_what_that_session_told_it() -> None:
+    """Even if two sessions end without a word; the first action of the next one has the say again."""
+    action, moving = sample_action(), np.tile([9.0, 9.0, 4.0, 0.0], (3, 1))
+    gentle = replace(action, brake=np.full(3, 3.0, np.float32))
+    ladder = started()
+    full = 4.0 - SCHEMA.kinematics.brake * SCHEMA.dt
+    assert ladder.step(1, IDS, moving).commands[:, 0] == pytest.approx(full)
+    assert ladder.accept(gentle)
+    for session in (SESSION + 1, SESSION + 2):
+        ladder.start(session)
+        result = ladder.step(2, IDS, moving)
+        assert result.rung.tolist() == [RUNG_BRAKE] * 3
+        assert result.commands[:, 0] == pytest.approx(4.0 - 3.0 * SCHEMA.dt)
+    assert ladder.accept(replace(action, session=SESSION + 2, brake=np.full(3, 7.0, np.float32)))
+    assert ladder.step(3, IDS, moving).commands[:, 0] == pytest.approx(4.0 - 7.0 * SCHEMA.dt)

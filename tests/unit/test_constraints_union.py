@@ -7,6 +7,7 @@ import pytest
 
 from npc_sdk.audit.measure import mesh_margin, mesh_outline
 from npc_sdk.constraints import Navmesh, compile_rules, shape_clearance
+from npc_sdk.constraints.clearance import inside, point_distance, polygon_edges
 from npc_sdk.constraints.union import outline
 from npc_sdk.experiments.zoo import Body, star
 
@@ -32,6 +33,27 @@ def test_a_shared_edge_is_no_wall_where_both_sides_are_floor() -> None:
 
 def test_overlapping_polygons_leave_a_hole() -> None:
     assert length(outline(ROUND)) == pytest.approx(4 * 9.0 + 4 * 3.0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-9, 5e-7])
+@pytest.mark.parametrize("seed", range(12))
+def test_cells_that_all_but_share_their_edges_do_not_blur_what_is_inside(noise: float, seed: int) -> None:
+    """As exporters write them: corners on each other's edges, off by a rounding. Two walls in one place, and whoever is
+    behind both counts as inside."""
+    rng = np.random.default_rng(seed)
+    turn, away = rng.uniform(0.0, 6.28), float(rng.choice([0.0, 1000.0, 8000.0]))
+    cells = []
+    for _ in range(6):
+        x, y, w, h = *rng.integers(0, 5, 2), *rng.integers(1, 4, 2)
+        corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], float)
+        spun = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        cells.append(spun + away + rng.uniform(-noise, noise, (4, 2)))
+    edges = outline(tuple(tuple(map(tuple, cell.tolist())) for cell in cells))
+    points = np.concatenate(cells).mean(0) + rng.uniform(-7, 7, (400, 2))
+    clear = point_distance(points[:, None], edges[None]).min(1) > 1e-3
+    first = np.zeros(1, np.int64)
+    within = np.any([inside(points, polygon_edges(cell), first)[:, 0] for cell in cells], 0)
+    assert (inside(points, edges, first)[:, 0] == within)[clear].all()
 
 
 def tables(*polygons: tuple[tuple[float, float], ...]) -> object:

@@ -291,3 +291,21 @@ def test_a_zone_too_far_off_to_certify_is_refused() -> None:
     Play(brain, np.zeros((1, 5))).step()
     with pytest.raises(ControlError, match="rebase"):
         add(board, rule="no_stop", polygon=[[2e4, 0], [2.1e4, 0], [2e4, 10]])
+
+
+def test_a_zone_put_over_npcs_binds_the_others_at_once_and_the_log_says_whom_it_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    board = Board()
+    game = play(board, [[0, 0, 0, 0, 0], [-6, 5, 0, 0, 0]])
+    game.step()
+    add(board, rule="keep_out", polygon=[[-3, -9], [1, -9], [1, 9], [-3, 9]])
+    _, report = game.step()
+    assert report.certified.guarded.tolist() == [False, True]
+    assert "rules changed over NPCs 101 (unguarded: keep_out)" in caplog.text
+    for _ in range(90):
+        _, report = game.step()
+    assert report.certified.guarded.all()  # it has walked out, and the other one never in
+    assert game.guards[0, 0] > 1.0 + BODY.radius
+    assert game.guards[1, 0] < -3.0 - BODY.radius
+    assert caplog.text.count("rules changed") == 1
