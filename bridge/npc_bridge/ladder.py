@@ -93,18 +93,25 @@ class Ladder:
         self._last_ids = np.zeros(0, np.uint32)
         self._last_commands = np.zeros((0, len(schema.channels)), np.float32)
         self._executing = Executing.none()
+        self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
+        self._former: dict[int, float] = {}  # m/s^2, by NPC: of its last chunk when this session began
         self.start(0)
 
     def start(
         self, session: int, fresh_steps: int = FRESH_STEPS, velocity_tolerance: float = VELOCITY_TOLERANCE
     ) -> None:
-        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped."""
+        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped.
+
+        What an NPC brakes with stays: it may be on a brake that was certified with it, and what it was told last is all
+        that is known of its rules.
+        """
+        self._former = dict(zip(self._last_ids.tolist(), self._brake_of(self._last_ids).tolist(), strict=True))
+        self._held.clear()
         self._session = session
         self._tick = _NEVER
         self._fresh_steps = fresh_steps
         self._velocity_tolerance = velocity_tolerance
         self._chunk = _NEVER
-        self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
 
     @property
     def session(self) -> int:
@@ -199,8 +206,8 @@ class Ladder:
         return commands
 
     def _brake_of(self, ids: U32s) -> NDArray[np.float64]:
-        """Returns n, m/s^2: of the newest held action that names the NPC, else the schema's."""
-        brake = np.full(len(ids), self._brake, np.float64)
+        """Returns n, m/s^2: of the newest held action that names the NPC, else its former one, else the schema's."""
+        brake = np.array([self._former.get(npc, self._brake) for npc in ids.tolist()], np.float64)
         for held in reversed(self._held):
             row, named = held.rows(ids)
             brake[named] = held.action.brake[row[named]]
