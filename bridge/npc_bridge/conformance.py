@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -370,6 +370,13 @@ def _json(value: object) -> object:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A line of a ladder's script: another session begins."""
+
+    number: int
+
+
 def ladder_scripts() -> Iterator[tuple[str, list[dict[str, object]]]]:
     """Yields name and lines of every ladder case: actions accepted and ticks stepped, with what must come out."""
     chunks = [(7, 302), (8, 303), (9, 304)]
@@ -383,21 +390,31 @@ def ladder_scripts() -> Iterator[tuple[str, list[dict[str, object]]]]:
     yield "ladder_too_late", _play([302, 303, 310, (7, 302), 311])
     yield "ladder_other_session", _play([(7, 302), 302], session=5)
     yield "ladder_brake_to_rest", _play([302, 303, 304, 305, 306], push=1.5)
+    sessions: list[tuple[int, int] | int | _Session] = [(7, 302), 303, _Session(5), 304, _Session(6), 305]
+    yield "ladder_brake_outlives_session", _play(sessions, push=1.5, brake=8.0)
 
 
 def _play(
-    lines: list[tuple[int, int] | int], shift: float = 0.0, push: float = 0.0, session: int = 0x01020304
+    lines: Sequence[tuple[int, int] | int | _Session],
+    shift: float = 0.0,
+    push: float = 0.0,
+    session: int = 0x01020304,
+    brake: float = 16.0,
 ) -> list[dict[str, object]]:
     ladder = Ladder(sample_schema())
-    ladder.start(session)
-    script: list[dict[str, object]] = [{"start": session, "fresh_steps": 4, "velocity_tolerance": 0.05}]
+    script: list[dict[str, object]] = []
     ids = np.array([101, 102], np.uint32)
     pose = np.zeros((2, 4))
     pose[:, 2] = [push, 0.125 + push]
     pose[0, 1] = shift
-    for line in lines:
+    for line in [_Session(session), *lines]:
+        if isinstance(line, _Session):
+            ladder.start(line.number)
+            script.append({"start": line.number, "fresh_steps": 4, "velocity_tolerance": 0.05})
+            continue
         if isinstance(line, tuple):
             action = sample_action(npcs=2, chunk=line[0], apply_tick=line[1])
+            action = replace(action, brake=np.full(2, brake, np.float32))
             accepted = ladder.accept(action)
             script.append({"accept": encode(action, sample_schema()).hex(), "accepted": accepted})
             if len(script) == 2:

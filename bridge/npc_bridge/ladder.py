@@ -94,20 +94,24 @@ class Ladder:
         self._last_commands = np.zeros((0, len(schema.channels)), np.float32)
         self._executing = Executing.none()
         self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
-        self._ended: tuple[_Held, ...] = ()  # of the session before: never run again, but NPCs still brake by them
+        self._former: dict[int, float] = {}  # m/s^2, by NPC: of its last chunk when this session began
         self.start(0)
 
     def start(
         self, session: int, fresh_steps: int = FRESH_STEPS, velocity_tolerance: float = VELOCITY_TOLERANCE
     ) -> None:
-        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped, not their brakes."""
+        """Begins a session with the numbers of its WELCOME; chunks of the one before are dropped.
+
+        What an NPC brakes with stays: it may be on a brake that was certified with it, and what it was told last is all
+        that is known of its rules.
+        """
+        self._former = dict(zip(self._last_ids.tolist(), self._brake_of(self._last_ids).tolist(), strict=True))
+        self._held.clear()
         self._session = session
         self._tick = _NEVER
         self._fresh_steps = fresh_steps
         self._velocity_tolerance = velocity_tolerance
         self._chunk = _NEVER
-        self._ended = tuple(self._held) or self._ended
-        self._held.clear()
 
     @property
     def session(self) -> int:
@@ -202,12 +206,9 @@ class Ladder:
         return commands
 
     def _brake_of(self, ids: U32s) -> NDArray[np.float64]:
-        """Returns n, m/s^2: of the newest action that names the NPC, held now or when a session ended; or the schema's.
-
-        What an NPC did last was certified for that brake, whatever became of the session.
-        """
-        brake = np.full(len(ids), self._brake, np.float64)
-        for held in (*reversed(self._ended), *reversed(self._held)):
+        """Returns n, m/s^2: of the newest held action that names the NPC, else its former one, else the schema's."""
+        brake = np.array([self._former.get(npc, self._brake) for npc in ids.tolist()], np.float64)
+        for held in reversed(self._held):
             row, named = held.rows(ids)
             brake[named] = held.action.brake[row[named]]
         return brake

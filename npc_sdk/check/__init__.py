@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, shield
+from npc_sdk.check import adversary, shield, wire
 
-_DECLARE = (shield.declare, adversary.declare)
-_MAIN = {"shield": shield.main, "adversary": adversary.main}
+_DECLARE = (shield.declare, adversary.declare, wire.declare)
+_MAIN = {"shield": shield.main, "adversary": adversary.main, "wire": wire.main}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

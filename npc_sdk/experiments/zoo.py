@@ -60,7 +60,7 @@ Shield: TypeAlias = Callable[..., Certified]
 Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
-_HEAVY = 2.0  # rounds that a throw costs
+HEAVY = 2.0  # rounds that a throw costs
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
 _CORNER, _SOMEBODY, _PIT, _NO_NUMBER, _ZIGZAG, _NOISE, _DOOR = range(7)  # what an NPC wishes for
 _STYLES = 7
@@ -68,7 +68,7 @@ _PER_SPOT = 30  # NPCs to every pit and doorway, and to every few walls
 _CELLS = 12  # polygons of a navmesh, at most
 _TRIES = 30  # for a place to start from
 _SQUATTERS = 3  # one NPC in so many, where there is a clearway
-_PLAYER, _WARD = "player", "protected"
+PLAYER, WARD = "player", "protected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Setting:
     @property
     def names(self) -> tuple[frozenset[str], ...]:
         """Roles of the others."""
-        return tuple(frozenset([role]) for role in (_PLAYER, _WARD)[: len(self.others)])
+        return tuple(frozenset([role]) for role in (PLAYER, WARD)[: len(self.others)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +185,18 @@ def make_setting(
     acceleration: float = 16.0,
     size: float = 1.0,
     most: int = 6,
+    radius: float | None = None,
+    config: ShieldConfig | None = None,
 ) -> Setting:
-    """Draws a game. Lengths scale with what an NPC needs to stop; starts are those that the shield admits."""
+    """Draws a game. Lengths scale with what an NPC needs to stop; starts are those that the shield admits.
+
+    Body and margins are drawn to scale unless a radius, m, and a config are given.
+    """
     rng = np.random.default_rng(seed)
     unit = speed * speed / (2.0 * acceleration) + 1.5 * speed * dt
-    radius = float(rng.choice([0.02, 0.2, 0.5])) * unit
+    drawn = float(rng.choice([0.02, 0.2, 0.5])) * unit
+    radius = drawn if radius is None else radius
+    config = config or ShieldConfig(0.01 * unit, 0.05 * 0.7 * acceleration * dt, max(1e-3 * unit, 1e-6))
     n = int(rng.integers(2, most + 1))
     half = size * 7.0 * unit * max(1.0, np.sqrt(n / 6.0)) + 4.0 * radius
     walls = []
@@ -203,7 +210,7 @@ def make_setting(
     homes = rng.uniform(-half, half, (n, 2))
     rules = (
         *_rules_about_places(rng, ids, homes, unit, half, radius, spots),
-        *_rules_about_motion(rng, speed, acceleration, dt, unit),
+        *_rules_about_motion(rng, speed, acceleration, dt, unit, config.velocity_tolerance),
     )
     rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt, unit, top_speed))
     setting = Setting(
@@ -215,7 +222,7 @@ def make_setting(
         ids=ids,
         squads=np.arange(n) % 2,
         homes=homes,
-        config=ShieldConfig(0.01 * unit, 0.05 * 0.7 * acceleration * dt, max(1e-3 * unit, 1e-6)),
+        config=config,
         position=np.zeros((n, 2)),
         velocity=np.zeros((n, 2)),
         others=homes[0] + rng.uniform(-5, 5, (int(rng.choice([0, 1, 2, 2])), 2)) * unit,
@@ -262,7 +269,7 @@ def _rules_about_places(
 
 
 def _rules_about_motion(
-    rng: np.random.Generator, speed: float, acceleration: float, dt: float, unit: float
+    rng: np.random.Generator, speed: float, acceleration: float, dt: float, unit: float, give: float
 ) -> list[Rule]:
     rules: list[Rule] = []
     if rng.random() < 0.3:
@@ -270,7 +277,7 @@ def _rules_about_motion(
     if rng.random() < 0.3:
         rules.append(AccelerationLimit("gentle", acceleration * float(rng.uniform(0.7, 0.95))))
     # A velocity that may be off by the tolerance must still tell its direction to half of what a tick may turn.
-    give, above = 0.05 * 0.7 * acceleration * dt, speed * float(rng.uniform(0.15, 0.4))
+    above = speed * float(rng.uniform(0.15, 0.4))
     if rng.random() < 0.5 and give < 0.1 * above:
         rules.append(TurnLimit("steady", max(float(rng.uniform(0.05, 0.3)), 2.5 * give / above) / dt, above))
     return rules
@@ -301,8 +308,8 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
         rules.append(AttackTokens("heavy", capacity, hold, 0.5, "attackers", "any", "squad:1"))
     if rng.random() < 0.5:
         rules.append(Reserve("keep one", AMMO, 1.0, 1.0, "fire"))
-        rules.append(Reserve("throw what is left", AMMO, _HEAVY, 0.0, "throw"))
-    whom = str(rng.choice(["npc", _WARD]))
+        rules.append(Reserve("throw what is left", AMMO, HEAVY, 0.0, "throw"))
+    whom = str(rng.choice(["npc", WARD]))
     if rng.random() < 0.5:
         spread, clearance = float(rng.uniform(0.0, 0.4)), float(rng.uniform(0.2, 1.0)) * unit
         reach = float(rng.uniform(3, 9)) * unit
@@ -420,7 +427,7 @@ def _middles(setting: Setting, kind: type[KeepOut] | type[NoStop]) -> Floats:
     return np.array([np.mean(rule.polygon, 0) for rule in setting.rules if isinstance(rule, kind)]).reshape(-1, 2)
 
 
-def _styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
+def styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
     """Draws what each NPC is after for a while; squatters want nothing but a doorway, and for the whole game."""
     n = len(setting.ids)
     style = np.full(n, _SOMEBODY) if setting.chase else rng.integers(0, _DOOR, n)
@@ -468,7 +475,7 @@ def hop(
     return command, driver, source
 
 
-def _walk(rng: np.random.Generator, setting: Setting, whom: Floats, heading: Floats, position: Floats) -> Floats:
+def walk(rng: np.random.Generator, setting: Setting, whom: Floats, heading: Floats, position: Floats) -> Floats:
     """Moves the others: anywhere at any speed up to the declared one, often at an NPC."""
     turn = rng.random(len(whom)) < 0.1
     heading[turn] = rng.normal(size=(int(turn.sum()), 2))
@@ -543,12 +550,12 @@ def play(
     outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
     done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], Floats, bool]] = []
-    flag, style, tally = False, _styles(rng, setting), Tally()
+    flag, style, tally = False, styles(rng, setting), Tally()
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
         if tick % 12 == 0:
-            style = _styles(rng, setting)
+            style = styles(rng, setting)
         chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
         if rng.random() > 0.1 and np.isfinite(velocity).all():
             outstanding.forget(tick)
@@ -595,8 +602,8 @@ def play(
         if setting.single:
             position = position.astype(np.float32).astype(np.float64)
         velocity = command
-        whom = script.others(tick, whom) if script else _walk(rng, setting, whom, heading, rows[-1][0])
-        ammo, shots = ammo - fired @ np.array([1.0, _HEAVY]) + (rng.random(n) < _RELOAD), shots + fired[:, 0]
+        whom = script.others(tick, whom) if script else walk(rng, setting, whom, heading, rows[-1][0])
+        ammo, shots = ammo - fired @ np.array([1.0, HEAVY]) + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
         done.append((command, driver, fired, knew, aimed, flag))
         if not np.isfinite(position).all():

@@ -43,10 +43,16 @@ def sample_grid(
     return out
 
 
-def grid_points(bounds: Bounds, cell: float) -> Float[np.ndarray, "r c 2"]:
-    """Returns the positions of the grid's nodes, the first on the lower left corner of `bounds`."""
-    columns = round((bounds[2] - bounds[0]) / cell) + 1
-    rows = round((bounds[3] - bounds[1]) / cell) + 1
+def grid_points(bounds: Bounds, cell: float, shape: tuple[int, ...] | None = None) -> Float[np.ndarray, "r c 2"]:
+    """Returns the positions of the grid's nodes, the first on the lower left corner of `bounds`.
+
+    Args:
+        bounds: of the map.
+        cell: m between nodes.
+        shape: rows and columns, of a grid that was thinned out; as many as cover the bounds by default.
+    """
+    columns, rows = round((bounds[2] - bounds[0]) / cell) + 1, round((bounds[3] - bounds[1]) / cell) + 1
+    rows, columns = shape or (rows, columns)
     x, y = np.meshgrid(bounds[0] + cell * np.arange(columns), bounds[1] + cell * np.arange(rows))
     return np.stack([x, y], axis=-1)
 

@@ -51,7 +51,7 @@ def build_roads(
     inside = (nodes[:, 0] > x0 + radius) & (nodes[:, 0] < x1 - radius)
     inside &= (nodes[:, 1] > y0 + radius) & (nodes[:, 1] < y1 - radius)
     nodes = nodes[inside]
-    flat = grid_points(bounds, CELL).reshape(-1, 2)
+    flat = grid_points(bounds, CELL, walkable.shape).reshape(-1, 2)
     sees = np.zeros((len(flat), len(nodes)), np.bool_)
     free = walkable.reshape(-1)
     coarse = walls.astype(np.float32)

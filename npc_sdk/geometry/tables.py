@@ -45,7 +45,7 @@ class MapTables:
             kept.clear()
         new = [s for s in wanted if s not in kept]
         if new:
-            at = grid_points(self.bounds, CELL).reshape(-1, 2)[new]
+            at = grid_points(self.bounds, CELL, self.walkable.shape).reshape(-1, 2)[new]
             found = path_field(~self.walkable, CELL, at, origin=(self.bounds[0], self.bounds[1]))
             kept.update(zip(new, fill_blocked(found, self.walkable, CELL), strict=True))
         return (

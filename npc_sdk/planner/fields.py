@@ -66,7 +66,7 @@ class MapWays:
     def __init__(self, tables: MapTables) -> None:
         self.tables = tables
         roads = tables.roads
-        self._points = grid_points(tables.bounds, CELL).reshape(-1, 2).astype(np.float32)
+        self._points = grid_points(tables.bounds, CELL, tables.walkable.shape).reshape(-1, 2).astype(np.float32)
         gap = np.linalg.norm(self._points[:, None] - roads.nodes[None].astype(np.float32), axis=-1)
         links = np.where(roads.sees, gap, np.float32(UNREACHABLE)).astype(np.float32)  # g corners
         self._near = _nearest_linked(self._points, roads.snap, links, tables.walkable.reshape(-1))

@@ -226,7 +226,7 @@ class Runtime:
     ) -> tuple[Action, Report]:
         """Turns one game's plans into a chunk that the shield vouches for."""
         config, game = self.config, view.games[index]
-        slots, ids = view.slot[rows], view.ids[rows]
+        slots, ids, hands = view.slot[rows], view.ids[rows], _carried(view.games[index].schema, orders.hands[rows])
         start = int(view.apply_tick[index])
         length = max(1, min(config.chunk_steps, config.ahead_ticks - (start - snapshot.tick)))
         tables, frame = view.rules[index], game.frame
@@ -257,12 +257,12 @@ class Runtime:
             proposals,
             others=game.others(snapshot, start - snapshot.tick),
             wanted=Wanted(
-                triggers=_triggers(orders.hands[rows], length),
+                triggers=_triggers(hands, length),
                 apply_tick=start,
                 tick=snapshot.tick,
                 hold_fire=game.hold_fire or board.modes.get("hold_fire", False),
                 fields=fields,
-                aim=_aim(game.schema, orders.hands[rows], length),
+                aim=_aim(game.schema, hands, length),
             ),
             config=config.shield,
         )
@@ -288,7 +288,7 @@ class Runtime:
             planned_us=0,
             sent_us=0,
             ids=ids,
-            steps=_commands(game.schema, certified, orders.hands[rows]),
+            steps=_commands(game.schema, certified, hands),
             expected=certified.expected.astype(np.float32),
             brake=certified.brake.astype(np.float32),
             tolerance=certified.tolerance.astype(np.float32),
@@ -320,6 +320,20 @@ class Runtime:
             findings=findings,
         )
         return action, report
+
+
+def _carried(schema: Schema, hands: Floats) -> Floats:
+    """Returns what is asked of the hands as the wire carries it: certified is what is sent, or it would say nothing.
+
+    Within the channels' ranges, and the default where it is no number.
+    """
+    out = np.zeros_like(hands)
+    for column, name in enumerate(("aim", "fire", "throw", "reach")):
+        index = schema.channel(name)
+        if index is not None:
+            channel, asked = schema.channels[index], hands[:, column]
+            out[:, column] = np.where(np.isnan(asked), channel.default, np.clip(asked, channel.low, channel.high))
+    return out
 
 
 def _aim(schema: Schema, hands: Floats, length: int) -> Aim | None:
@@ -360,9 +374,10 @@ def ramp(velocity: NDArray[np.float64], wanted: Floats, step: NDArray[np.float64
     """Lets each NPC's velocity follow what its plan wants by at most its `step` m/s per tick: n m 2."""
     out = np.empty(wanted.shape)
     now = velocity
-    for k in range(wanted.shape[1]):
-        change = wanted[:, k] - now
-        size = np.linalg.norm(change, axis=1, keepdims=True)
-        now = now + change * np.minimum(1.0, step[:, None] / np.maximum(size, 1e-9))
-        out[:, k] = now
+    with np.errstate(invalid="ignore"):  # who wants what is no number proposes none; the shield answers that
+        for k in range(wanted.shape[1]):
+            change = wanted[:, k] - now
+            size = np.linalg.norm(change, axis=1, keepdims=True)
+            now = now + change * np.minimum(1.0, step[:, None] / np.maximum(size, 1e-9))
+            out[:, k] = now
     return out

@@ -138,7 +138,7 @@ class Witness:
         ran = [action for action in self._issued if action.chunk in running]
         told = [self._step(action, snapshot.tick - 1, ids, before, doing, gap) for action in ran]
         if gap == 1 and (doing.rung == RUNG_BRAKE).any():
-            told += [self._braked(rates, doing.rung, before) for rates in self._rates(ids)]
+            told += [self._braked(rates, doing.rung, before) for rates in self._rates(ids, before, now)]
         if not told:
             return Findings()
         velocity = np.stack([t.velocity for t in told])  # c n 2
@@ -186,10 +186,11 @@ class Witness:
         velocity[rung != RUNG_BRAKE] = np.nan
         return _Told(velocity, before[:, :2], np.zeros(len(before)))
 
-    def _rates(self, ids: NDArray[np.uint32]) -> list[Floats]:
+    def _rates(self, ids: NDArray[np.uint32], before: Floats, now: Floats) -> list[Floats]:
         """The rates at which each NPC may be braking: those of every chunk that may be the newest the game has.
 
-        It has the newest that it ran; each later one may have come or been lost.
+        It has the newest that it ran; each later one may have come or been lost. Who has run none of this session may
+        have one of an earlier session, of which nothing is known but that it asks for no more than the body can do.
         """
         out, settled = list[Floats](), np.zeros(len(ids), np.bool_)
         for action in reversed(self._issued):
@@ -201,7 +202,10 @@ class Witness:
                 settled |= named
             if settled.all():
                 return out
-        return [*out, np.where(settled, np.nan, self._schema.kinematics.brake)]
+        speed = np.hypot(before[:, 2], before[:, 3])
+        along = (now[:, 2:] * before[:, 2:]).sum(1) / np.maximum(speed, 1e-12)
+        former = np.clip((speed - along) / self._dt, 0.0, self._schema.kinematics.brake)
+        return [*out, np.where(settled, np.nan, former)]
 
     def _no_faster(self, tick: int, top_speed: float, ids: NDArray[np.uint32], before: Floats, now: Floats) -> Findings:
         """K4: looks at how far everybody else came."""

@@ -9,8 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from npc_bridge.errors import ErrorCode
 from npc_bridge.messages import RUNG_NONE, Ack, Action, Control
@@ -20,12 +22,13 @@ from npc_bridge.server import BridgeServer, ControlRequested
 from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArrived
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
-from npc_sdk.runtime import Report, Runtime
-from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.objectives.terms import TermSet
+from npc_sdk.runtime import Decider, Evidence, Report, Runtime
 from npc_sdk.serve.models import Loaded, weights_sha256
 from npc_sdk.serve.pace import Pace
 from npc_sdk.serve.telemetry import SWING, TOPIC, Thought, Watch
 from npc_sdk.shield import Sent
+from npc_sdk.world import Forecast
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,17 @@ IDLE_MS = 50  # how long the planner sleeps when no game asks
 STILL_S = 0.3  # without a snapshot: the game stands still, and there is time to score old plans by new terms
 REFRESH_S = 0.25  # between looks at the persona files
 REMEMBERED = 64  # games that have left: as many as can be here
+
+
+@runtime_checkable
+class Planner(Decider, Protocol):
+    """A decider that can be asked again, and given another forecast."""
+
+    def use(self, forecast: Forecast) -> None:
+        """Plans with another forecast from now on."""
+
+    def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
+        """Takes an NPC's newest decision once more under other weights; None if there is none."""
 
 
 @dataclass(slots=True)
@@ -64,7 +78,7 @@ class Brain:
 
     server: BridgeServer
     runtime: Runtime
-    planner: PlannerDecider  # of the runtime
+    planner: Planner  # of the runtime
     board: Board
     forecasts: Mapping[str, Loaded]  # by the names that the board knows
     deadline_ms: float  # of planning, per tick

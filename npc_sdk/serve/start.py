@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -30,7 +31,7 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.game import check_game
-from npc_sdk.serve.brain import Brain
+from npc_sdk.serve.brain import Brain, Planner
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
 
@@ -55,13 +56,6 @@ def serve(args: argparse.Namespace) -> int:
     runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
-    offer = Offer(
-        server=f"npc-sdk {npc_sdk.__version__}",
-        lead_ticks=args.lead_ticks or 1,
-        barks=BARK_TEXTS[1:],
-        model={"name": loaded.name, "sha256": loaded.sha256},
-        limits=Limits(controls_per_s=CONTROLS_PER_S),
-    )
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
@@ -69,13 +63,49 @@ def serve(args: argparse.Namespace) -> int:
         threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
-    endpoints = Endpoints(args.data, args.control, args.telemetry)
-    with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
+    parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks)
+    run(parts, (args.data, args.control, args.telemetry), stop.is_set)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A brain before it listens."""
+
+    runtime: Runtime
+    planner: Planner  # of the runtime
+    board: Board
+    forecasts: Mapping[str, Loaded]  # by the names that the board knows
+    loaded: Loaded  # the one that games are told of, and must fit
+    deadline_ms: float = 20.0  # of planning, per tick
+    lead_ticks: int = 0  # 0 adapts
+
+
+def run(parts: Parts, endpoints: tuple[str, str, str], stopped: Callable[[], bool]) -> None:
+    """Listens and serves until `stopped`; prints one JSON line once it listens.
+
+    Args:
+        parts: the brain.
+        endpoints: of data, control and telemetry; port 0 takes any free one.
+        stopped: asked again and again.
+
+    Raises:
+        EndpointError: an endpoint is not loopback, or taken.
+    """
+    loaded = parts.loaded
+    offer = Offer(
+        server=f"npc-sdk {npc_sdk.__version__}",
+        lead_ticks=parts.lead_ticks or 1,
+        barks=BARK_TEXTS[1:],
+        model={"name": loaded.name, "sha256": loaded.sha256},
+        limits=Limits(controls_per_s=CONTROLS_PER_S),
+    )
+    with BridgeServer(Endpoints(*endpoints), offer, admit=_admission(loaded)) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
-        Brain(server, runtime, decider, board, forecasts, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
-    return 0
+        pace = Pace(parts.lead_ticks)
+        Brain(server, parts.runtime, parts.planner, parts.board, parts.forecasts, parts.deadline_ms, pace).run(stopped)
 
 
 def _give_way() -> None:

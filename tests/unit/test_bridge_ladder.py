@@ -102,6 +102,26 @@ def test_a_new_session_forgets_the_chunks_of_the_old() -> None:
     assert ladder.counters.stale_dropped == 3
 
 
+def test_who_was_told_how_to_brake_goes_on_so_when_a_new_session_begins() -> None:
+    """Or a brain that comes back would have NPCs brake harder than their rules allow, until its first chunk."""
+    ladder = started()
+    ladder.accept(replace(sample_action(), brake=np.full(3, 8, np.float32)))
+    pose = np.array([[0.0, 0.0, 2.0, 0.0]] * 3)
+    for session in (SESSION, 9, 10):
+        if session != SESSION:
+            ladder.start(session)
+        pose[:, 2:] = ladder.step(302, IDS, pose).commands[:, :2]
+    np.testing.assert_allclose(pose[:, 2], 2.0 - 3 * 8.0 * SCHEMA.dt)
+
+
+def test_who_was_told_nothing_brakes_as_the_schema_says_in_every_session() -> None:
+    ladder = started()
+    ladder.start(9)
+    pose = np.array([[0.0, 0.0, 2.0, 0.0]] * 3)
+    command = ladder.step(302, IDS, pose).commands[:, 0]
+    np.testing.assert_allclose(command, 2.0 - SCHEMA.kinematics.brake * SCHEMA.dt)
+
+
 def test_actions_may_name_different_npcs_and_longer_chunks() -> None:
     ladder = started()
     ladder.accept(sample_action(npcs=2, chunk=7))

@@ -179,6 +179,17 @@ def test_cover_points_are_walkable_and_beside_walls() -> None:
     assert (distance <= 0.95).all()
 
 
+@pytest.mark.parametrize("width", np.arange(10.0, 11.0, 0.11).tolist())
+def test_maps_may_be_as_large_as_they_like(width: float) -> None:
+    """The grid of ways is every other node of the finer one, whichever of the two a width rounds up for."""
+    bounds = (-5.0, -5.0, width, 12.3)
+    tables = build_map([wall(BOX)], bounds, 0.35)
+    field = tables.path_field(np.array([[5.0, 0.5]]))
+    assert field.shape[1:] == tables.walkable.shape
+    assert field[:, tables.walkable].max() < UNREACHABLE, "every place has a way"
+    assert tables.roads.sees.shape[0] == tables.walkable.size
+
+
 def test_path_field_of_a_map_continues_behind_walls_and_is_kept() -> None:
     tables = build_map([wall(BOX)], BOUNDS, 0.35)
     targets = np.array([[5.0, 0.0], [0.0, 0.0]])  # the second lies in the wall: its nearest walkable node counts

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from npc_bridge.border import Border
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
 from npc_sdk.belief import PROJECTILE
@@ -17,7 +18,7 @@ from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_
 from npc_sdk.errors import ControlError
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.planner.problem import PlannerConfig
-from npc_sdk.runtime import Report, Runtime, RuntimeConfig
+from npc_sdk.runtime import Orders, Report, Runtime, RuntimeConfig, View
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import ConstantVelocity, Frozen
 
@@ -268,6 +269,39 @@ def test_certified_motion_never_meets_a_wall() -> None:
     line.board.apply({"op": "set_weight", "scope": "global", "term": "approach", "value": 50.0})
     line.run(60)
     assert line.ladder.counters.off_pose == 0
+
+
+class Fumbling:
+    """Asks of hands what no channel can carry."""
+
+    def __init__(self, hands: list[float]) -> None:
+        self._hands = hands
+
+    def decide(self, view: View) -> Orders:
+        nothing, n = np.zeros(0, np.int64), len(view.ids)
+        return Orders(nothing, np.zeros((0, 10, 2), np.float32), np.tile(np.float32(self._hands), (n, 1)), ())
+
+    def forget(self, key: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("hands", "sent"),
+    [
+        ([np.nan, np.nan, np.nan, np.nan], [0.0, 0.0, 0.0, 0.0]),
+        ([100.0, 7.0, 1.0, np.inf], [np.pi, 1.0, 1.0, 10.0]),
+        ([-np.inf, -1.0, 0.0, -3.0], [-np.pi, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_hands_are_certified_as_the_wire_carries_them(hands: list[float], sent: list[float]) -> None:
+    """A number that is none must not end the brain, and an aim that is cut on its way must not go out uncut before."""
+    game, board = arena(), Board()
+    brain = Runtime(Fumbling(hands), lambda: board.snapshot, RuntimeConfig(lead_ticks=0))
+    schema = arena_schema(game.maps[0], game.config)
+    brain.register("g", schema)
+    ((_, action, _),) = brain.tick([("g", snapshot(game, 0, Ladder(schema)))])
+    np.testing.assert_allclose(action.steps[:, 0, 2:], np.tile(sent, (8, 1)), rtol=1e-6)
+    np.testing.assert_array_equal(Border(schema).fit(action).steps, action.steps)
 
 
 def test_ways_lead_around_forbidden_zones() -> None:

@@ -282,6 +282,15 @@ def test_a_game_that_has_run_no_chunk_yet_brakes_as_its_schema_says() -> None:
     assert looked(shown(10, [0, 0, 3, 0], Executing.none()), second) == Findings(1, ())
 
 
+@pytest.mark.parametrize(("rate", "named"), [(DECLARED.brake / 2, False), (2 * DECLARED.brake, True)])
+def test_who_has_run_no_chunk_yet_may_brake_as_an_earlier_session_told_it(rate: float, named: bool) -> None:
+    left = 3.0 - rate / 30
+    second = shown(11, [left / 30, 0, left, 0], did(0, 0, RUNG_BRAKE))
+    found = looked(shown(10, [0, 0, 3, 0], Executing.none()), second)
+    assert bool(found.breaches) is named
+    assert found.judged == 1
+
+
 def test_beside_one_that_brakes_one_on_the_callback_is_not_judged() -> None:
     ids = np.array([101, 102], np.uint32)
     before, after = (
