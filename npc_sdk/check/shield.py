@@ -48,16 +48,19 @@ def main(args: Namespace) -> int:
                 arm.plus(shard.table())
                 arm.examples += shard.examples
                 bar.update(shard.steps)
-        planned, untrained = _planned(args, planned_steps, bar)
+        planned, told = _planned(args, planned_steps, bar)
     total.plus(planned.table())
     total.examples += planned.examples
-    figures = _figures(args, total, control, planned, untrained, time.perf_counter() - start)
+    figures = _figures(args, total, control, planned, time.perf_counter() - start) | told
     emit(_lines(figures, total), figures, args.json)
     return 0 if figures["passed"] else 1
 
 
-def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, int]:
-    """Plays fights under tight rules, weights over four decades, a quarter of the NPCs attacking."""
+def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, dict[str, Json]]:
+    """Plays fights under tight rules, weights over four decades, a quarter of the NPCs attacking.
+
+    Returns the counts, and what is told of the planned part alone.
+    """
     import torch
 
     from npc_sdk.experiments import stress
@@ -70,7 +73,7 @@ def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, int]
     device, how = torch.device("cpu"), PlannerConfig(candidates=args.candidates, seed=args.seed)
     forecasts = [load(name, device, args.seed).forecast for name in (args.model, "untrained")]
     config = stress.StressConfig(steps=max(1, steps), seed=args.seed)
-    totals, untrained = Totals(), 0
+    totals, untrained, ticks, changed, wasted = Totals(), 0, 0, 0, 0.0
     for index in range(config.batches):
         brain = planner(forecasts[index % 2], device, how)
         batch = stress.run_batch(config, index, brain, shielded=True, ticks=config.ticks)
@@ -79,12 +82,17 @@ def _planned(args: Namespace, steps: int, bar: tqdm[None]) -> tuple[Totals, int]
             untrained += report.steps * (index % 2)
             bar.update(report.steps)
         totals.certified_by(batch.tally)
-    return totals, untrained
+        ticks, changed = ticks + batch.ticks, changed + batch.changed
+        wasted += batch.wasted / config.batches
+    return totals, {
+        "untrained_steps": untrained,
+        "planned_interventions": totals.interventions / max(1, totals.certified),
+        "planned_ticks_changed": changed / max(1, ticks),
+        "planned_wasted_candidates": wasted,
+    }
 
 
-def _figures(
-    args: Namespace, total: Totals, control: Totals, planned: Totals, untrained: int, wall_s: float
-) -> dict[str, Json]:
+def _figures(args: Namespace, total: Totals, control: Totals, planned: Totals, wall_s: float) -> dict[str, Json]:
     from npc_sdk.constraints import KINDS
 
     rules: dict[str, Json] = {
@@ -114,8 +122,6 @@ def _figures(
         "unguarded": total.unguarded,
         "excused_steps": total.excused,
         "planned_steps": planned.steps,
-        "untrained_steps": untrained,
-        "planned_interventions": planned.interventions / max(1, planned.certified),
         "rules": rules,
         "control_steps": control.steps,
         "control_violations_per_rule": {kind: control.share_broken(kind) for kind in KINDS},
@@ -149,5 +155,15 @@ def _lines(figures: dict[str, Json], total: Totals) -> list[str]:
         f"{total.steps} NPC-steps, {total.caused()} violations caused by NPCs, {figures['external']} by others; "
         f"{total.unguarded} certificates off their start; control: {figures['control_steps']} steps"
     )
+    lines.append(
+        f"planned part, a quarter of its NPCs attacking: {100 * _share(figures, 'planned_ticks_changed'):.1f} % of "
+        f"NPC-ticks changed, {100 * _share(figures, 'planned_wasted_candidates'):.1f} % of candidates wasted"
+    )
     verdict = f"failed: {figures['idle_rules']} idle, {figures['tame_in_control']} tame"
     return [*lines, "passed" if figures["passed"] else verdict]
+
+
+def _share(figures: dict[str, Json], name: str) -> float:
+    value = figures[name]
+    assert isinstance(value, float)
+    return value
