@@ -93,6 +93,8 @@ def _figures(
         "planned_steps": planned.steps,
         "untrained_steps": untrained,
         "planned_interventions": planned.interventions / max(1, planned.certified),
+        "planned_ticks_changed": planned.altered / max(1, planned.ran),
+        "planned_wasted_candidates": planned.wasted / max(1, planned.ran),
         "rules": rules,
         "control_steps": control.steps,
         "control_violations_per_rule": {kind: control.share_broken(kind) for kind in KINDS},
@@ -126,5 +128,15 @@ def _lines(figures: dict[str, Json], total: Totals) -> list[str]:
         f"{total.steps} NPC-steps, {total.caused()} violations caused by NPCs, {figures['external']} by others; "
         f"{total.unguarded} certificates off their start; control: {figures['control_steps']} steps"
     )
+    lines.append(
+        f"planned part, a quarter of its NPCs attacking: {100 * _share(figures, 'planned_ticks_changed'):.1f} % of "
+        f"NPC-ticks changed, {100 * _share(figures, 'planned_wasted_candidates'):.1f} % of candidates wasted"
+    )
     verdict = f"failed: {figures['idle_rules']} idle, {figures['tame_in_control']} tame"
     return [*lines, "passed" if figures["passed"] else verdict]
+
+
+def _share(figures: dict[str, Json], name: str) -> float:
+    value = figures[name]
+    assert isinstance(value, float)
+    return value

@@ -39,6 +39,9 @@ class Totals:
     unguarded: int = 0  # certificates whose start was off
     certified: int = 0
     interventions: int = 0  # certificates that differ from the proposal
+    ran: int = 0  # NPC-ticks of planned motion
+    altered: int = 0  # of them changed by the shield
+    wasted: float = 0.0  # share of the planner's candidates that break a rule, summed over `ran`
     bound: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))  # NPC-ticks a rule was in force
     active: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     changed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -75,6 +78,9 @@ class Totals:
         self.unguarded += int(table["whole"][2])
         self.certified += int(table["whole"][3])
         self.interventions += int(table["whole"][4])
+        self.ran += int(table["whole"][5])
+        self.altered += int(table["whole"][6])
+        self.wasted += float(table["whole"][7])
         for column, kind in enumerate(KINDS):
             bound, active, changed, margin, *broken = table["rules"][column].tolist()
             self.bound[kind] += int(bound)
@@ -88,7 +94,8 @@ class Totals:
         """Returns the counts as arrays, to be kept."""
         columns = (self.bound, self.active, self.changed, self.min_margin)
         rules = [[*(column[kind] for column in columns), *self.violations[kind].values()] for kind in KINDS]
-        whole = [self.steps, self.excused, self.unguarded, self.certified, self.interventions]
+        whole: list[float] = [self.steps, self.excused, self.unguarded, self.certified, self.interventions]
+        whole += [self.ran, self.altered, self.wasted]
         return {"whole": np.array(whole, np.float64), "rules": np.array(rules, np.float64)}
 
     def caused(self, kind: str | None = None, category: str = "npc") -> int:
@@ -180,6 +187,7 @@ class Planned:
         for report in batch.reports:
             totals.judged(report)
         totals.certified_by(batch.tally)
+        totals.ran, totals.altered, totals.wasted = batch.ticks, batch.changed, batch.wasted * batch.ticks
         return totals
 
     def hunt(self, folder: Path | None = None, jobs: int = 1) -> Iterator[Totals]:

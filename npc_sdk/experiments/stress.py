@@ -257,15 +257,22 @@ class Restless:
 
 
 class Counter:
-    """Counts what the shield did."""
+    """Counts what the shield did, and what the planner wasted on it."""
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.ticks = self.changed = 0
+        self.wasted: list[float] = []
 
     def answered(self, tick: int, answers: list[tuple[str, Action, Report]]) -> None:
-        """Counts one brain tick."""
+        """Counts one brain tick, of each chunk the steps that run before the next one."""
         for _, _, report in answers:
             self.tally.add(report.certified)
+            run = report.certified.rank[:, :EVERY_TICKS] > 0
+            self.ticks += run.size
+            self.changed += int(run.sum())
+            if not math.isnan(report.wasted):
+                self.wasted.append(report.wasted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +281,9 @@ class BatchResult:
 
     reports: tuple[audit.AuditReport, ...]  # per world
     tally: Tally
+    ticks: int  # NPC-ticks of motion that ran
+    changed: int  # of them changed by the shield
+    wasted: float  # share of the candidates that break a rule
     switches: int
     unguarded: int  # NPC-ticks
     seconds: float  # game time
@@ -304,7 +314,9 @@ def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: b
     reports = tuple(audit.audit(_audit_trace(trace, arena, w), _limits(arena, w, rules)) for w in range(config.worlds))
     living = trace.alive[:-1, :, arena.config.players :]
     unguarded = int((living & ~trace.guarded).sum())
-    return BatchResult(reports, counter.tally, restless.switches, unguarded, ticks * DT)
+    wasted = float(np.mean(counter.wasted)) if counter.wasted else 0.0
+    counted = counter.tally, counter.ticks, counter.changed, wasted
+    return BatchResult(reports, *counted, restless.switches, unguarded, ticks * DT)
 
 
 def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:

@@ -170,6 +170,7 @@ _COMPUTE: dict[str, Callable[[Quantities], Tensor]] = {
     "leader.y": lambda q: q.situation.leader[:, None, :, 1],
     "leader.distance": _leader_distance,
     "home.distance": lambda q: _distance(q.situation.own[..., :2] - q.situation.home[:, None, None]),
+    "home.path": lambda q: q.situation.home_path.at(q.situation.own[..., :2]),
     "ally.distance": _ally_distance,
     "ally.bearing_gap": _bearing_gap,
     "squad.distance": _squad_distance,

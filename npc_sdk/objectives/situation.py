@@ -70,6 +70,7 @@ class Situation:
     sight: Lookup  # the same for opaque walls only
     player_path: Lookup  # walking distance to `target`, m
     search_path: Lookup  # walking distance to the place to search, m
+    home_path: Lookup  # walking distance to where the NPC belongs, m
     cover: Lookup  # walking distance to a place hidden from the believed player, m
     view: View = View()
     blast: Blast = Blast()

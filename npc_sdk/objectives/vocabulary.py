@@ -47,6 +47,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("leader.y", "m", "the squad leader's committed position (own position without a leader)"),
         Quantity("leader.distance", "m", "straight line to the squad's leader, 0 for the leader itself"),
         Quantity("home.distance", "m", "straight line to where this NPC belongs"),
+        Quantity("home.path", "m", "walking distance to where this NPC belongs"),
         Quantity("ally.distance", "m", "straight line to the nearest squad mate's committed position, 24 when alone"),
         Quantity("ally.bearing_gap", "rad", "angle, seen from the player, to the nearest squad mate; pi when alone"),
         Quantity("squad.distance", "m", "straight line to the middle of the squad mates, 0 when alone"),

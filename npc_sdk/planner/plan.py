@@ -14,7 +14,7 @@ from npc_sdk.planner import cem, mppi
 from npc_sdk.planner.motion import shape
 from npc_sdk.planner.problem import PlannerConfig, Problem, Projection, Rollout
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, sampled, structured
-from npc_sdk.planner.score import breaches, objective, ranking, score
+from npc_sdk.planner.score import breaches, objective, order, score
 from npc_sdk.tensors import Scene
 from npc_sdk.world.forecast import Decision, Forecast, Memory
 
@@ -64,6 +64,7 @@ class Plan:
     names: tuple[str, ...]  # of the terms
     elites: Float[Tensor, "n k h 2"]  # to be tried at the next decision: the best ones, and last the blend of all
     complete: bool  # False when the deadline cut the search short
+    wasted: Float[Tensor, " n"]  # share of all the candidates tried that break a rule
 
     @property
     def families(self) -> list[list[str]]:
@@ -123,7 +124,7 @@ def _plan(
 ) -> Plan:
     blend = _BLEND[config.method].blend
     start = scene.pose[problem.scene_index, problem.slot]
-    free, body = problem.bounds.free, problem.bounds.body
+    body = problem.bounds.body
 
     def rolled(moves: Float[Tensor, "n s h 2"], family: Int[Tensor, "n s"], mode: Rollout) -> Candidates:
         return roll_out(forecast, memory, scene, problem, config, moves, family, mode)
@@ -138,10 +139,10 @@ def _plan(
         if not complete or late():
             complete = False
             break
-        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
+        mean = blend(pool.moves, *_merit(pool, problem, config), config)
         noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
         bent = mean[:, None] + noise * (config.noise * body.speed)[:, None, None, None]
-        near = shape(free, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
+        near = shaped(problem, config, start, torch.cat([mean[:, None], bent], 1))
         pool = pool.beside(rolled(near, _tags(tags[:, :0], blend=1, sample=bent.shape[1]), config.rank))
     # Verify the best, and one of every family.
     verified = pool.pick(_seats(pool, problem, config))
@@ -151,8 +152,29 @@ def _plan(
         verified = rolled(moves, verified.family, config.verify)
     result = choose(verified, problem.weights, problem.terms.names, config, complete)
     # The blend of all is not worth a roll-out of its own now; as a candidate of the next decision it costs nothing.
-    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
-    return replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1))
+    mean = blend(pool.moves, *_merit(pool, problem, config), config)
+    elites = torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1)
+    return replace(result, elites=elites, wasted=(pool.depth >= config.tolerance).float().mean(1))
+
+
+def shaped(
+    problem: Problem, config: PlannerConfig, start: Float[Tensor, "n 4"], wished: Float[Tensor, "n s h 2"]
+) -> Float[Tensor, "n s h 2"]:
+    """Bends plans to what a body can do and, if so configured, to all that the rules allow."""
+    bounds = problem.bounds
+    if config.rules == "project":
+        return shape(bounds.free, bounds.body, problem.dt, start, wished, bounds.held)
+    return shape(bounds.walls or bounds.free, bounds.body, problem.dt, start, wished)
+
+
+def _merit(
+    pool: Candidates, problem: Problem, config: PlannerConfig
+) -> tuple[Float[Tensor, "n s"], Bool[Tensor, "n s"]]:
+    """Returns what blends go by: J, and who takes part."""
+    J, depth = objective(pool.features, problem.weights), pool.depth
+    if config.rules == "price":
+        return J + config.price * depth, torch.ones_like(depth, dtype=torch.bool)
+    return J, depth < config.tolerance
 
 
 def propose(
@@ -167,7 +189,7 @@ def propose(
         samples = sampled(problem, families, count, config)
         families = torch.cat([families, problem.elites[:, :, :h], samples], 1)
         tags = _tags(tags, elite=problem.elites.shape[1], sample=count)
-    return shape(problem.bounds.free, problem.bounds.body, problem.dt, start, families), tags
+    return shaped(problem, config, start, families), tags
 
 
 def choose(
@@ -180,30 +202,31 @@ def choose(
     """Chooses among scored candidates: feasible first, then by J."""
     J = objective(verified.features, weights)
     depth = verified.depth
-    order = ranking(depth, J, config.tolerance)
-    row = torch.arange(order.shape[0], device=order.device)
-    chosen = order[:, 0]
-    family = verified.family.gather(1, order)
+    ranks = order(depth, J, config)
+    row = torch.arange(ranks.shape[0], device=ranks.device)
+    chosen = ranks[:, 0]
+    family = verified.family.gather(1, ranks)
     another = family != family[:, :1]
-    second = torch.where(another.any(1), another.long().argmax(1), min(1, order.shape[1] - 1))
+    second = torch.where(another.any(1), another.long().argmax(1), min(1, ranks.shape[1] - 1))
     return Plan(
         moves=verified.moves[row, chosen],
         chosen=chosen,
-        runner_up=order[row, second],
+        runner_up=ranks[row, second],
         verified=verified,
         objective=J,
         feasible=depth < config.tolerance,
         weights=weights,
         names=names,
-        elites=verified.moves[row[:, None], order[:, : config.kept]],
+        elites=verified.moves[row[:, None], ranks[:, : config.kept]],
         complete=complete,
+        wasted=(depth >= config.tolerance).float().mean(1),
     )
 
 
 @torch.inference_mode()
 def reweigh(plan: Plan, weights: Float[Tensor, "n M"], config: PlannerConfig) -> Plan:
     """Chooses again among a plan's verified candidates under other weights; nothing is imagined anew."""
-    return choose(plan.verified, weights, plan.names, config, plan.complete)
+    return replace(choose(plan.verified, weights, plan.names, config, plan.complete), wasted=plan.wasted)
 
 
 @torch.inference_mode()
@@ -259,11 +282,11 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     """Gives every structured family a seat, in order, then the best of the others."""
     n, s = pool.family.shape
     J = objective(pool.features, problem.weights)
-    order = ranking(pool.depth, J, config.tolerance)
-    own = torch.arange(STRUCTURED, device=order.device).expand(n, -1)  # the families come first
-    free = order >= STRUCTURED  # n s, by rank
+    ranks = order(pool.depth, J, config)
+    own = torch.arange(STRUCTURED, device=ranks.device).expand(n, -1)  # the families come first
+    free = ranks >= STRUCTURED  # n s, by rank
     best = (~free).long().argsort(dim=1, stable=True)[:, : min(config.elites, s - STRUCTURED)]
-    return torch.cat([own, order.gather(1, best)], 1)  # n v
+    return torch.cat([own, ranks.gather(1, best)], 1)  # n v
 
 
 def cut(problem: Problem, first: int, last: int) -> Problem:
@@ -285,6 +308,8 @@ def cut(problem: Problem, first: int, last: int) -> Problem:
             free=replace(bounds.free, index=bounds.free.index[cut]),
             leash=bounds.leash[cut],
             spacing=bounds.spacing[cut],
+            held=None if bounds.held is None else bounds.held.rows(first, last),
+            walls=None if bounds.walls is None else replace(bounds.walls, index=bounds.walls.index[cut]),
         ),
         fields=replace(fields_, index=fields_.index[cut]),
         planned=problem.planned[cut],
@@ -299,7 +324,7 @@ def _joined(parts: list[Plan]) -> Plan:
     padded = [p if p.objective.shape[1] == width else _padded(p, width) for p in parts]
     whole = {
         name: torch.cat([getattr(p, name) for p in padded])
-        for name in ("moves", "chosen", "runner_up", "objective", "feasible", "weights", "elites")
+        for name in ("moves", "chosen", "runner_up", "objective", "feasible", "weights", "elites", "wasted")
     }
     verified = Candidates(
         **{f.name: torch.cat([getattr(p.verified, f.name) for p in padded]) for f in fields(Candidates)}

@@ -11,10 +11,11 @@ from torch import Tensor
 from npc_sdk.objectives.situation import Blast, Lookup, View
 from npc_sdk.objectives.terms import DEFAULT_TERMS, PATIENCE_S, TermSet
 from npc_sdk.planner.fields import Fields
-from npc_sdk.planner.motion import Body
+from npc_sdk.planner.motion import Body, Held
 from npc_sdk.world.forecast import DT
 
 Rollout = Literal["duet", "factored"]
+Obedience = Literal["project", "rank", "price"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class PlannerConfig:
     neighbours: int = 6  # nearest NPCs that rules look at
     grenades: int = 3  # nearest grenades that terms look at
     seed: int = 0
+    rules: Obedience = "project"  # plans are bent to rules before they are imagined, or only ranked, or priced
+    price: float = 0.0  # J per metre of the worst breach, where rules are priced: a soft penalty, for comparison
     view: View = field(default_factory=View)
     blast: Blast = field(default_factory=Blast)
 
@@ -51,6 +54,8 @@ class Bounds:
     free: Lookup  # signed distance of the NPC's centre to where it must not be, m: walls, zones, radius taken off
     leash: Float[Tensor, " n"]  # m from home, infinite without one
     spacing: Float[Tensor, " n"]  # m from other NPCs, 0 without a rule
+    held: Held | None = None  # what plans are bent to beside body and ground
+    walls: Lookup | None = None  # as `free` without the zones: all that plans are bent to where rules only rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from npc_sdk.objectives.features import features
 from npc_sdk.objectives.situation import Lookup, Situation
+from npc_sdk.planner.motion import Held
 from npc_sdk.planner.problem import PlannerConfig, Problem
 from npc_sdk.tensors import FEATURES, Scene
 from npc_sdk.world.forecast import PLAYER_SLOT, Imagined, Memory, integrate
@@ -15,7 +16,8 @@ from npc_sdk.world.forecast import PLAYER_SLOT, Imagined, Memory, integrate
 NPC_KIND, PROJECTILE_KIND = 2, 3
 FUSE_SCALE = 2.0  # s per unit of the feature "fuse"
 FAR = 1e6  # m; where a slot is empty
-RULES = ("ground", "leash", "spacing")
+TRUSTED = 10  # steps of mates' plans that count against a candidate: by then they have decided anew ten times
+RULES = ("ground", "leash", "spacing", "apart")
 
 
 def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig) -> Situation:
@@ -58,6 +60,7 @@ def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined
         sight=problem.sight or walls,
         player_path=problem.fields.to("player"),
         search_path=problem.fields.to("search"),
+        home_path=problem.fields.to("home"),
         cover=problem.fields.to("cover"),
         view=config.view,
         blast=config.blast,
@@ -90,11 +93,26 @@ def breaches(problem: Problem, scene: Scene, imagined: Imagined, config: Planner
     leash = bounds.leash[:, None] - away
     others = _others(problem, scene, NPC_KIND)
     near, there = _nearest(problem, scene, others, config.neighbours)
-    mates = imagined.others[problem.scene_index[:, None], near][:, :, : own.shape[2], :2]  # n a h 2
-    gap = xy[:, :, None] - mates[:, None]  # n s a h 2
+    h = min(TRUSTED, own.shape[2])
+    mates = imagined.others[problem.scene_index[:, None], near][:, :, :h, :2]  # n a h 2
+    gap = xy[:, :, None, :h] - mates[:, None]  # n s a h 2
     apart = torch.hypot(gap[..., 0], gap[..., 1]).masked_fill(~there[:, None, :, None], FAR).flatten(2).amin(-1)
     spacing = apart - bounds.spacing[:, None]
-    return torch.stack([ground, leash, spacing], -1).neg().clamp_min(0.0)  # n s rules
+    kept = torch.full_like(leash, FAR) if bounds.held is None else _apart(bounds.held, imagined)
+    return torch.stack([ground, leash, spacing, kept], -1).neg().clamp_min(0.0)  # n s rules
+
+
+def _apart(held: Held, imagined: Imagined) -> Float[Tensor, "n s"]:
+    """Returns the least distance in hand from the imagined player while a plan makes it worse."""
+    gap = imagined.own[..., :2] - imagined.player[..., :2]  # n s h 2
+    far, opening = torch.hypot(gap[..., 0], gap[..., 1]), (gap * imagined.own[..., 2:]).sum(-1)
+    out = torch.full_like(far[..., 0], FAR)
+    for q in range(held.distance.shape[1]):
+        distance, near = held.distance[:, q, None, None], held.near[:, q, None, None]
+        room = torch.where(near, distance - far, far - distance)
+        worse = torch.where(near, opening > 0, opening < 0) & distance.isfinite()
+        out = torch.minimum(out, room.masked_fill(~worse, FAR).amin(-1))
+    return out
 
 
 def objective(features: Float[Tensor, "n s M"], weights: Float[Tensor, "n M"]) -> Float[Tensor, "n s"]:
@@ -113,6 +131,13 @@ def ranking(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], tolerance: flo
     by_objective = J.argsort(dim=1, stable=True)
     by_depth = steps.gather(1, by_objective).argsort(dim=1, stable=True)
     return by_objective.gather(1, by_depth)
+
+
+def order(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], config: PlannerConfig) -> Int[Tensor, "n s"]:
+    """Orders candidates: feasible first, or, where rules are priced, by J and the price of the worst breach."""
+    if config.rules == "price":
+        return (J + config.price * depth).argsort(dim=1, stable=True)
+    return ranking(depth, J, config.tolerance)
 
 
 def _feature(scene: Scene, name: str) -> Float[Tensor, "b e"]:

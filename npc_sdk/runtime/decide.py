@@ -10,23 +10,27 @@ import torch
 from numpy.typing import NDArray
 
 from npc_sdk import tensors
-from npc_sdk.constraints import RuleTables, shape_clearance
+from npc_sdk.belief import PLAYER
+from npc_sdk.constraints import KIND, Apart, RuleTables, shape_clearance
 from npc_sdk.designer.choice import Choice
 from npc_sdk.geometry import MapTables, grid_points
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.objectives.terms import TermSet
 from npc_sdk.planner.fields import FieldBook, Goals
-from npc_sdk.planner.motion import Body
+from npc_sdk.planner.motion import Body, Held
 from npc_sdk.planner.plan import Plan, cut, plan, shift
 from npc_sdk.planner.problem import Bounds, PlannerConfig, Problem
 from npc_sdk.planner.score import depth_steps
+from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.hands import hands
 from npc_sdk.runtime.view import Evidence, Orders, View
+from npc_sdk.shield import ShieldConfig, certified_limits, rounding
 from npc_sdk.tensors import Grids, Places, Scene
 from npc_sdk.world.forecast import PLAYER_SLOT, Forecast, Memory, widened
 from npc_sdk.world.forecast import join as join_memory
 
 CELL = 0.25  # m, of the grids of where an NPC may be
+PLANES_BIND = 2  # model steps for which an NPC is held to its part of the floor: the length of a chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,7 @@ class PlannerDecider:
             tick=on(view.apply_tick[game]),
             weights=on(view.weights[rows].astype(np.float32)),
             home=on(table.home[scene_of, slot]),
-            bounds=self._bounds(view, rows),
+            bounds=self._bounds(view, rows, memory),
             fields=book.fields(goals),
             committed=on(view.committed),
             planned=on(view.planned[rows]),
@@ -204,23 +208,27 @@ class PlannerDecider:
             terms=view.board.terms,
         )
 
-    def _bounds(self, view: View, rows: NDArray[np.intp]) -> Bounds:
+    def _bounds(self, view: View, rows: NDArray[np.intp], memory: Memory) -> Bounds:
         """Gathers what binds the deciding NPCs, and the grids of where each may be."""
-        parts: dict[str, list[NDArray[np.generic]]] = {
-            n: [] for n in ("speed", "acceleration", "leash", "spacing", "plane")
-        }
+        names = ("speed", "acceleration", "leash", "spacing", "turn", "turn_above", "free", "walls")
+        parts: dict[str, list[NDArray[np.generic]]] = {n: [] for n in names}
         grids, origins, count = [], [], 0
         for index, (game, tables) in enumerate(zip(view.games, view.rules, strict=True)):
             mine = np.flatnonzero(view.game == index)
             local = np.flatnonzero(np.isin(mine, rows))
-            planes, plane_of = self._free_grids(game.map, tables)
+            planes, plane_of = self._free_grids(game.map, tables, view.shield)
             grids.append(planes)
             origins += [game.map.sdf.origin] * len(planes)
-            parts["speed"].append(tables.speed[local])
-            parts["acceleration"].append(tables.acceleration[local])
+            speed, acceleration = certified_limits(tables, local, view.shield)
+            parts["speed"].append(speed)
+            parts["acceleration"].append(acceleration)
             parts["leash"].append(np.minimum(tables.leash, 1e6)[local])
             parts["spacing"].append(tables.spacing.max(1, initial=0.0)[local])
-            parts["plane"].append(plane_of[local] + count)
+            turn, above = _turning(tables, local, view.shield)
+            parts["turn"].append(turn)
+            parts["turn_above"].append(above)
+            parts["free"].append(plane_of[local] + count)
+            parts["walls"].append(np.full(len(local), count + len(planes) - 1))
             count += len(planes)
         whole = {n: torch.from_numpy(np.concatenate(p)).to(self.device) for n, p in parts.items()}
         free = Grids(
@@ -228,26 +236,62 @@ class PlannerDecider:
             torch.tensor(np.array(origins), dtype=torch.float32, device=self.device),
             CELL,
         )
+        limits = {n: whole[n].float() for n in names[:6]}
         return Bounds(
-            body=Body(whole["speed"].float(), whole["acceleration"].float()),
-            free=Lookup(free, whole["plane"]),
-            leash=whole["leash"].float(),
-            spacing=whole["spacing"].float(),
+            body=Body(limits["speed"], limits["acceleration"]),
+            free=Lookup(free, whole["free"]),
+            leash=limits["leash"],
+            spacing=limits["spacing"],
+            held=self._held(view, rows, memory, limits),
+            walls=Lookup(free, whole["walls"]),
         )
 
-    def _free_grids(self, map_: MapTables, tables: RuleTables) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Samples how far a body's centre is from where it must not be: one plane per distinct set of shapes."""
+    def _held(self, view: View, rows: NDArray[np.intp], memory: Memory, limits: dict[str, torch.Tensor]) -> Held:
+        """Says what the shield will hold the deciding NPCs to, with the margins that it keeps itself."""
+        scene, game = view.scene[rows], view.game[rows]
+        player = memory.pose[torch.from_numpy(scene).to(self.device), PLAYER_SLOT]  # n 4
+        distance, top_speed, near = _apart(view, rows)
+        there = view.table.kind[scene, PLAYER_SLOT] == PLAYER
+        ages = [(apply - g.tick) * g.dt for g, apply in zip(view.games, view.apply_tick.tolist(), strict=True)]
+        margin = view.shield.tolerance + view.shield.eps
+
+        def on(array: NDArray[np.generic]) -> torch.Tensor:
+            return torch.from_numpy(array.astype(np.float32)).to(self.device)
+
+        return Held(
+            home=on(view.table.home[scene, view.slot[rows]]),
+            leash=limits["leash"] - margin,
+            turn=limits["turn"],
+            turn_above=limits["turn_above"],
+            planes=on(view.floor[rows]),
+            steps=PLANES_BIND,
+            place=player[:, None, :2].expand(-1, distance.shape[1], 2),
+            pace=player[:, None, 2:].expand(-1, distance.shape[1], 2),
+            distance=on(np.where(there[:, None], distance, np.inf)),
+            top_speed=on(top_speed),
+            near=torch.from_numpy(near).to(self.device),
+            age=on(np.array(ages)[game]),
+            spare=margin,
+        )
+
+    def _free_grids(
+        self, map_: MapTables, tables: RuleTables, shield: ShieldConfig
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Samples how far a body's centre is from where it must not be: a plane per set of shapes, last the walls'."""
         found = self._free.get(id(tables))
         if found is not None and found[0] is tables:
             return found[1], found[2]
+        walls = np.isin(tables.shape_kind, (KIND["wall"], KIND["bounds"]))
         masks, plane_of = np.unique(tables.shape_mask, axis=0, return_inverse=True)
         points = grid_points(map_.bounds, CELL)
         clear = shape_clearance(tables, points.reshape(-1, 2))  # k p
-        radius = float(tables.radius.max(initial=0.0))
+        body = float(tables.radius.max(initial=0.0))
+        body += shield.tolerance + rounding(tables, np.zeros((1, 2)), shield)
         planes = [
-            np.where(mask, clear, np.inf).min(1, initial=1e3).reshape(points.shape[:2]) - radius for mask in masks
+            np.where(mask, clear, np.inf).min(1, initial=1e3).reshape(points.shape[:2]) - body
+            for mask in (*masks, walls)
         ]
-        stack = np.stack(planes).astype(np.float32) if planes else np.zeros((0, *points.shape[:2]), np.float32)
+        stack = np.stack(planes).astype(np.float32)
         if len(self._free) > 256:
             self._free.clear()
         self._free[id(tables)] = (tables, stack, plane_of.reshape(-1))
@@ -273,7 +317,36 @@ class PlannerDecider:
         wanted = view.committed[view.scene, view.slot, 0]
         if len(rows):
             wanted[rows] = moves[:, 0]
-        return Orders(rows.astype(np.int64), moves, hands(view, wanted), evidence)
+        wasted = np.zeros(0, np.float32) if result is None else result.wasted.cpu().numpy()
+        return Orders(rows.astype(np.int64), moves, hands(view, wanted), evidence, wasted)
+
+
+def _apart(view: View, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Returns distance (infinite where it does not bind), top speed and direction of each rule about players: n q."""
+    about = [_about_players(game, tables) for game, tables in zip(view.games, view.rules, strict=True)]
+    shape = (len(rows), max(len(rules) for rules in about))
+    distance, top_speed, near = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape, np.bool_)
+    for index, rules in enumerate(about):
+        mine = np.flatnonzero(view.game == index)
+        here, local = view.game[rows] == index, np.flatnonzero(np.isin(mine, rows))
+        for q, rule in enumerate(rules):
+            distance[here, q] = np.where(rule.binds[local], rule.distance, np.inf)
+            top_speed[here, q], near[here, q] = rule.top_speed, rule.near
+    return distance, top_speed, near
+
+
+def _turning(
+    tables: RuleTables, local: NDArray[np.intp], shield: ShieldConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the rate, rad/s, that is left of each turn limit for a velocity that may be off, and from which speed."""
+    give, above = shield.velocity_tolerance, tables.turn_above[local]
+    hidden = np.arcsin(np.minimum(1.0, give / np.maximum(above - give, 1e-9))) / tables.dt
+    return np.maximum(tables.turn[local] - hidden, 0.0), above - give
+
+
+def _about_players(game: Game, tables: RuleTables) -> list[Apart]:
+    names = {"player", *(entity.name for entity in game.schema.entities if entity.role == "player")}
+    return [rule for rule in tables.apart if rule.to in names]
 
 
 def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:

@@ -121,6 +121,12 @@ class Game:
         self.table = self._tracker.update(self._shown(snapshot.tick, reaction_ticks), self.passed * self.dt)
         return self.table
 
+    @property
+    def tick(self) -> int:
+        """Of the newest snapshot, which must have been observed."""
+        assert self._tick is not None
+        return self._tick
+
     def _shown(self, tick: int, reaction_ticks: int) -> Frame:
         """Returns the newest frame, its players as they were at least so many ticks ago."""
         assert self.frame is not None

@@ -20,7 +20,17 @@ from npc_sdk.errors import ConstraintError
 from npc_sdk.runtime.game import Game, check_names
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.runtime.witness import Findings
-from npc_sdk.shield import Aim, Certified, Movers, Sent, ShieldConfig, Wanted, certified_limits, certify
+from npc_sdk.shield import (
+    Aim,
+    Certified,
+    Movers,
+    Sent,
+    ShieldConfig,
+    Wanted,
+    certified_limits,
+    certify,
+    half_planes,
+)
 
 Floats = NDArray[np.float32]
 log = logging.getLogger(__name__)
@@ -54,6 +64,12 @@ class Report:
     certified: Certified
     revision: int
     findings: Findings  # declared against seen, since the game's last snapshot
+    wasted: float  # share of the candidates of its new decisions that break a rule; NaN without one
+
+    @property
+    def intervened(self) -> float:
+        """Share of the certified NPC-ticks whose motion or attack the shield changed."""
+        return float(self.certified.changed.mean()) if self.certified.changed.size else 0.0
 
 
 def _never() -> bool:
@@ -156,7 +172,7 @@ class Runtime:
         """Observes, rolls our NPCs forward to the apply tick, and gathers all games into one batch."""
         config = self.config
         games = tuple(self._games[key] for key, _ in due)
-        tables, columns, spans, rules = [], [], [], []
+        tables, columns, spans, rules, floors = [], [], [], [], []
         first_scene = first_row = 0
         width = max(game.slots.size for game in games)
         reaction = max((rule.seconds for rule in board.rules if isinstance(rule, ReactionTime)), default=0.0)
@@ -190,10 +206,17 @@ class Runtime:
                 }
             )
             rules.append(game.rules(board.rules_for(npcs), ids, slots))
+            game.outstanding.forget(snapshot.tick)
+            floors.append(np.zeros((len(slots), 0, 3)))
+            if columns[-1]["due"].any():
+                movers = _movers(game, snapshot, slots, ids, position, velocity, lead)
+                floors[-1] = half_planes(movers, rules[-1], game.outstanding, self._chunk(lead), config.shield)
             spans.append((first_row, first_row + len(slots)))
             first_scene += scenes
             first_row += len(slots)
         whole = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+        most, unbound = max(floor.shape[1] for floor in floors), [(0.0, 0.0, np.inf)]
+        floors = [np.concatenate([f, np.tile(unbound, (len(f), most - f.shape[1], 1))], 1) for f in floors]
         view = View(
             games=games,
             table=join(tables),
@@ -209,10 +232,16 @@ class Runtime:
             weights=whole["weights"],
             rules=tuple(rules),
             apply_tick=np.array([s.tick + lead for _, s in due]),
+            floor=np.concatenate(floors),
+            shield=config.shield,
             board=board,
             late=late,
         )
         return view, spans
+
+    def _chunk(self, lead: int) -> int:
+        """Returns how many steps an answer that applies so many ticks after its snapshot has."""
+        return max(1, min(self.config.chunk_steps, self.config.ahead_ticks - lead))
 
     def _adopt(self, view: View, orders: Orders) -> None:
         """Stores the new plans with their games."""
@@ -228,7 +257,7 @@ class Runtime:
         config, game = self.config, view.games[index]
         slots, ids, hands = view.slot[rows], view.ids[rows], _carried(view.games[index].schema, orders.hands[rows])
         start = int(view.apply_tick[index])
-        length = max(1, min(config.chunk_steps, config.ahead_ticks - (start - snapshot.tick)))
+        length = self._chunk(start - snapshot.tick)
         tables, frame = view.rules[index], game.frame
         assert frame is not None
         _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
@@ -238,20 +267,11 @@ class Runtime:
             acceleration * game.dt,
         )
         proposals[np.isin(ids, game.settling)] = 0.0
-        seen = frame.pose[0, slots].astype(np.float64) if start > snapshot.tick else None
         findings = game.witness.look(snapshot, tables)
-        game.outstanding.forget(snapshot.tick)
         fields = game.fields(snapshot, ids)
         game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
         certified = certify(
-            Movers(
-                ids,
-                view.position[rows].astype(np.float64),
-                view.velocity[rows].astype(np.float64),
-                None if seen is None else seen[:, :2],
-                None if seen is None else seen[:, 2:],
-                game.names(snapshot, ids),
-            ),
+            _movers(game, snapshot, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
             tables,
             game.outstanding,
             proposals,
@@ -306,6 +326,7 @@ class Runtime:
             for row, found in zip(orders.rows, orders.evidence, strict=True)
             if found is not None and rows.start <= row < rows.stop
         }
+        mine = (orders.rows >= rows.start) & (orders.rows < rows.stop)
         report = Report(
             key=game.key,
             snapshot=snapshot,
@@ -318,6 +339,7 @@ class Runtime:
             certified=certified,
             revision=board.revision,
             findings=findings,
+            wasted=float(orders.wasted[mine].mean()) if len(orders.wasted) and mine.any() else math.nan,
         )
         return action, report
 
@@ -334,6 +356,24 @@ def _carried(schema: Schema, hands: Floats) -> Floats:
             channel, asked = schema.channels[index], hands[:, column]
             out[:, column] = np.where(np.isnan(asked), channel.default, np.clip(asked, channel.low, channel.high))
     return out
+
+
+def _movers(
+    game: Game,
+    snapshot: Snapshot,
+    slots: NDArray[np.integer],
+    ids: NDArray[np.uint32],
+    position: NDArray[np.floating],
+    velocity: NDArray[np.floating],
+    lead: int,
+) -> Movers:
+    """States where a game's NPCs will be when the answer applies, and where the snapshot showed them."""
+    assert game.frame is not None
+    seen = game.frame.pose[0, slots].astype(np.float64) if lead else None
+    # As the view has them: what is planned by and what is certified by must be the same numbers.
+    here, now = (part.astype(np.float32).astype(np.float64) for part in (position, velocity))
+    there, pace = (None, None) if seen is None else (seen[:, :2], seen[:, 2:])
+    return Movers(ids, here, now, there, pace, game.names(snapshot, ids))
 
 
 def _aim(schema: Schema, hands: Floats, length: int) -> Aim | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +14,7 @@ from npc_sdk.constraints import RuleTables
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
+from npc_sdk.shield import ShieldConfig
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -40,6 +41,8 @@ class View:
     weights: NDArray[np.float64]  # n M
     rules: tuple[RuleTables, ...]  # per game, rows in the order of that game's NPCs
     apply_tick: Ints  # g
+    floor: NDArray[np.float64]  # n j 3, each NPC's part of the floor now: x . (0, 1) <= 2, m
+    shield: ShieldConfig  # what the shield keeps in hand
     board: BoardSnapshot
     late: Callable[[], bool]  # True once the time for this tick is used up
 
@@ -61,6 +64,7 @@ class Orders:
     moves: Floats  # k h 2, m/s per model step
     hands: Floats  # n 4, aim (rad), fire, throw, reach (m) of every NPC
     evidence: tuple[Evidence | None, ...]  # k
+    wasted: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # k, share of candidates that break a rule
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -153,6 +154,8 @@ class Watch:
             "npcs": npcs,
             "beliefs": _beliefs(report),
             "exposed_fraction": self._exposed,
+            "intervened": report.intervened,
+            "wasted": None if math.isnan(report.wasted) else report.wasted,
             "judged": report.findings.judged,
             "breaches": [_told(breach) for breach in report.findings.breaches],
             **facts,

@@ -6,7 +6,7 @@ from npc_sdk.shield.attacks import Sent, Wanted
 from npc_sdk.shield.attribution import Tally
 from npc_sdk.shield.certify import REASONS, Certified, certify, project
 from npc_sdk.shield.fire import Aim
-from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_margins
+from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_margins, half_planes, rounding
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
 
@@ -24,5 +24,7 @@ __all__ = [
     "certified_limits",
     "certify",
     "check_margins",
+    "half_planes",
     "project",
+    "rounding",
 ]

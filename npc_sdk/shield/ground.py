@@ -213,6 +213,27 @@ def survey(
     )
 
 
+def half_planes(
+    movers: Movers, tables: RuleTables, outstanding: Outstanding, steps: int, config: ShieldConfig
+) -> Float[np.ndarray, "n j 3"]:
+    """Returns each NPC's part of the floor, x . (0, 1) <= 2 in metres, as the next `steps` steps will be judged by it.
+
+    Where a step and the brake after it end must lie in all of them; an NPC that no spacing rule binds has none near.
+    """
+    rows = tables.rows(movers.ids)
+    spacing = tables.spacing[np.ix_(rows, rows)]
+    if not (spacing > 0).any():
+        return np.zeros((len(rows), 0, 3))
+    position = np.asarray(movers.position, np.float64).reshape(-1, 2)
+    velocity = np.asarray(movers.velocity, np.float64).reshape(-1, 2)
+    eps = rounding(tables, position, config)
+    speed, acceleration = certified_limits(tables, rows, config)
+    pace = np.maximum(speed, _norm(velocity))
+    reach = pace * tables.dt * steps + travel(pace, acceleration, tables.dt)
+    held = _held(movers, outstanding, position, velocity, acceleration, tables.dt)
+    return _half_planes(position, held, spacing, reach, eps + config.tolerance, eps)[0]
+
+
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     """Refuses limits so tight that the tolerances of the last hop leave nothing of them, and places too far off.
 

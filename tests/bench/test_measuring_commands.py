@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,16 @@ def test_bench_shield(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(0.0 < c["numpy"]["expanded"] <= 0.1 for c in crowds), "some proposals fail, at most a tenth"
     gaps = [abs(c["compiled"]["expanded"] - c["numpy"]["expanded"]) for c in crowds]
     assert max(gaps) < 0.002, "both judge alike, but for margins within eps"
+
+
+@pytest.mark.timeout(240)
+def test_bench_safety(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = ("soft_1", "next_state", "cbf_qp_relaxed", "cbf_qp", "ours")
+    found = figures(capsys, "bench", "safety", "--quick", "--out", str(tmp_path), "--rows", *rows)
+    printed = {re.sub(r"^rows\.[^.]+", "rows.*", key) for key in printed_keys(found)}
+    broken = "rows.*.violations_by_rule.<rule>"
+    assert printed | {broken} == documented_keys("bench safety")
+    assert found["passed"] is True
+    assert isinstance(found["rows"], dict)
+    assert set(found["rows"]) == {*rows, "none", "random"}
+    assert (tmp_path / "safety.png").stat().st_size > 0

@@ -120,7 +120,14 @@ REFERENCE = {
     "plan.change": lambda p: p.gap([p.home[0] + p.time, p.home[1] - 0.5 * p.time]) * p.planned,
     "time": lambda p: p.time,
 }
-LOOKED_UP = {"player.los", "player.sees_me", "player.path", "search.path", "cover.distance"}  # tested below
+LOOKED_UP = {
+    "player.los",
+    "player.sees_me",
+    "player.path",
+    "search.path",
+    "home.path",
+    "cover.distance",
+}  # tested below
 FORECAST = {"player.spread", "event.hit_taken", "event.hit_dealt", "event.player_fires"}  # passed through
 
 

@@ -14,7 +14,7 @@ from npc_sdk.constraints.margins import margins
 from npc_sdk.geometry import grid_points
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.planner.problem import Bounds, PlannerConfig
-from npc_sdk.planner.score import breaches
+from npc_sdk.planner.score import TRUSTED, breaches
 from npc_sdk.tensors import Grids
 from npc_sdk.world.forecast import Decision
 
@@ -87,12 +87,13 @@ def test_grids_and_exact_margins_give_one_verdict() -> None:
                     0.1,
                     np.delete(others, i, 0),
                     np.delete(np.arange(4), i),
-                )[0].min(1)  # s kinds
+                )[0]  # s h kinds
                 for i in range(4)
             ]
         )
-        ground = exact[..., [KIND[k] for k in ("wall", "bounds", "keep_out", "keep_in")]].min(-1)
-        for column, margin in enumerate((ground, exact[..., KIND["leash"]], exact[..., KIND["spacing"]])):
+        ground = exact[..., [KIND[k] for k in ("wall", "bounds", "keep_out", "keep_in")]].min((2, 3))
+        leash, spacing = exact[..., KIND["leash"]].min(2), exact[:, :, :TRUSTED, KIND["spacing"]].min(2)
+        for column, margin in enumerate((ground, leash, spacing)):
             told = depth[..., column] > 0
             bad, good = margin < -BAND, margin > BAND
             assert told[bad].all(), column
