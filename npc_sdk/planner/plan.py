@@ -12,9 +12,9 @@ from torch import Tensor
 
 from npc_sdk.planner import cem, mppi
 from npc_sdk.planner.motion import shape
-from npc_sdk.planner.problem import PlannerConfig, Problem, Projection, Rollout
+from npc_sdk.planner.problem import Clearance, PlannerConfig, Problem, Projection, Rollout
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, sampled, structured
-from npc_sdk.planner.score import breaches, objective, ranking, score
+from npc_sdk.planner.score import breaches, objective, ranking, score, shortfall, steps_over
 from npc_sdk.tensors import Scene
 from npc_sdk.world.forecast import Decision, Forecast, Memory
 
@@ -29,6 +29,7 @@ class Candidates:
     family: Int[Tensor, "n s"]  # index into FAMILIES
     features: Float[Tensor, "n s M"]
     breaches: Float[Tensor, "n s rules"]  # m, as score.RULES
+    short: Float[Tensor, "n s"]  # of being clear of the player, as a share of the distance asked for
     own: Float[Tensor, "n s h 4"]  # m, m/s: where the NPC would go
     player: Float[Tensor, "n s h 6"]  # how the player is forecast to answer
     spread: Float[Tensor, "n s h"]  # m, one sigma of the player's place
@@ -46,8 +47,12 @@ class Candidates:
 
     @property
     def depth(self) -> Float[Tensor, "n s"]:
-        """Metres of the worst breach of any rule, 0 where all are kept."""
+        """Metres of the worst breach of any rule of tier 0, 0 where all are kept."""
         return self.breaches.amax(-1)
+
+    def steps(self, config: PlannerConfig) -> Int[Tensor, "n s"]:
+        """How badly rules are broken, as `steps_over` counts; 0 where feasible."""
+        return steps_over(self.depth, self.short, config.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ def _plan(
         if not complete or late():
             complete = False
             break
-        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
+        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.steps(config) == 0, config)
         noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
         bent = mean[:, None] + noise * (config.noise * body.speed)[:, None, None, None]
         near = shape(free, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
@@ -151,7 +156,7 @@ def _plan(
         verified = rolled(moves, verified.family, config.verify)
     result = choose(verified, problem.weights, problem.terms.names, config, complete)
     # The blend of all is not worth a roll-out of its own now; as a candidate of the next decision it costs nothing.
-    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.depth < config.tolerance, config)
+    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.steps(config) == 0, config)
     return replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1))
 
 
@@ -179,8 +184,8 @@ def choose(
 ) -> Plan:
     """Chooses among scored candidates: feasible first, then by J."""
     J = objective(verified.features, weights)
-    depth = verified.depth
-    order = ranking(depth, J, config.tolerance)
+    steps = verified.steps(config)
+    order = ranking(steps, J)
     row = torch.arange(order.shape[0], device=order.device)
     chosen = order[:, 0]
     family = verified.family.gather(1, order)
@@ -192,7 +197,7 @@ def choose(
         runner_up=order[row, second],
         verified=verified,
         objective=J,
-        feasible=depth < config.tolerance,
+        feasible=steps == 0,
         weights=weights,
         names=names,
         elites=verified.moves[row[:, None], order[:, : config.kept]],
@@ -243,6 +248,7 @@ def roll_out(
         family=family,
         features=score(problem, scene, memory, imagined, config),
         breaches=breaches(problem, scene, imagined, config),
+        short=shortfall(problem, scene, imagined),
         own=imagined.own,
         player=imagined.player,
         spread=imagined.spread,
@@ -259,7 +265,7 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     """Gives every structured family a seat, in order, then the best of the others."""
     n, s = pool.family.shape
     J = objective(pool.features, problem.weights)
-    order = ranking(pool.depth, J, config.tolerance)
+    order = ranking(pool.steps(config), J)
     own = torch.arange(STRUCTURED, device=order.device).expand(n, -1)  # the families come first
     free = order >= STRUCTURED  # n s, by rank
     best = (~free).long().argsort(dim=1, stable=True)[:, : min(config.elites, s - STRUCTURED)]
@@ -289,8 +295,13 @@ def cut(problem: Problem, first: int, last: int) -> Problem:
         fields=replace(fields_, index=fields_.index[cut]),
         planned=problem.planned[cut],
         elites=problem.elites[cut],
+        clear=None if problem.clear is None else _cut_clear(problem.clear, cut),
         sight=None if problem.sight is None else replace(problem.sight, index=problem.sight.index[cut]),
     )
+
+
+def _cut_clear(clear: Clearance, cut: slice) -> Clearance:
+    return Clearance(**{f.name: getattr(clear, f.name)[cut] for f in fields(Clearance)})
 
 
 def _joined(parts: list[Plan]) -> Plan:

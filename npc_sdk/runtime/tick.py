@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
-from npc_sdk.constraints import ReactionTime, Rule, check_polygons
+from npc_sdk.constraints import ReactionTime, Rule, Standing, check_polygons
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
@@ -51,6 +51,7 @@ class Report:
     certified: Certified
     revision: int
     findings: Findings  # declared against seen, since the game's last snapshot
+    standings: dict[int, tuple[Standing, ...]]  # with rules of class H, by NPC id of those that decided now: forecasts
 
 
 def _never() -> bool:
@@ -184,6 +185,7 @@ class Runtime:
             weights=whole["weights"],
             rules=tuple(rules),
             apply_tick=np.array([s.tick + lead for _, s in due]),
+            lag=np.array([lead * game.dt + math.ceil(reaction / game.dt - 1e-9) * game.dt for game in games]),
             board=board,
             late=late,
         )
@@ -272,6 +274,8 @@ class Runtime:
             for row, found in zip(orders.rows, orders.evidence, strict=True)
             if found is not None and rows.start <= row < rows.stop
         }
+        told = zip(orders.rows, orders.standings, strict=True) if orders.standings else ()
+        standings = {int(view.ids[row]): found for row, found in told if found and rows.start <= row < rows.stop}
         report = Report(
             key=game.key,
             snapshot=snapshot,
@@ -284,6 +288,7 @@ class Runtime:
             certified=certified,
             revision=board.revision,
             findings=findings,
+            standings=standings,
         )
         return action, report
 

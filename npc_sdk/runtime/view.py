@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.belief import BeliefTable
-from npc_sdk.constraints import RuleTables
+from npc_sdk.constraints import RuleTables, Standing
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
@@ -40,6 +40,7 @@ class View:
     weights: NDArray[np.float64]  # n M
     rules: tuple[RuleTables, ...]  # per game, rows in the order of that game's NPCs
     apply_tick: Ints  # g
+    lag: NDArray[np.float64]  # g, s from when players were as the table shows them to the apply tick, at most
     board: BoardSnapshot
     late: Callable[[], bool]  # True once the time for this tick is used up
 
@@ -61,6 +62,7 @@ class Orders:
     moves: Floats  # k h 2, m/s per model step
     hands: Floats  # n 4, aim (rad), fire, throw, reach (m) of every NPC
     evidence: tuple[Evidence | None, ...]  # k
+    standings: tuple[tuple[Standing, ...], ...] = ()  # k, or none where no rule of class H is in force
 
 
 @runtime_checkable

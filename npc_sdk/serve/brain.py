@@ -149,7 +149,7 @@ class Brain:
         """Plans with the forecast that the board names."""
         if name != self._forecast:
             self._forecast = name
-            self.planner.use(self.forecasts[name].forecast)
+            self.planner.use(self.forecasts[name].forecast, self.forecasts[name].calibration)
 
     @property
     def _in_use(self) -> str:
