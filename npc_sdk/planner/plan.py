@@ -50,9 +50,13 @@ class Candidates:
         """Metres of the worst breach of any rule of tier 0, 0 where all are kept."""
         return self.breaches.amax(-1)
 
-    def steps(self, config: PlannerConfig) -> Int[Tensor, "n s"]:
-        """How badly rules are broken, as `steps_over` counts; 0 where feasible."""
+    def steps(self, config: PlannerConfig) -> Float[Tensor, "n s"]:
+        """How badly rules are broken, as `steps_over` counts."""
         return steps_over(self.depth, self.short, config.tolerance)
+
+    def feasible(self, config: PlannerConfig) -> Bool[Tensor, "n s"]:
+        """Where all rules are kept, as far as forecasts can tell."""
+        return torch.maximum(self.depth, self.short) < config.tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def _plan(
         if not complete or late():
             complete = False
             break
-        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.steps(config) == 0, config)
+        mean = blend(pool.moves, objective(pool.features, problem.weights), pool.feasible(config), config)
         noise = draw(problem.ids, problem.tick, config.candidates // 2, i + 1, config) * (0.5 / (i + 1))
         bent = mean[:, None] + noise * (config.noise * body.speed)[:, None, None, None]
         near = shape(free, body, problem.dt, start, torch.cat([mean[:, None], bent], 1))
@@ -156,7 +160,7 @@ def _plan(
         verified = rolled(moves, verified.family, config.verify)
     result = choose(verified, problem.weights, problem.terms.names, config, complete)
     # The blend of all is not worth a roll-out of its own now; as a candidate of the next decision it costs nothing.
-    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.steps(config) == 0, config)
+    mean = blend(pool.moves, objective(pool.features, problem.weights), pool.feasible(config), config)
     return replace(result, elites=torch.cat([result.elites[:, : config.kept - 1], mean[:, None]], 1))
 
 
@@ -184,8 +188,7 @@ def choose(
 ) -> Plan:
     """Chooses among scored candidates: feasible first, then by J."""
     J = objective(verified.features, weights)
-    steps = verified.steps(config)
-    order = ranking(steps, J)
+    order = ranking(verified.steps(config), J)
     row = torch.arange(order.shape[0], device=order.device)
     chosen = order[:, 0]
     family = verified.family.gather(1, order)
@@ -197,7 +200,7 @@ def choose(
         runner_up=order[row, second],
         verified=verified,
         objective=J,
-        feasible=steps == 0,
+        feasible=verified.feasible(config),
         weights=weights,
         names=names,
         elites=verified.moves[row[:, None], order[:, : config.kept]],

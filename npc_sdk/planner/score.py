@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from npc_sdk.belief import NEVER_S
+from npc_sdk.belief import NEVER_S, PLAYER
 from npc_sdk.objectives.features import features
 from npc_sdk.objectives.situation import Lookup, Situation
 from npc_sdk.planner.problem import PlannerConfig, Problem
@@ -17,7 +17,7 @@ NPC_KIND, PROJECTILE_KIND = 2, 3
 FUSE_SCALE = 2.0  # s per unit of the feature "fuse"
 FAR = 1e6  # m; where a slot is empty
 RULES = ("ground", "leash", "spacing")
-_TIER = 1 << 20  # steps of tolerance, more than any rule of tier 1 can be broken by
+_TIER = 1e6  # steps of tolerance, more than any rule of tier 1 can be broken by
 
 
 def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig) -> Situation:
@@ -134,7 +134,8 @@ def shortfall(problem: Problem, scene: Scene, imagined: Imagined) -> Float[Tenso
         )
         short = ((off - margin) / off.clamp_min(1e-6)).masked_fill(steps > last[:, None, None], 0.0)
         worst = torch.maximum(worst, short.amax(-1) * (distance > 0)[:, None])
-    known = scene.mask[problem.scene_index, PLAYER_SLOT] & (clear.since < NEVER_S)
+    at = problem.scene_index
+    known = scene.mask[at, PLAYER_SLOT] & (scene.kind[at, PLAYER_SLOT] == PLAYER) & (clear.since < NEVER_S)
     return worst * known[:, None]
 
 
@@ -143,17 +144,16 @@ def objective(features: Float[Tensor, "n s M"], weights: Float[Tensor, "n M"]) -
     return (features.double() * weights.double()[:, None]).sum(-1)
 
 
-def steps_over(depth: Float[Tensor, "n s"], short: Float[Tensor, "n s"], tolerance: float) -> Int[Tensor, "n s"]:
+def steps_over(depth: Float[Tensor, "n s"], short: Float[Tensor, "n s"], tolerance: float) -> Float[Tensor, "n s"]:
     """Counts by how many tolerances rules are broken, those of tier 0 before those of tier 1: 0 where feasible.
 
-    One number with the order of (tier 0, tier 1), so that no breach of tier 1 makes up for a step of tier 0.
+    One number (a whole one, in float64) with the order of (tier 0, tier 1): no breach of tier 1 makes up for a step of
+    tier 0.
     """
-    first = (depth.double() / tolerance).floor().long()
-    second = (short.double() / tolerance).floor().clamp_max(_TIER - 1).long()
-    return first * _TIER + second
+    return (depth / tolerance).floor().double() * _TIER + (short / tolerance).floor().clamp_max(_TIER - 1.0)
 
 
-def ranking(steps: Int[Tensor, "n s"], J: Float[Tensor, "n s"]) -> Int[Tensor, "n s"]:
+def ranking(steps: Float[Tensor, "n s"], J: Float[Tensor, "n s"]) -> Int[Tensor, "n s"]:
     """Orders candidates: feasible before infeasible, less infeasible before more, then by J; ties keep their order."""
     by_objective = J.argsort(dim=1, stable=True)
     by_steps = steps.gather(1, by_objective).argsort(dim=1, stable=True)

@@ -325,7 +325,7 @@ def _evidence(
     weights, chosen = result.weights.double().cpu().numpy(), result.chosen.cpu().numpy()
     paths = result.verified.own[..., :2].cpu().numpy()
     players = result.verified.player[..., :2].cpu().numpy()
-    steps = result.verified.steps(config).cpu().numpy()
+    steps = result.verified.steps(config).long().cpu().numpy()
     priced = sum(is_priced(name) for name in result.names)
     return tuple(
         Evidence(

@@ -220,7 +220,7 @@ def test_choosing_again_does_as_the_planner_does(seed: int) -> None:
     short = rng.choice([0.0, 0.2], 5)
     steps = steps_over(torch.tensor(depth)[None], torch.tensor(short)[None], 0.05)
     J = objective(torch.tensor(features)[None], torch.tensor(turned)[None])
-    again = rechosen(replace(one, steps=steps[0].numpy()), turned)
+    again = rechosen(replace(one, steps=steps[0].long().numpy()), turned)
     assert again.chosen == int(ranking(steps, J)[0, 0])
     np.testing.assert_allclose(again.objective, J[0].numpy())
     assert again.shield == ShieldChange()

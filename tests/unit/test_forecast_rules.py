@@ -204,7 +204,7 @@ def test_a_game_that_is_forgotten_begins_without_prices() -> None:
 
 def test_in_fights_npcs_show_themselves_less_under_a_share_limit() -> None:
     """Same seeds, with and without: in the player's view by what is true, not by what squads believe."""
-    config = RulesConfig(seeds=4, seconds=15.0, npcs=4, batch=4, persona="aggressive")
+    config = RulesConfig(seeds=3, seconds=10.0, npcs=4, batch=3, persona="aggressive")
 
     def make() -> PlannerDecider:
         return PlannerDecider(ConstantVelocity(), SMALL, torch.device("cpu"))
