@@ -1,4 +1,4 @@
-"""Hard rules: declared, checked for conflicts at load, and compiled into plain tables. NumPy only."""
+"""Rules: declared, checked for conflicts at load, and compiled into plain tables. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from npc_sdk.constraints.compile import (
     Apart,
     Body,
     Burst,
+    Clear,
     Clearway,
     Cone,
     Outline,
     Pool,
     RuleTables,
+    Share,
     Stock,
     Window,
     compile_rules,
@@ -40,14 +42,17 @@ from npc_sdk.constraints.rules import (
     ReactionTime,
     Reserve,
     Rule,
+    ShareLimit,
     SpeedLimit,
     Splash,
+    StayClear,
     StayNear,
     TurnLimit,
     Who,
     from_table,
     parse_who,
 )
+from npc_sdk.constraints.standing import ClearStanding, ShareStanding, Standing
 
 __all__ = [
     "KIND",
@@ -62,6 +67,8 @@ __all__ = [
     "AttackTokens",
     "Body",
     "Burst",
+    "Clear",
+    "ClearStanding",
     "Clearway",
     "Cone",
     "Cooldown",
@@ -80,8 +87,13 @@ __all__ = [
     "Reserve",
     "Rule",
     "RuleTables",
+    "Share",
+    "ShareLimit",
+    "ShareStanding",
     "SpeedLimit",
     "Splash",
+    "Standing",
+    "StayClear",
     "StayNear",
     "Stock",
     "TurnLimit",

@@ -30,8 +30,10 @@ from npc_sdk.constraints.rules import (
     Points,
     Reserve,
     Rule,
+    ShareLimit,
     SpeedLimit,
     Splash,
+    StayClear,
     StayNear,
     TurnLimit,
     Who,
@@ -159,9 +161,32 @@ class Burst:
     binds: Bool[np.ndarray, " n"]
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the time an expression is to hold at most. A forecast: the planner prices it, nobody certifies it."""
+
+    name: str
+    of: str  # an expression over the quantities of objectives
+    most: float
+    seconds: float
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """How far plans are to keep from where the player will be. A forecast: the planner ranks by it."""
+
+    name: str
+    distance: float  # m
+    top_speed: float  # m/s that the player is declared not to exceed
+    confidence: float
+    seconds: float  # how far ahead
+    binds: Bool[np.ndarray, " n"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleTables:
-    """All hard rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
+    """All rules of `n` NPCs as arrays. Metres, seconds; infinity or 0 where a rule does not bind.
 
     A shape is one polygon (wall, keep-out, keep-in or the bounds) or a mesh of several; `edges` holds all outlines in
     turn.
@@ -194,6 +219,8 @@ class RuleTables:
     shape_mask: Bool[np.ndarray, "n p"]  # binds this NPC
     shape_name: tuple[str, ...]
     applies: Bool[np.ndarray, "n c"]  # c = len(KINDS)
+    shares: tuple[Share, ...] = ()  # forecasts, no concern of the shield; so are the next
+    clear: tuple[Clear, ...] = ()
 
     def rows(self, ids: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Finds the rows of NPCs by id. Raises KeyError for an id that was not compiled."""
@@ -243,6 +270,8 @@ def compile_rules(
     stocks: list[Stock] = []
     cones: list[Cone] = []
     bursts: list[Burst] = []
+    shares: list[Share] = []
+    clear: list[Clear] = []
     pools: dict[str, list[tuple[AttackTokens, NDArray[np.bool_]]]] = {}
     x0, y0, x1, y1 = bounds
     shapes: list[tuple[str, str, NDArray[np.float64], NDArray[np.bool_]]] = [
@@ -291,6 +320,11 @@ def compile_rules(
                         KIND[rule.kind], rule.to, rule.radius, rule.flight, rule.top_speed, _attack(rule.attack), mask
                     )
                 )
+            case ShareLimit():
+                shares.append(Share(rule.name, rule.of, rule.most, rule.seconds, mask))
+            case StayClear():
+                wanted = (rule.distance, rule.top_speed, rule.confidence, rule.seconds)
+                clear.append(Clear(rule.name, *wanted, mask))
     np.fill_diagonal(spacing, 0.0)
     outlines = [edges for _, _, edges, _ in shapes]
     lengths = [len(outline) for outline in outlines]
@@ -337,6 +371,8 @@ def compile_rules(
         shape_mask=masks,
         shape_name=tuple(name for _, name, _, _ in shapes),
         applies=applies,
+        shares=tuple(shares),
+        clear=tuple(clear),
     )
 
 

@@ -18,8 +18,7 @@ from npc_sdk.experiments.stage import new_board, planner
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
-from npc_sdk.serve.models import ARENA, choices, load
-from npc_sdk.world import Forecast
+from npc_sdk.serve.models import ARENA, Loaded, choices, load
 
 
 def warm() -> None:
@@ -51,7 +50,9 @@ class Control:
         self._zones = start.zones
         self._forecasts = choices(load(start.model, device, start.seed), device, start.seed)
         self._board = new_board(forecasts=tuple(self._forecasts))
-        self._decider = planner(self._named(), device, PlannerConfig(seed=start.seed))
+        named = self._named()
+        how = PlannerConfig(seed=start.seed)
+        self._decider = planner(named.forecast, device, how, calibration=named.calibration)
         softened = [soft_zone(zone, self._schema.kinematics.radius, i) for i, zone in enumerate(start.zones)]
         self.turn((*start.settings, *softened))
         runtime = Runtime(self._decider, lambda: self._board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
@@ -67,10 +68,10 @@ class Control:
         """Carry out what a designer turned."""
         for request in requests:
             self._board.apply(request)
-        self._decider.use(self._named())
+        self._decider.use(self._named().forecast, self._named().calibration)
 
-    def _named(self) -> Forecast:
-        return self._forecasts[self._board.snapshot.forecast].forecast
+    def _named(self) -> Loaded:
+        return self._forecasts[self._board.snapshot.forecast]
 
     def go(self, action: NDArray[np.floating] | None) -> list[TwinView]:
         """Play on as soon as a whole decision's ticks may be played."""

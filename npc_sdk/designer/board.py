@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from npc_sdk.constraints import RULES, Points, Rule, check_polygons, from_table, parse_who
+from npc_sdk.constraints import RULES, Points, Rule, check_polygons, parse_who
 from npc_sdk.designer.persona import PersonaChange, PersonaEvent, PersonaLibrary
 from npc_sdk.designer.request import (
     SCOPE_FORMS,
@@ -25,6 +25,7 @@ from npc_sdk.designer.request import (
     scope_of,
     scope_text,
 )
+from npc_sdk.designer.rulebook import read_rule
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError, ControlError, InputError, nearest
 from npc_sdk.objectives.terms import DEFAULT_TERMS, NORMS, Term, TermSet, term
@@ -319,7 +320,7 @@ class Board:
 
     def _read_rule(self, table: Table) -> Rule:
         try:
-            rule = from_table(table, self._zones)
+            rule = read_rule(table, self._zones)
         except ConstraintError as error:
             raise ControlError(str(error), valid=RULES) from error
         head, name = parse_who(rule.name, rule.who) if isinstance(rule.who, str) else ("", "")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from npc_sdk.constraints import Standing
+
 _SAME_PLAN = 0.02  # of J: plans whose weighted parts differ by less are one plan to a designer
 
 
@@ -39,6 +41,8 @@ class Choice:
         shield: what the shield did to it.
         steps: [v], how deep each candidate's forecast breaks a rule, in steps of the planner's tolerance; 0: feasible.
             No weight makes up for a step. Where none are given the infeasible are one step deep.
+        priced: how many of the terms, the last ones, a rule prices; nobody can turn their weights.
+        standings: where the NPC stood with its rules of class H: forecasts.
     """
 
     npc: int
@@ -51,6 +55,13 @@ class Choice:
     chosen: int
     shield: ShieldChange = ShieldChange()
     steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    priced: int = 0
+    standings: tuple[Standing, ...] = ()
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The terms that designers weigh: all but the priced ones."""
+        return self.terms[: len(self.terms) - self.priced]
 
     def __post_init__(self) -> None:
         """Hold all numbers as doubles; raise ValueError where the parts do not fit together."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from npc_sdk.constraints import Standing
 from npc_sdk.designer.choice import Choice, ShieldChange, differs, rivals
 from npc_sdk.designer.flips import Flip, first_crossings, flips
 
@@ -25,7 +26,8 @@ class Part:
         feature: of the chosen plan, in the term's units.
         value: weight x feature; the values of all parts add up to J.
         lead: weight x (feature of the runner-up - feature of the chosen); > 0 speaks for the choice, 0 without one.
-        raise_to: the smallest weight above the present one at which another candidate wins, None if none does.
+        raise_to: the smallest weight above the present one at which another candidate wins, None if none does; always
+            None of a priced term, as is `lower_to`.
         lower_to: the largest weight >= 0 below the present one at which another candidate wins, None if none does.
         raise_family: the family that wins at `raise_to`, or "".
         lower_family: the family that wins at `lower_to`, or "".
@@ -57,6 +59,7 @@ class Explanation:
         leading: the term that speaks loudest against the runner-up (without one: the largest part), or "".
         rejected: how many candidates were ruled out as infeasible.
         shield: what the shield changed.
+        standings: where the NPC stood with its rules of class H: forecasts, never guarantees.
         flips: changes of one weight that would lead to another plan, one a term and direction at most. Those to plans
             with a name come before those to unnamed samples, those in a slider's reach before the others, then the
             smallest.
@@ -73,6 +76,7 @@ class Explanation:
     leading: str
     rejected: int
     shield: ShieldChange
+    standings: tuple[Standing, ...]
     flips: tuple[Flip, ...]
     sentence: str
 
@@ -125,6 +129,7 @@ def explain(choice: Choice) -> Explanation:
         leading=short.leading,
         rejected=int(np.count_nonzero(~choice.feasible)),
         shield=choice.shield,
+        standings=choice.standings,
         flips=turns,
         sentence=_sentence(choice, turns, short),
     )
@@ -139,6 +144,8 @@ def _parts(
     up, up_rival = first_crossings(gap, slope)
     down, down_rival = first_crossings(gap, -slope)
     down[down > weights] = math.inf  # a weight below 0 is none
+    for side in (up, down):
+        side[len(choice.weighed) :] = math.inf  # prices are not for turning
     return tuple(
         Part(
             term=term,
@@ -189,6 +196,8 @@ def _sentence(choice: Choice, turns: tuple[Flip, ...], short: Verdict) -> str:
         text += f"; the shield moved it by {choice.shield.shift:.2f} m for {rules}"
     elif not choice.feasible[choice.chosen]:
         text += "; no plan met every constraint, so this is the nearest to it"
+    for standing in choice.standings:
+        text += f"; forecast rule {standing.words}"
     return text + "."
 
 

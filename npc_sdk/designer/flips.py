@@ -38,7 +38,7 @@ class Flip:
 def flips(choice: Choice) -> tuple[Flip, ...]:
     """Return where turning one weight first leads to another plan, in the order of `Explanation.flips`."""
     found, others = [], rivals(choice)
-    for m in range(len(choice.terms)):
+    for m in range(len(choice.weighed)):
         for sign in (1.0, -1.0):
             flip = _walk(choice, others, m, sign)
             if flip is not None:

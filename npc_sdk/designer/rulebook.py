@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from npc_sdk.constraints import from_table
-from npc_sdk.errors import ConstraintError
+from npc_sdk.constraints import Points, Rule, ShareLimit, from_table
+from npc_sdk.errors import ConstraintError, ExpressionError
+from npc_sdk.objectives.terms import priced_term
 
 _HEADER = re.compile(r"^\s*\[\[\s*constraints\s*\]\]\s*(#.*)?$")
 _SYNTAX_LINE = re.compile(r"\(at line (\d+)")
@@ -30,6 +32,21 @@ class Rulebook:
             if f"'{table.get('name', table.get('rule'))}'" in text
         ]
         return f"{text} ({', '.join(named)})" if named else text
+
+
+def read_rule(table: Mapping[str, object], zones: Mapping[str, Points] | None = None) -> Rule:
+    """Reads one rule, as `from_table`, and the expression in it if it has one.
+
+    Raises:
+        ConstraintError: names the rule, the key, what was expected and what came.
+    """
+    rule = from_table(table, zones)
+    if isinstance(rule, ShareLimit):
+        try:
+            priced_term(rule.name, rule.of)
+        except ExpressionError as error:
+            raise ConstraintError(f"rule '{rule.name}', key 'of': {error}", [rule.name]) from error
+    return rule
 
 
 def read_rulebook(path: str | Path) -> Rulebook:
@@ -58,7 +75,7 @@ def read_rulebook(path: str | Path) -> Rulebook:
     for table, line in zip(book.tables, book.lines, strict=True):
         try:
             if "zone" not in table:
-                from_table(table)
+                read_rule(table)
         except ConstraintError as error:
             raise ConstraintError(f"{path}:{line}: {error}", error.rules) from error
     return book

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from npc_sdk.experiments import fight, foresight
+from npc_sdk.experiments import covered, fight, foresight, ruled
 from npc_sdk.experiments.report import add_json, emit, machine, table
 from npc_sdk.options import count, duration, natural
 
@@ -29,9 +29,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, default=0, help="of the fresh fights")
     parser.add_argument("--jobs", type=count, default=1, help="processes that play fresh fights (1)")
     add_json(parser)
-    kinds = parser.add_subparsers(dest="what", metavar="play | plans")
+    kinds = parser.add_subparsers(dest="what", metavar="play | plans | coverage | rules")
     fight.add_arguments(kinds.add_parser("play", help="planned NPCs against scripted ones"))
     foresight.add_arguments(kinds.add_parser("plans", help="imagined against realised plans"))
+    covered.add_arguments(kinds.add_parser("coverage", help="how often forecasts hold that are to with a confidence"))
+    ruled.add_arguments(kinds.add_parser("rules", help="what rules of class H come to, and cost"))
 
 
 def main(args: Namespace) -> int:
@@ -40,6 +42,10 @@ def main(args: Namespace) -> int:
         return fight.main(args)
     if args.what == "plans":
         return foresight.main(args)
+    if args.what == "coverage":
+        return covered.main(args)
+    if args.what == "rules":
+        return ruled.main(args)
     import torch
 
     from npc_sdk.envs.arena.players import HELD_OUT_STYLES

@@ -24,6 +24,7 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Decider, Report, Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import Forecast
+from npc_sdk.world.conformal import Calibration
 
 SAMPLE_TICKS = 3  # between moments that are measured
 
@@ -80,9 +81,14 @@ def new_board(rules: Sequence[Table] = (), persona: str = "", forecasts: Sequenc
     return board
 
 
-def planner(forecast: Forecast, device: torch.device, config: PlannerConfig | None = None) -> PlannerDecider:
+def planner(
+    forecast: Forecast,
+    device: torch.device,
+    config: PlannerConfig | None = None,
+    calibration: Calibration | None = None,
+) -> PlannerDecider:
     """Returns the planner on a forecast."""
-    return PlannerDecider(forecast, config or PlannerConfig(), device)
+    return PlannerDecider(forecast, config or PlannerConfig(), device, calibration=calibration)
 
 
 class PlanChanges:
@@ -160,9 +166,16 @@ def lock_step(
     return LockStep(arena, runtime, players, observers)
 
 
-def play(fights: Cast, config: ArenaConfig, decider: Decider, board: Board, seconds: float) -> tuple[Trace, Play]:
+def play(
+    fights: Cast,
+    config: ArenaConfig,
+    decider: Decider,
+    board: Board,
+    seconds: float,
+    observers: Sequence[Observer] = (),
+) -> tuple[Trace, Play]:
     """Plays the fights and returns what happened, whole and sampled."""
     changes = PlanChanges(len(fights.maps), config.npcs)
-    stage = lock_step(fights, config, decider, board, (changes,))
+    stage = lock_step(fights, config, decider, board, (changes, *observers))
     trace = stage.run(ticks_in(seconds))
     return trace, play_of(trace, stage.arena, changes.mean())

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from npc_sdk.errors import ExpressionError, InputError, nearest
 from npc_sdk.objectives.expression import Expression, parse
-from npc_sdk.objectives.vocabulary import QUANTITIES
+from npc_sdk.objectives.vocabulary import FORESEEN, QUANTITIES
 
 Norm = Literal["linear", "quadratic", "smooth", "bounded", "signed"]
 PATIENCE_S = 0.7  # in which the steps of a plan come to count less by e: far ahead forecasts are guesses (ADR 0013)
@@ -76,6 +77,29 @@ def named_term(line: str, *, unit: float = 1.0, norm: str = "linear", default: f
     if not equals:
         raise ExpressionError(line, 1, "expected name = expression")
     return term(name.strip(), text.strip(), unit=unit, norm=norm, default=default)
+
+
+_PRICED = "limit:"  # no designer's term can have a colon in its name
+
+
+def is_priced(name: str) -> bool:
+    """Whether a term of this name is priced for a rule, not weighed by a designer."""
+    return name.startswith(_PRICED)
+
+
+@lru_cache(maxsize=256)
+def priced_term(rule: str, of: str) -> Term:
+    """Builds the term by which a `share_limit` is paid for: its expression, held within 0 and 1.
+
+    Raises:
+        ExpressionError: the text does not parse, names an unknown quantity, or one that says nothing about the present.
+    """
+    for name in sorted(parse(of, QUANTITIES.keys()).names & FORESEEN):
+        problem = f"{name!r} is of plans alone and cannot be measured in the present, as the share of a time has to be"
+        raise ExpressionError(of, of.index(name) + 1, problem)
+    expression = parse(f"clip({of.strip()}, 0, 1)", QUANTITIES.keys())
+    doc = "Priced, so that its share of the time stays below a limit."
+    return Term(f"{_PRICED}{rule}", expression, 1.0, "share of time", "linear", "", "falls", 0.0, doc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,3 +60,6 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("time", "s", "since the decision"),
     )
 }
+
+FORESEEN = frozenset(("self.acceleration", "plan.change", "time", *(n for n in QUANTITIES if n.startswith("event."))))
+"""Quantities of what a plan leads to alone: they say nothing about the present, so no share of time can be measured."""

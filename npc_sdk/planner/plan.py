@@ -12,9 +12,9 @@ from torch import Tensor
 
 from npc_sdk.planner import cem, mppi
 from npc_sdk.planner.motion import shape
-from npc_sdk.planner.problem import PlannerConfig, Problem, Projection, Rollout
+from npc_sdk.planner.problem import Clearance, PlannerConfig, Problem, Projection, Rollout
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, sampled, structured
-from npc_sdk.planner.score import breaches, objective, order, score
+from npc_sdk.planner.score import breaches, objective, order, score, shortfall, steps_over
 from npc_sdk.tensors import Scene
 from npc_sdk.world.forecast import Decision, Forecast, Memory
 
@@ -29,6 +29,7 @@ class Candidates:
     family: Int[Tensor, "n s"]  # index into FAMILIES
     features: Float[Tensor, "n s M"]
     breaches: Float[Tensor, "n s rules"]  # m, as score.RULES
+    short: Float[Tensor, "n s"]  # of being clear of the player, as a share of the distance asked for
     own: Float[Tensor, "n s h 4"]  # m, m/s: where the NPC would go
     player: Float[Tensor, "n s h 6"]  # how the player is forecast to answer
     spread: Float[Tensor, "n s h"]  # m, one sigma of the player's place
@@ -46,8 +47,16 @@ class Candidates:
 
     @property
     def depth(self) -> Float[Tensor, "n s"]:
-        """Metres of the worst breach of any rule, 0 where all are kept."""
+        """Metres of the worst breach of any rule of tier 0, 0 where all are kept."""
         return self.breaches.amax(-1)
+
+    def steps(self, config: PlannerConfig) -> Float[Tensor, "n s"]:
+        """How badly rules are broken, as `steps_over` counts."""
+        return steps_over(self.depth, self.short, config.tolerance)
+
+    def feasible(self, config: PlannerConfig) -> Bool[Tensor, "n s"]:
+        """Where all rules are kept, as far as forecasts can tell."""
+        return torch.maximum(self.depth, self.short) < config.tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +183,7 @@ def _merit(
     J, depth = objective(pool.features, problem.weights), pool.depth
     if config.rules == "price":
         return J + config.price * depth, torch.ones_like(depth, dtype=torch.bool)
-    return J, depth < config.tolerance
+    return J, pool.feasible(config)
 
 
 def propose(
@@ -202,7 +211,7 @@ def choose(
     """Chooses among scored candidates: feasible first, then by J."""
     J = objective(verified.features, weights)
     depth = verified.depth
-    ranks = order(depth, J, config)
+    ranks = order(depth, verified.short, J, config)
     row = torch.arange(ranks.shape[0], device=ranks.device)
     chosen = ranks[:, 0]
     family = verified.family.gather(1, ranks)
@@ -214,7 +223,7 @@ def choose(
         runner_up=ranks[row, second],
         verified=verified,
         objective=J,
-        feasible=depth < config.tolerance,
+        feasible=verified.feasible(config),
         weights=weights,
         names=names,
         elites=verified.moves[row[:, None], ranks[:, : config.kept]],
@@ -266,6 +275,7 @@ def roll_out(
         family=family,
         features=score(problem, scene, memory, imagined, config),
         breaches=breaches(problem, scene, imagined, config),
+        short=shortfall(problem, scene, imagined),
         own=imagined.own,
         player=imagined.player,
         spread=imagined.spread,
@@ -282,7 +292,7 @@ def _seats(pool: Candidates, problem: Problem, config: PlannerConfig) -> Int[Ten
     """Gives every structured family a seat, in order, then the best of the others."""
     n, s = pool.family.shape
     J = objective(pool.features, problem.weights)
-    ranks = order(pool.depth, J, config)
+    ranks = order(pool.depth, pool.short, J, config)
     own = torch.arange(STRUCTURED, device=ranks.device).expand(n, -1)  # the families come first
     free = ranks >= STRUCTURED  # n s, by rank
     best = (~free).long().argsort(dim=1, stable=True)[:, : min(config.elites, s - STRUCTURED)]
@@ -314,8 +324,13 @@ def cut(problem: Problem, first: int, last: int) -> Problem:
         fields=replace(fields_, index=fields_.index[cut]),
         planned=problem.planned[cut],
         elites=problem.elites[cut],
+        clear=None if problem.clear is None else _cut_clear(problem.clear, cut),
         sight=None if problem.sight is None else replace(problem.sight, index=problem.sight.index[cut]),
     )
+
+
+def _cut_clear(clear: Clearance, cut: slice) -> Clearance:
+    return Clearance(**{f.name: getattr(clear, f.name)[cut] for f in fields(Clearance)})
 
 
 def _joined(parts: list[Plan]) -> Plan:

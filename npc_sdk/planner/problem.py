@@ -35,7 +35,7 @@ class PlannerConfig:
     rank: Rollout = "duet"  # roll-out that ranks all candidates; see ADR 0015
     verify: Rollout = "duet"  # roll-out that decides among the elites and the families
     rows: int = 4096  # candidates scored in one go; more NPCs are cut into pieces of this size
-    tolerance: float = 0.05  # m by which a forecast may break a rule and still count as feasible
+    tolerance: float = 0.05  # m (of a distance from the player: share) by which a forecast may break a rule
     mates: int = 4  # nearest squad mates that terms look at
     neighbours: int = 6  # nearest NPCs that rules look at
     grenades: int = 3  # nearest grenades that terms look at
@@ -59,6 +59,18 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Clearance:
+    """How far plans are to keep from where the player will be: `c` rules of class H. Forecasts, ranked by."""
+
+    distance: Float[Tensor, "n c"]  # m, 0 where a rule does not bind
+    factor: Float[Tensor, "n c"]  # what the forecast's spread is multiplied by; infinite: only the reach is known
+    top_speed: Float[Tensor, "n c"]  # m/s that the player is declared not to exceed
+    steps: Int[Tensor, "n c"]  # model steps that are looked at
+    place: Float[Tensor, "n 2"]  # m, where the squad last saw the player
+    since: Float[Tensor, " n"]  # s ago, by the time the plan begins
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One batch of decisions. Poses come from the scene: `scene.pose[scene_index, slot]`."""
 
@@ -73,6 +85,7 @@ class Problem:
     committed: Float[Tensor, "b e h 2"]  # velocity plans of all NPCs from now on
     planned: Bool[Tensor, " n"]  # whether the NPC's own row of `committed` is a plan
     elites: Float[Tensor, "n k h 2"]  # candidates of the previous decision, shifted to now; k may be 0
+    clear: Clearance | None = None  # None where no rule asks
     sight: Lookup | None = None  # signed distance to opaque walls, m, where not every wall is opaque
     terms: TermSet = DEFAULT_TERMS
     dt: float = DT

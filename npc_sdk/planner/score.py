@@ -6,18 +6,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from npc_sdk.belief import NEVER_S, PLAYER
 from npc_sdk.objectives.features import features
 from npc_sdk.objectives.situation import Lookup, Situation
 from npc_sdk.planner.motion import Held
 from npc_sdk.planner.problem import PlannerConfig, Problem
 from npc_sdk.tensors import FEATURES, Scene
-from npc_sdk.world.forecast import PLAYER_SLOT, Imagined, Memory, integrate
+from npc_sdk.world.forecast import EVENTS, PLAYER_SLOT, Imagined, Memory, integrate
 
 NPC_KIND, PROJECTILE_KIND = 2, 3
 FUSE_SCALE = 2.0  # s per unit of the feature "fuse"
 FAR = 1e6  # m; where a slot is empty
 TRUSTED = 10  # steps of mates' plans that count against a candidate: by then they have decided anew ten times
 RULES = ("ground", "leash", "spacing", "apart")
+_TIER = 1e6  # steps of tolerance, more than any rule of tier 1 can be broken by
 
 
 def situation(problem: Problem, scene: Scene, memory: Memory, imagined: Imagined, config: PlannerConfig) -> Situation:
@@ -115,29 +117,74 @@ def _apart(held: Held, imagined: Imagined) -> Float[Tensor, "n s"]:
     return out
 
 
+def present(problem: Problem, scene: Scene, memory: Memory, config: PlannerConfig) -> Situation:
+    """Returns the moment of the decision as a situation of one candidate and one step. Events it does not know."""
+    at = problem.scene_index
+    own = scene.pose[at, problem.slot][:, None, None]  # n 1 1 4
+    player = torch.cat([memory.pose[at, PLAYER_SLOT], memory.heading[at, PLAYER_SLOT]], -1)[:, None, None]
+    spread = memory.variance[at, PLAYER_SLOT].sqrt()[:, None, None]
+    events = own.new_zeros(*own.shape[:3], len(EVENTS))
+    return situation(problem, scene, memory, Imagined(own, player, spread, scene.pose[:, :, None], events), config)
+
+
+def shortfall(problem: Problem, scene: Scene, imagined: Imagined) -> Float[Tensor, "n s"]:
+    """Returns by what share of its distance each candidate falls short of being clear of the player, at its worst.
+
+    The player is forecast within factor x spread of its imagined place, and cannot be further than it can run from
+    where it was seen last: a plan is clear of it where it is clear of either disc. Nobody is to be kept clear of where
+    no player is known.
+    """
+    clear = problem.clear
+    if clear is None:
+        return imagined.spread.new_zeros(imagined.spread.shape[:2])
+    steps = torch.arange(1, imagined.own.shape[2] + 1, device=imagined.own.device)
+    from_player = torch.hypot(*(imagined.own[..., :2] - imagined.player[..., :2]).unbind(-1))  # n s h
+    from_place = torch.hypot(*(imagined.own[..., :2] - clear.place[:, None, None]).unbind(-1))
+    spread = imagined.spread.clamp_min(1e-3)
+    ahead = clear.since[:, None, None] + steps * problem.dt
+    worst = torch.zeros_like(spread[..., 0])
+    for distance, factor, top_speed, last in zip(
+        *(column.unbind(1) for column in (clear.distance, clear.factor, clear.top_speed, clear.steps)), strict=True
+    ):
+        off = distance[:, None, None]
+        margin = torch.maximum(
+            from_player - factor[:, None, None] * spread, from_place - top_speed[:, None, None] * ahead
+        )
+        short = ((off - margin) / off.clamp_min(1e-6)).masked_fill(steps > last[:, None, None], 0.0)
+        worst = torch.maximum(worst, short.amax(-1) * (distance > 0)[:, None])
+    at = problem.scene_index
+    known = scene.mask[at, PLAYER_SLOT] & (scene.kind[at, PLAYER_SLOT] == PLAYER) & (clear.since < NEVER_S)
+    return worst * known[:, None]
+
+
 def objective(features: Float[Tensor, "n s M"], weights: Float[Tensor, "n M"]) -> Float[Tensor, "n s"]:
     """Sums weight x feature in float64, so that the parts add up to J and rounding does not reorder plans."""
     return (features.double() * weights.double()[:, None]).sum(-1)
 
 
-def depth_steps(depth: Float[Tensor, "n s"], tolerance: float) -> Float[Tensor, "n s"]:
-    """Counts breaches in steps of the tolerance: 0 where feasible."""
-    return (depth / tolerance).floor()
+def steps_over(depth: Float[Tensor, "n s"], short: Float[Tensor, "n s"], tolerance: float) -> Float[Tensor, "n s"]:
+    """Counts by how many tolerances rules are broken, those of tier 0 before those of tier 1: 0 where feasible.
+
+    One number (a whole one, in float64) with the order of (tier 0, tier 1): no breach of tier 1 makes up for a step of
+    tier 0.
+    """
+    return (depth / tolerance).floor().double() * _TIER + (short / tolerance).floor().clamp_max(_TIER - 1.0)
 
 
-def ranking(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], tolerance: float) -> Int[Tensor, "n s"]:
+def ranking(steps: Float[Tensor, "n s"], J: Float[Tensor, "n s"]) -> Int[Tensor, "n s"]:
     """Orders candidates: feasible before infeasible, less infeasible before more, then by J; ties keep their order."""
-    steps = depth_steps(depth, tolerance)
     by_objective = J.argsort(dim=1, stable=True)
-    by_depth = steps.gather(1, by_objective).argsort(dim=1, stable=True)
-    return by_objective.gather(1, by_depth)
+    by_steps = steps.gather(1, by_objective).argsort(dim=1, stable=True)
+    return by_objective.gather(1, by_steps)
 
 
-def order(depth: Float[Tensor, "n s"], J: Float[Tensor, "n s"], config: PlannerConfig) -> Int[Tensor, "n s"]:
+def order(
+    depth: Float[Tensor, "n s"], short: Float[Tensor, "n s"], J: Float[Tensor, "n s"], config: PlannerConfig
+) -> Int[Tensor, "n s"]:
     """Orders candidates: feasible first, or, where rules are priced, by J and the price of the worst breach."""
     if config.rules == "price":
         return (J + config.price * depth).argsort(dim=1, stable=True)
-    return ranking(depth, J, config.tolerance)
+    return ranking(steps_over(depth, short, config.tolerance), J)
 
 
 def _feature(scene: Scene, name: str) -> Float[Tensor, "b e"]:

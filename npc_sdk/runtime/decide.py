@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 
 from npc_sdk import tensors
 from npc_sdk.belief import PLAYER
-from npc_sdk.constraints import KIND, Apart, RuleTables, shape_clearance
+from npc_sdk.constraints import KIND, Apart, RuleTables, Standing, shape_clearance
 from npc_sdk.designer.choice import Choice
 from npc_sdk.geometry import MapTables, grid_points
 from npc_sdk.objectives.situation import Lookup
-from npc_sdk.objectives.terms import TermSet
+from npc_sdk.objectives.terms import TermSet, is_priced
 from npc_sdk.planner.fields import FieldBook, Goals
 from npc_sdk.planner.motion import Body, Held
 from npc_sdk.planner.plan import Plan, cut, plan, shift
 from npc_sdk.planner.problem import Bounds, PlannerConfig, Problem
-from npc_sdk.planner.score import depth_steps
+from npc_sdk.runtime.forecasts import ForecastRules
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.hands import hands
 from npc_sdk.runtime.view import Evidence, Orders, View
 from npc_sdk.shield import ShieldConfig, certified_limits, rounding
 from npc_sdk.tensors import Grids, Places, Scene
+from npc_sdk.world.conformal import Calibration
 from npc_sdk.world.forecast import PLAYER_SLOT, Forecast, Memory, widened
 from npc_sdk.world.forecast import join as join_memory
 
@@ -42,6 +43,12 @@ class _Asked:
     scene: Scene
     problem: Problem
     row: int  # of the NPC in `problem`
+    standings: tuple[Standing, ...] = ()
+
+    @property
+    def priced(self) -> TermSet:
+        """The terms that were priced when it decided; their prices are the last columns of its weights."""
+        return TermSet(tuple(t for t in self.problem.terms.terms if is_priced(t.name)))
 
 
 @dataclass(slots=True)
@@ -59,15 +66,23 @@ class PlannerDecider:
 
     Args:
         explain: keep what each NPC weighed, for explain and drawing; experiments do without.
+        calibration: of the forecast, for rules that ask for a confidence; without one only reach bounds the player.
     """
 
     def __init__(
-        self, forecast: Forecast, config: PlannerConfig, device: torch.device, *, explain: bool = False
+        self,
+        forecast: Forecast,
+        config: PlannerConfig,
+        device: torch.device,
+        *,
+        explain: bool = False,
+        calibration: Calibration | None = None,
     ) -> None:
         self.forecast = forecast
         self.config = config
         self.device = device
         self._explain = explain
+        self._rules = ForecastRules(calibration)
         self._kept: dict[str, _Kept] = {}
         self._maps: tuple[tuple[MapTables, ...], Grids, Places, FieldBook] | None = None
         self._free: dict[int, tuple[RuleTables, NDArray[np.float32], NDArray[np.int64]]] = {}
@@ -75,16 +90,18 @@ class PlannerDecider:
     def forget(self, key: str) -> None:
         """Drops what it remembers about a game."""
         self._kept.pop(key, None)
+        self._rules.forget(key)
 
-    def use(self, forecast: Forecast) -> None:
+    def use(self, forecast: Forecast, calibration: Calibration | None = None) -> None:
         """Plans with another forecast from now on; what the former one remembered means nothing to it."""
         if forecast is not self.forecast:
             self.forecast = forecast
             self._kept.clear()
+            self._rules.use(calibration)
 
     @torch.inference_mode()
     def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
-        """Takes an NPC's newest decision once more under other weights: same moment, same random numbers.
+        """Takes an NPC's newest decision once more under other weights: same moment, same random numbers, same prices.
 
         Unlike `planner.plan.reweigh` this proposes, imagines and scores anew. The NPC goes on with the plan it has.
 
@@ -101,9 +118,11 @@ class PlannerDecider:
         if asked is None:
             return None
         row = torch.from_numpy(np.asarray(weights, np.float32)[None]).to(self.device)
-        problem = replace(cut(asked.problem, asked.row, asked.row + 1), weights=row, terms=terms)
+        problem, priced = cut(asked.problem, asked.row, asked.row + 1), asked.priced
+        prices = problem.weights[:, problem.weights.shape[1] - len(priced.terms) :]
+        problem = replace(problem, weights=torch.cat([row, prices], 1), terms=TermSet((*terms.terms, *priced.terms)))
         result = plan(asked.forecast, asked.memory, asked.scene, problem, self.config)
-        return _evidence([npc], result, self.config)[0]
+        return _evidence([npc], result, self.config, (asked.standings,))[0]
 
     @torch.inference_mode()
     def decide(self, view: View) -> Orders:
@@ -112,16 +131,17 @@ class PlannerDecider:
         rows = np.flatnonzero(view.due)
         if len(rows) == 0:
             return self._orders(view, rows, None)
-        problem = self.problem(view, rows, memory)
+        problem = self._rules.apply(view, rows, scene, memory, self.problem(view, rows, memory), self.config)
         result = plan(self.forecast, memory, scene, problem, self.config, late=view.late)
+        standings = self._rules.standings(view, rows, problem, result)
         for row, elites in zip(rows, result.elites, strict=True):
             game = view.game[row]
             self._kept[view.games[game].key].elites[int(view.ids[row])] = (int(view.apply_tick[game]), elites)
         if self._explain:
             for i, row in enumerate(rows):
-                asked = _Asked(self.forecast, memory, scene, problem, i)
+                asked = _Asked(self.forecast, memory, scene, problem, i, standings[i] if standings else ())
                 self._kept[view.games[view.game[row]].key].asked[int(view.ids[row])] = asked
-        return self._orders(view, rows, result)
+        return self._orders(view, rows, result, standings)
 
     @torch.inference_mode()
     def observe(self, view: View) -> tuple[Scene, Memory]:
@@ -309,16 +329,23 @@ class PlannerDecider:
                 steps[i] = int(view.apply_tick[view.game[row]] - found[0]) // game.ticks_per_step
         return shift(out, steps)
 
-    def _orders(self, view: View, rows: NDArray[np.intp], result: Plan | None) -> Orders:
+    def _orders(
+        self,
+        view: View,
+        rows: NDArray[np.intp],
+        result: Plan | None,
+        standings: tuple[tuple[Standing, ...], ...] = (),
+    ) -> Orders:
         moves = np.zeros((0, self.config.horizon, 2), np.float32) if result is None else result.moves.cpu().numpy()
         evidence: tuple[Evidence | None, ...] = (None,) * len(rows)
         if result is not None and self._explain:
-            evidence = _evidence(view.ids[rows].tolist(), result, self.config)
+            evidence = _evidence(view.ids[rows].tolist(), result, self.config, standings)
         wanted = view.committed[view.scene, view.slot, 0]
         if len(rows):
             wanted[rows] = moves[:, 0]
+
         wasted = np.zeros(0, np.float32) if result is None else result.wasted.cpu().numpy()
-        return Orders(rows.astype(np.int64), moves, hands(view, wanted), evidence, wasted)
+        return Orders(rows.astype(np.int64), moves, hands(view, wanted), evidence, wasted, standings)
 
 
 def _apart(view: View, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -363,14 +390,17 @@ def _where(takes: torch.Tensor, after: Memory, before: Memory) -> Memory:
     )
 
 
-def _evidence(ids: Sequence[int], result: Plan, config: PlannerConfig) -> tuple[Evidence, ...]:
+def _evidence(
+    ids: Sequence[int], result: Plan, config: PlannerConfig, standings: tuple[tuple[Standing, ...], ...]
+) -> tuple[Evidence, ...]:
     """Copies what each NPC weighed into plain arrays."""
     features = result.verified.features.double().cpu().numpy()
     objective, feasible = result.objective.cpu().numpy(), result.feasible.cpu().numpy()
     weights, chosen = result.weights.double().cpu().numpy(), result.chosen.cpu().numpy()
     paths = result.verified.own[..., :2].cpu().numpy()
     players = result.verified.player[..., :2].cpu().numpy()
-    steps = depth_steps(result.verified.depth, config.tolerance).long().cpu().numpy()
+    steps = result.verified.steps(config).long().cpu().numpy()
+    priced = sum(is_priced(name) for name in result.names)
     return tuple(
         Evidence(
             choice=Choice(
@@ -383,6 +413,8 @@ def _evidence(ids: Sequence[int], result: Plan, config: PlannerConfig) -> tuple[
                 families=tuple(families),
                 chosen=int(chosen[i]),
                 steps=steps[i],
+                priced=priced,
+                standings=standings[i] if standings else (),
             ),
             paths=paths[i],
             ghosts=players[i],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
-from npc_sdk.constraints import ReactionTime, Rule, check_polygons
+from npc_sdk.constraints import ReactionTime, Rule, Standing, check_polygons
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError
@@ -70,6 +70,8 @@ class Report:
     def intervened(self) -> float:
         """Share of the certified NPC-ticks whose motion or attack the shield changed."""
         return float(self.certified.changed.mean()) if self.certified.changed.size else 0.0
+
+    standings: dict[int, tuple[Standing, ...]]  # with rules of class H, by NPC id of those that decided now: forecasts
 
 
 def _never() -> bool:
@@ -234,6 +236,7 @@ class Runtime:
             apply_tick=np.array([s.tick + lead for _, s in due]),
             floor=np.concatenate(floors),
             shield=config.shield,
+            lag=np.array([lead * game.dt + math.ceil(reaction / game.dt - 1e-9) * game.dt for game in games]),
             board=board,
             late=late,
         )
@@ -327,6 +330,8 @@ class Runtime:
             if found is not None and rows.start <= row < rows.stop
         }
         mine = (orders.rows >= rows.start) & (orders.rows < rows.stop)
+        told = zip(orders.rows, orders.standings, strict=True) if orders.standings else ()
+        standings = {int(view.ids[row]): found for row, found in told if found and rows.start <= row < rows.stop}
         report = Report(
             key=game.key,
             snapshot=snapshot,
@@ -340,6 +345,7 @@ class Runtime:
             revision=board.revision,
             findings=findings,
             wasted=float(orders.wasted[mine].mean()) if len(orders.wasted) and mine.any() else math.nan,
+            standings=standings,
         )
         return action, report
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.belief import BeliefTable
-from npc_sdk.constraints import RuleTables
+from npc_sdk.constraints import RuleTables, Standing
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
@@ -43,6 +43,7 @@ class View:
     apply_tick: Ints  # g
     floor: NDArray[np.float64]  # n j 3, each NPC's part of the floor now: x . (0, 1) <= 2, m
     shield: ShieldConfig  # what the shield keeps in hand
+    lag: NDArray[np.float64]  # g, s from when players were as the table shows them to the apply tick, at most
     board: BoardSnapshot
     late: Callable[[], bool]  # True once the time for this tick is used up
 
@@ -65,6 +66,7 @@ class Orders:
     hands: Floats  # n 4, aim (rad), fire, throw, reach (m) of every NPC
     evidence: tuple[Evidence | None, ...]  # k
     wasted: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # k, share of candidates that break a rule
+    standings: tuple[tuple[Standing, ...], ...] = ()  # k, or none where no rule of class H is in force
 
 
 @runtime_checkable

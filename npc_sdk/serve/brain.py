@@ -29,6 +29,7 @@ from npc_sdk.serve.pace import Pace
 from npc_sdk.serve.telemetry import SWING, TOPIC, Thought, Watch
 from npc_sdk.shield import Sent
 from npc_sdk.world import Forecast
+from npc_sdk.world.conformal import Calibration
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ REMEMBERED = 64  # games that have left: as many as can be here
 class Planner(Decider, Protocol):
     """A decider that can be asked again, and given another forecast."""
 
-    def use(self, forecast: Forecast) -> None:
+    def use(self, forecast: Forecast, calibration: Calibration | None = None) -> None:
         """Plans with another forecast from now on."""
 
     def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
@@ -165,7 +166,7 @@ class Brain:
         """Plans with the forecast that the board names."""
         if name != self._forecast:
             self._forecast = name
-            self.planner.use(self.forecasts[name].forecast)
+            self.planner.use(self.forecasts[name].forecast, self.forecasts[name].calibration)
 
     @property
     def _in_use(self) -> str:

@@ -12,6 +12,7 @@ import torch
 from npc_sdk.errors import InputError
 from npc_sdk.world import ConstantVelocity, Forecast, Frozen, ModelConfig, WorldModel, load_model
 from npc_sdk.world.checkpoint import WEIGHTS, read_document
+from npc_sdk.world.conformal import FILE, Calibration, read_calibration
 
 ARENA = "arena"
 LEARNED = "learned"
@@ -27,12 +28,14 @@ class Loaded:
         forecast: the forecast.
         sha256: of the weights file, "" where there is none.
         interface_sha256: of the schema it was trained on, "" for forecasts that fit every game.
+        calibration: how far off it was on held-out play, None where nobody measured that.
     """
 
     name: str
     forecast: Forecast
     sha256: str = ""
     interface_sha256: str = ""
+    calibration: Calibration | None = None
 
 
 def choices(loaded: Loaded, device: torch.device, seed: int = 0) -> dict[str, Loaded]:
@@ -64,11 +67,11 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load(name: str, device: torch.device, seed: int = 0) -> Loaded:
-    """Loads a forecast by name.
+def load(name: str, device: torch.device, seed: int = 0, *, calibrate: bool = True) -> Loaded:
+    """Loads a forecast by name; without `calibrate`, as if nobody had measured it.
 
     Raises:
-        ModelError: the folder holds no checkpoint of ours.
+        ModelError: the folder holds no checkpoint of ours, or a calibration of other weights.
         InputError: the name is none of the known ones and no folder.
     """
     if name == "constant-velocity":
@@ -82,8 +85,10 @@ def load(name: str, device: torch.device, seed: int = 0) -> Loaded:
     if not folder.is_dir():
         raise InputError(f"model: expected {ARENA}, {', '.join(PLAIN)} or a checkpoint folder, got {name!r}")
     interface = str(read_document(folder)["interface_sha256"])
-    model = load_model(folder, device)
-    return Loaded(name, model, hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(), interface)
+    model, sha256 = load_model(folder, device), hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    measured = folder / FILE
+    calibration = read_calibration(measured, sha256) if calibrate and measured.exists() else None
+    return Loaded(name, model, sha256, interface, calibration)
 
 
 def weights_sha256(forecast: Forecast) -> str:

@@ -52,6 +52,7 @@ def serve(args: argparse.Namespace) -> int:
         PlannerConfig(seed=args.seed, candidates=args.candidates, elites=args.candidates),
         device_of(args.device),
         explain=True,
+        calibration=loaded.calibration,
     )
     runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
     forecasts = choices(loaded, device_of(args.device), args.seed)

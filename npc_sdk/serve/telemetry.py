@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import Action
 from npc_bridge.packing import Value
 from npc_sdk.belief import PLAYER, Sight, sees
-from npc_sdk.constraints import KINDS
+from npc_sdk.constraints import KINDS, Standing
 from npc_sdk.designer.barks import BarkTracker, Intent
 from npc_sdk.designer.choice import Choice, ShieldChange, rechosen
 from npc_sdk.designer.explain import Explanation, Verdict, explain, verdict
@@ -68,8 +68,10 @@ class Watch:
         weights = board.resolve([t.key for t in thoughts])
         column = {name: m for m, name in enumerate(board.terms.names)}
         for thought, row in zip(thoughts, weights, strict=True):
-            turned = np.array([row[column[name]] if name in column else 0.0 for name in thought.choice.terms])
+            told = thought.choice
+            turned = np.array([row[column[name]] if name in column else 0.0 for name in told.weighed])
             turned = turned.astype(np.float32).astype(np.float64)  # as the planner has them
+            turned = np.concatenate([turned, told.weights[len(told.weighed) :]])  # prices stay until it decides anew
             if not np.array_equal(turned, thought.choice.weights):
                 choice = rechosen(thought.choice, turned)
                 self._thoughts[choice.npc] = replace(thought, choice=choice, verdict=verdict(choice))
@@ -78,7 +80,7 @@ class Watch:
     def behind(self, names: tuple[str, ...]) -> Thought | None:
         """Returns the decision of a living NPC that was scored by other terms than these, None if there is none."""
         thoughts = (t for npc, t in self._thoughts.items() if npc in self._living)
-        return next((t for t in thoughts if t.choice.terms != names), None)
+        return next((t for t in thoughts if t.choice.weighed != names), None)
 
     def drop(self, npc: int) -> None:
         """Forgets a decision that cannot be taken again."""
@@ -145,6 +147,8 @@ class Watch:
             thought = self._thoughts.get(npc)
             if thought is not None and npc in report.evidence:
                 entry |= _row(thought) | _imagined(thought.evidence)
+            if npc in report.standings:
+                entry["forecasts"] = [_stood(standing) for standing in report.standings[npc]]
             npcs.append(entry)
         return {
             "game": name,
@@ -206,6 +210,11 @@ def _block(array: NDArray[np.floating]) -> bytes:
 
 def _told(breach: Breach) -> dict[str, Value]:
     return dict(asdict(breach))
+
+
+def _stood(standing: Standing) -> dict[str, Value]:
+    told = asdict(standing).items()
+    return {"kind": standing.kind, **{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in told}}
 
 
 def _beliefs(report: Report) -> list[Value]:

@@ -112,7 +112,7 @@ def ask(model: WorldModel, dataset: Dataset, moments: Moments, stride: int, seed
         if not len(here):
             continue
         moves = window.moves(t, FARTHEST)[here]
-        then, now = _rows(scene, here), memory.rows(here)
+        then, now = rows_of(scene, here), memory.rows(here)
         rolled = model.roll(now, then, moves)
         at = torch.tensor(HORIZONS) - 1
         place["model"].append(rolled.others[:, PLAYER_SLOT, at, :2])
@@ -195,7 +195,8 @@ def _patience(train: Dataset, moments: Moments) -> float:
     return _PATIENCES[int(np.argmin(errors))]
 
 
-def _rows(scene: Scene, rows: Tensor) -> Scene:
+def rows_of(scene: Scene, rows: Tensor) -> Scene:
+    """Takes some scenes out of a batch; maps stay whole."""
     names = ("kind", "pose", "heading", "features", "mask", "seen", "age", "map_index")
     return Scene(**{n: getattr(scene, n)[rows] for n in names}, walls=scene.walls, places=scene.places)
 

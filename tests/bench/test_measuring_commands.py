@@ -46,6 +46,29 @@ def test_evaluate_play(capsys: pytest.CaptureFixture[str]) -> None:
     assert [d["rival"] for d in duels] == ["random", "chase", "utility"]
 
 
+def test_evaluate_coverage(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("evaluate", "coverage", "--model", "constant-velocity", "--episodes", "16", "--seconds", "6")
+    found = figures(capsys, *asked)
+    assert printed_keys(found) == documented_keys("evaluate coverage")
+    covers = found["covers"]
+    assert isinstance(covers, list)
+    assert {c["group"] for c in covers} == {"seen", "unseen"}
+    assert any(c["radius"] is not None and c["radius"] > 0 for c in covers)
+
+
+def test_evaluate_rules(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    quiet = '[[constraints]]\nrule = "share_limit"\nname = "quiet"\nof = "player.sees_me"\nmost = 0.2\nseconds = 1.0\n'
+    berth = '[[constraints]]\nrule = "stay_clear"\ndistance = 3.0\ntop_speed = 5.0\nseconds = 0.5\n'
+    rules.write_text(quiet + berth, encoding="utf-8")
+    found = figures(capsys, "evaluate", "rules", str(rules), "--quick", "--model", "constant-velocity")
+    assert printed_keys(found) == documented_keys("evaluate rules")
+    arms = found["arms"]
+    assert isinstance(arms, list)
+    assert arms[0]["shares"][0]["price"] > arms[1]["shares"][0]["price"]
+    assert arms[1]["clear"][0]["kept"] is None
+
+
 @pytest.mark.timeout(240)
 def test_check_shield_finds_nothing_and_its_control_breaks_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

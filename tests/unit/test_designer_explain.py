@@ -211,16 +211,17 @@ def test_a_flip_to_a_plan_with_a_name_is_told_before_a_nearer_one_to_a_sample() 
 @given(st.integers(0, 10_000))
 def test_choosing_again_does_as_the_planner_does(seed: int) -> None:
     torch = pytest.importorskip("torch")
-    from npc_sdk.planner.score import depth_steps, objective, ranking
+    from npc_sdk.planner.score import objective, ranking, steps_over
 
     rng = np.random.default_rng(seed)
     features, turned = rng.uniform(0, 2, (5, 3)), rng.uniform(0, 2, 3)
     depth = rng.choice([0.0, 0.01, 0.07, 0.08, 0.3], 5)
     one = choice([1.0, 1.0, 1.0], features.tolist(), ("seek",) * 5)
-    steps = depth_steps(torch.tensor(depth)[None], 0.05)[0].long().numpy()
+    short = rng.choice([0.0, 0.2], 5)
+    steps = steps_over(torch.tensor(depth)[None], torch.tensor(short)[None], 0.05)
     J = objective(torch.tensor(features)[None], torch.tensor(turned)[None])
-    again = rechosen(replace(one, steps=steps), turned)
-    assert again.chosen == int(ranking(torch.tensor(depth)[None], J, 0.05)[0, 0])
+    again = rechosen(replace(one, steps=steps[0].long().numpy()), turned)
+    assert again.chosen == int(ranking(steps, J)[0, 0])
     np.testing.assert_allclose(again.objective, J[0].numpy())
     assert again.shield == ShieldChange()
 

@@ -16,7 +16,7 @@ from npc_sdk.planner.motion import follow, follow_by_steps, shape, shape_by_step
 from npc_sdk.planner.plan import Candidates, Plan, choose, leading_term, plan, reweigh, shift
 from npc_sdk.planner.problem import PlannerConfig, Problem
 from npc_sdk.planner.proposals import FAMILIES, STRUCTURED, draw, noise_pool
-from npc_sdk.planner.score import objective, ranking
+from npc_sdk.planner.score import objective, ranking, steps_over
 from npc_sdk.world.forecast import Decision, Imagined, Memory, Mode
 
 CONFIG = PlannerConfig()
@@ -153,6 +153,7 @@ def frozen(J: list[float], depth: list[float]) -> Candidates:
         family=torch.arange(s)[None] % len(FAMILIES),
         features=torch.tensor(J)[None, :, None],
         breaches=torch.tensor(depth)[None, :, None],
+        short=torch.zeros(n, s),
         own=torch.zeros(n, s, h, 4),
         player=torch.zeros(n, s, h, 6),
         spread=torch.zeros(n, s, h),
@@ -179,10 +180,10 @@ def test_feasible_first_then_cheap(J: list[float], depth: list[float], expected:
 def test_ranking_equals_a_plain_sort() -> None:
     rng = np.random.default_rng(0)
     J = rng.integers(0, 6, (50, 20)).astype(float)
-    depth = rng.choice([0.0, 0.01, 0.2, 0.7], (50, 20))
-    order = ranking(torch.tensor(depth), torch.tensor(J), 0.05)
+    depth, short = rng.choice([0.0, 0.01, 0.2, 0.7], (2, 50, 20))
+    order = ranking(steps_over(torch.tensor(depth), torch.tensor(short), 0.05), torch.tensor(J))
     for n in range(50):
-        expected = sorted(range(20), key=lambda i: (int(depth[n, i] / 0.05), J[n, i], i))
+        expected = sorted(range(20), key=lambda i: (int(depth[n, i] / 0.05), int(short[n, i] / 0.05), J[n, i], i))
         assert order[n].tolist() == expected
 
 
@@ -236,6 +237,7 @@ def test_on_frozen_candidates_a_feature_never_rises_with_its_weight(
         family=torch.zeros(n, s, dtype=torch.long),
         features=features,
         breaches=depth,
+        short=torch.zeros(n, s),
         own=torch.zeros(n, s, 3, 4),
         player=torch.zeros(n, s, 3, 6),
         spread=torch.zeros(n, s, 3),
@@ -360,7 +362,7 @@ def test_a_deadline_in_the_middle_of_many_npcs_leaves_a_plan_for_all() -> None:
 def test_the_blend_is_tried_at_the_next_decision(toy: Toy) -> None:
     result = solve(toy)
     assert result.elites.shape[1] == CONFIG.kept
-    order = ranking(result.verified.depth, result.objective, CONFIG.tolerance)
+    order = ranking(result.verified.steps(CONFIG), result.objective)
     row = torch.arange(len(order))[:, None]
     torch.testing.assert_close(result.elites[:, :-1], result.verified.moves[row, order[:, : CONFIG.kept - 1]])
     assert not torch.isclose(result.elites[:, -1:], result.verified.moves).all(-1).all(-1).any()

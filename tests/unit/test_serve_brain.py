@@ -52,7 +52,8 @@ def a_brain(events: list[list[SnapshotArrived]]) -> tuple[Brain, Thinking]:
     pace.forget(7)
     runtime, server = Thinking(), SimpleNamespace(poll=lambda _: events.pop(0))
     board = Board(forecasts=("plain",))
-    planner, forecasts = SimpleNamespace(use=lambda _: None), {"plain": SimpleNamespace(forecast=None, sha256="")}
+    planner = SimpleNamespace(use=lambda *_: None)
+    forecasts = {"plain": SimpleNamespace(forecast=None, sha256="", calibration=None)}
     brain = Brain(server, runtime, planner, board, forecasts, 100.0, pace)  # type: ignore[arg-type]
     for session in (7, 8):
         brain._seats[session] = _Seat("game", SimpleNamespace(tick_hz=HZ), Watch(HZ))  # type: ignore[arg-type]
@@ -114,7 +115,7 @@ class Planner:
         self.evidence = evidence
         self.again_with: list[tuple[str, int, list[float]]] = []
 
-    def use(self, forecast: object) -> None:
+    def use(self, forecast: object, calibration: object) -> None:
         self.used.append(forecast)
 
     def again(self, key: str, npc: int, weights: np.ndarray, terms: object) -> Evidence | None:

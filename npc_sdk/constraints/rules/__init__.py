@@ -1,8 +1,8 @@
-"""The hard rules a designer may declare. Each says its class, tier, assumptions, and itself in words.
+"""The rules a designer may declare. Each says its class, tier, assumptions, and itself in words.
 
 Classes: S is structural on the action; N1 is one step plus a brake; N1 joint concerns two NPCs that both move; J is a
 joint allocation, T a counter over time; X depends on somebody else and is attributed. A rule of tier 0 is never traded
-for anything; no rule here is a forecast.
+for anything. Class H, and it alone, is a forecast: tier 1, the planner's business, nothing that the shield certifies.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from npc_sdk.constraints.rules.attacks import (
     Reserve,
     Splash,
 )
+from npc_sdk.constraints.rules.forecasts import ShareLimit, StayClear
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
@@ -43,8 +44,10 @@ __all__ = [
     "ReactionTime",
     "Reserve",
     "Rule",
+    "ShareLimit",
     "SpeedLimit",
     "Splash",
+    "StayClear",
     "StayNear",
     "TurnLimit",
     "Who",

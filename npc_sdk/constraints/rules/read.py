@@ -40,6 +40,27 @@ def number(default: float, most: float = math.inf) -> Reader:
     return read
 
 
+def fraction(default: float | None = None) -> Reader:
+    """A number above 0 and below 1; without a default it must be given."""
+
+    def read(rule: str, key: str, value: object) -> float:
+        value = default if value is None else value
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value < 1.0:
+            raise ConstraintError(f"rule '{rule}', key '{key}': expected a number above 0 and below 1, got {value!r}")
+        return float(value)
+
+    return read
+
+
+def duration(default: float) -> Reader:
+    """A time above 0, s, `default` where the table has none."""
+
+    def read(rule: str, key: str, value: object) -> float:
+        return positive(rule, key, default if value is None else value)
+
+    return read
+
+
 def count(rule: str, key: str, value: object) -> int:
     """A whole number above 0 that must be given."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -133,6 +154,17 @@ def tier(rule: str, value: object) -> int:
     if isinstance(value, bool) or value != 0:
         raise ConstraintError(f"rule '{rule}', key 'tier': expected 0 (the only tier of a hard rule), got {value!r}")
     return 0
+
+
+def forecast_tier(rule: str, value: object) -> int:
+    """The tier of a rule of class H, of which there is one: a forecast must not stand beside what holds by proof."""
+    if isinstance(value, bool) or value != 1:
+        raise ConstraintError(
+            f"rule '{rule}', key 'tier': expected 1 (a rule of class H is a forecast, and tier 0 is for rules "
+            f"that hold by proof), got {value!r}",
+            [rule],
+        )
+    return 1
 
 
 def _point(rule: str, key: str, value: object) -> tuple[float, float]:

@@ -14,10 +14,11 @@ from npc_sdk.constraints.rules.attacks import (
     Reserve,
     Splash,
 )
+from npc_sdk.constraints.rules.forecasts import ShareLimit, StayClear
 from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
-from npc_sdk.constraints.rules.read import Points, polygon, selector, tier
+from npc_sdk.constraints.rules.read import Points, forecast_tier, polygon, selector, tier
 from npc_sdk.errors import ConstraintError, nearest
 
 Zone: TypeAlias = KeepOut | KeepIn | NoStop
@@ -39,6 +40,8 @@ Rule: TypeAlias = (
     | Reserve
     | FriendlyFire
     | Splash
+    | ShareLimit
+    | StayClear
 )
 _ZONES: tuple[type[Zone], ...] = (KeepOut, KeepIn, NoStop)
 _OTHERS: tuple[type[Rule], ...] = (
@@ -58,6 +61,8 @@ _OTHERS: tuple[type[Rule], ...] = (
     Reserve,
     FriendlyFire,
     Splash,
+    ShareLimit,
+    StayClear,
 )
 TYPES: Mapping[str, type[Rule]] = {rule.rule: rule for rule in (*_ZONES, *_OTHERS)}
 """The rules there are, by what a table's `rule` key calls them."""
@@ -92,9 +97,13 @@ def from_table(table: Mapping[str, object], zones: Mapping[str, Points] | None =
             raise ConstraintError(f"rule '{name}': unknown key '{key}'{nearest(key, known)}")
     values: dict[str, object] = {
         "who": selector(name, table.get("who", "all")),
-        "tier": tier(name, table.get("tier", 0)),
+        "tier": _tier(kind, name, table),
     }
     if kind in _ZONES:
         values["polygon"] = polygon(name, table, zones or {})
     values |= {key: read(name, key, table.get(key)) for key, read in kind.keys.items()}
     return cast(Callable[..., Rule], kind)(name=name, **values)
+
+
+def _tier(kind: type[Rule], name: str, table: Mapping[str, object]) -> int:
+    return forecast_tier(name, table.get("tier", 1)) if kind.class_ == "H" else tier(name, table.get("tier", 0))

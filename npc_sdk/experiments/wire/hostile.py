@@ -15,6 +15,7 @@ from npc_sdk.experiments import zoo
 from npc_sdk.objectives.terms import TermSet
 from npc_sdk.runtime import Evidence, Orders, Report, Runtime, View
 from npc_sdk.world import Forecast
+from npc_sdk.world.conformal import Calibration
 
 STEP_S = 0.1  # of a plan
 _WHIM_TICKS = 24  # between what an NPC is after
@@ -58,7 +59,7 @@ class Hostile:
         """Drops what it remembers about a game."""
         self._styles.pop(key, None)
 
-    def use(self, forecast: Forecast) -> None:
+    def use(self, forecast: Forecast, calibration: Calibration | None = None) -> None:
         """Forecasts nothing."""
 
     def again(self, key: str, npc: int, weights: NDArray[np.float64], terms: TermSet) -> Evidence | None:
