@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, shield
+from npc_sdk.check import adversary, attribution, shield
 
-_DECLARE = (shield.declare, adversary.declare)
-_MAIN = {"shield": shield.main, "adversary": adversary.main}
+_DECLARE = (shield.declare, adversary.declare, attribution.declare)
+_MAIN = {
+    "shield": shield.main,
+    "adversary": adversary.main,
+    "attribution": attribution.main,
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

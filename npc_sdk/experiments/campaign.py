@@ -25,6 +25,7 @@ TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
 CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
+_PLAYED_BY = ("zoo", "campaign", "culprits", "rooms", "blame")
 
 Counts = NDArray[np.float64]
 
@@ -153,13 +154,13 @@ def hunt(steps: int, seed: int, *, shielded: bool, folder: Path | None = None, j
 
 
 def code() -> str:
-    """Names the code that a shard depends on: shield, constraints, checker and zoo."""
+    """Names the code that a shard depends on: shield, constraints, checker and games."""
     import npc_sdk
 
     root = Path(npc_sdk.__file__).parent
     files = sorted(
         path
-        for folder in ("shield", "constraints", "audit", "experiments/zoo.py", "experiments/campaign.py")
+        for folder in ("shield", "constraints", "audit", *(f"experiments/{name}.py" for name in _PLAYED_BY))
         for path in ([root / folder] if folder.endswith(".py") else (root / folder).rglob("*.py"))
     )
     return fingerprint([path.read_text(encoding="utf-8") for path in files])

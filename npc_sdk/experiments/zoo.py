@@ -658,10 +658,12 @@ def limits(setting: Setting) -> audit.Limits:
                 attack, npcs = _counts(rule.attack), rule.to == "npc"
                 if isinstance(rule, Splash):
                     flight = round(rule.flight / setting.dt)
-                    bursts.append(audit.Burst(rule.kind, rule.radius, flight, attack, who, npcs, whom))
+                    bursts.append(
+                        audit.Burst(rule.kind, rule.radius, flight, attack, who, npcs, whom, rule.top_speed)
+                    )
                 else:
                     sector = (rule.reach, rule.spread, rule.clearance)
-                    cones.append(audit.Cone(rule.kind, *sector, attack, who, npcs, whom))
+                    cones.append(audit.Cone(rule.kind, *sector, attack, who, npcs, whom, rule.top_speed))
     np.fill_diagonal(spacing, 0.0)
     return audit.Limits(
         dt=setting.dt,
