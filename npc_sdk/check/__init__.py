@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, attribution, shield
+from npc_sdk.check import adversary, attribution, replay, shield
 
-_DECLARE = (shield.declare, adversary.declare, attribution.declare)
+_DECLARE = (shield.declare, adversary.declare, attribution.declare, replay.declare)
 _MAIN = {
     "shield": shield.main,
     "adversary": adversary.main,
     "attribution": attribution.main,
+    "replay": replay.main,
 }
 
 

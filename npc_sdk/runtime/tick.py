@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,9 @@ from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.runtime.game import Game
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.runtime.witness import Findings
-from npc_sdk.shield import Aim, Certified, Movers, ShieldConfig, Wanted, certified_limits, certify
+from npc_sdk.shield import Aim, Case, Certified, Ledger, Movers, ShieldConfig, Wanted, certified_limits, certify
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
@@ -63,14 +66,21 @@ class Runtime:
     Args:
         decider: chooses plans.
         board: gives the designers' settings; read once per tick.
+        config: how the brain paces itself.
+        ledger: is told every call of the shield and its answer.
     """
 
     def __init__(
-        self, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None
+        self,
+        decider: Decider,
+        board: Callable[[], BoardSnapshot],
+        config: RuntimeConfig | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.config = config or RuntimeConfig()
         self.decider = decider
         self._board = board
+        self._ledger = ledger
         self._games: dict[str, Game] = {}
 
     def register(self, key: str, schema: Schema) -> Game:
@@ -78,7 +88,17 @@ class Runtime:
         self.forget(key)
         game = Game(key, schema, self.config.horizon, self.config.sight)
         self._games[key] = game
+        self._note(lambda ledger: ledger.begin(key))
         return game
+
+    def _note(self, what: Callable[[Ledger], None]) -> None:
+        """Writes to the log, if there is one; games go on without when the disk is full."""
+        if self._ledger is not None:
+            try:
+                what(self._ledger)
+            except OSError as error:
+                log.error("the shield's log ends here: %s", error)
+                self._ledger = None
 
     def forget(self, key: str) -> None:
         """Drops a game."""
@@ -217,7 +237,7 @@ class Runtime:
         game.outstanding.forget(snapshot.tick)
         fields = game.fields(snapshot, ids)
         game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
-        certified = certify(
+        case = Case(
             Movers(
                 ids,
                 view.position[rows].astype(np.float64),
@@ -226,10 +246,9 @@ class Runtime:
                 None if seen is None else seen[:, 2:],
             ),
             tables,
-            game.outstanding,
             proposals,
-            others=game.others(snapshot, start - snapshot.tick),
-            wanted=Wanted(
+            game.others(snapshot, start - snapshot.tick),
+            Wanted(
                 triggers=_triggers(orders.hands[rows], length),
                 apply_tick=start,
                 tick=snapshot.tick,
@@ -237,9 +256,19 @@ class Runtime:
                 fields=fields,
                 aim=_aim(game.schema, orders.hands[rows], length),
             ),
-            config=config.shield,
+            config.shield,
+        )
+        certified = certify(
+            case.movers,
+            tables,
+            game.outstanding,
+            proposals,
+            others=case.others,
+            wanted=case.wanted,
+            config=case.config,
         )
         game.chunk += 1
+        self._note(lambda ledger: ledger.step(game.key, game.chunk, case, certified))
         new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
         status = certified.guarded * STATUS_GUARDED + new * STATUS_PLANNED + certified.changed.any(1) * STATUS_CHANGED
         action = Action(

@@ -282,6 +282,9 @@ class Brain:
         seat = self._seats[session]
         told = seat.watch.explain(thought.key.id)
         result = {"explanation": _plain(asdict(told)) if told else None, "game": seat.name, "tick": thought.tick}
+        certificate = seat.watch.certificate(thought.key.id)
+        if certificate is not None:
+            result["certificate"] = dict(asdict(certificate)) | {"reason": certificate.reason}
         return Ack(control.request, self.board.snapshot.revision, result=result)
 
     def _undecided(self, control: Control) -> Ack:

@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 
@@ -23,6 +25,7 @@ from npc_bridge.session import Offer
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
+from npc_sdk.errors import InputError
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
@@ -31,6 +34,7 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.serve.brain import Brain
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
+from npc_sdk.shield import Ledger
 
 CONTROLS_PER_S = 90  # per designer: a slider dragged at 60 frames a second, and room to ask and look meanwhile
 
@@ -50,7 +54,8 @@ def serve(args: argparse.Namespace) -> int:
         device_of(args.device),
         explain=True,
     )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
+    ledger = _ledger(args.log)
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger)
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     offer = Offer(
@@ -68,12 +73,24 @@ def serve(args: argparse.Namespace) -> int:
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
     endpoints = Endpoints(args.data, args.control, args.telemetry)
-    with BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
+    with ledger or nullcontext(), BridgeServer(endpoints, offer, admit=_admission(loaded)) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
         Brain(server, runtime, decider, board, forecasts, args.deadline_ms, Pace(args.lead_ticks)).run(stop.is_set)
     return 0
+
+
+def _ledger(path: Path | None) -> Ledger | None:
+    """Opens the log that was asked for.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    try:
+        return None if path is None else Ledger(path)
+    except OSError as error:
+        raise InputError(f"log: expected a file that can be written, got {path}: {error.strerror}") from None
 
 
 def _give_way() -> None:

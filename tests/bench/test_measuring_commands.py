@@ -86,6 +86,13 @@ def test_check_attribution_agrees_with_replays_of_every_kind(
     assert figures(capsys, *asked)["confusion"] == found["confusion"]
 
 
+def test_check_replay_finds_every_answer_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "check", "replay", "--games", "3")
+    assert printed_keys(found) == documented_keys("check replay")
+    assert found["passed"] is True
+    assert found["same"] == found["answers"] != 0
+
+
 @pytest.mark.timeout(240)
 def test_bench_live(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "bench", "live", "--quick", "--npcs", "4", "--model", "constant-velocity")
