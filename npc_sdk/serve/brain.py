@@ -284,7 +284,7 @@ class Brain:
         result = {"explanation": _plain(asdict(told)) if told else None, "game": seat.name, "tick": thought.tick}
         certificate = seat.watch.certificate(thought.key.id)
         if certificate is not None:
-            result["certificate"] = dict(asdict(certificate)) | {"reason": certificate.reason}
+            result["certificate"] = {**certificate.numbers(), "reason": certificate.reason}
         return Ack(control.request, self.board.snapshot.revision, result=result)
 
     def _undecided(self, control: Control) -> Ack:

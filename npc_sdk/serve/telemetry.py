@@ -18,7 +18,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.planner.proposals import STRUCTURED
 from npc_sdk.runtime import Breach, Evidence, Report
-from npc_sdk.shield import Certificate, Certified, certificate
+from npc_sdk.shield import Certificate, Certified, certificates
 
 TOPIC = "plan"
 SHOWN = STRUCTURED + 4  # candidates that are drawn: one a family, and the best of the others
@@ -64,7 +64,7 @@ class Watch:
         """Returns what the shield made of an NPC's newest chunk, None where it has none."""
         if self._certified is None or npc not in self._row_of:
             return None
-        return certificate(self._certified, self._row_of[npc])
+        return certificates(self._certified)[self._row_of[npc]]
 
     def reweigh(self, board: BoardSnapshot) -> list[Value]:
         """Chooses for every living NPC anew among the plans it imagined last, under the board's weights of now.
@@ -140,7 +140,7 @@ class Watch:
         executing = report.snapshot.executing
         rungs = dict(zip(executing.ids.tolist(), executing.rung.tolist(), strict=True))
         npcs: list[Value] = []
-        for row, npc in enumerate(report.ids.tolist()):
+        for row, (npc, certificate) in enumerate(zip(report.ids.tolist(), certificates(report.certified), strict=True)):
             key = NpcKey(npc, int(report.squads[row]), report.game.faction)
             entry: dict[str, Value] = {
                 "id": npc,
@@ -150,7 +150,7 @@ class Watch:
                 "bark": int(action.bark[row]),
                 "rung": int(rungs.get(npc, 4)),
                 "exposed": bool(exposed[row]),
-                "certificate": dict(asdict(certificate(report.certified, row))),
+                "certificate": dict(certificate.numbers()),
             }
             thought = self._thoughts.get(npc)
             if thought is not None and npc in report.evidence:

@@ -10,7 +10,7 @@ from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_
 from npc_sdk.shield.ledger import Case, Ledger
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
-from npc_sdk.shield.reasons import Certificate, certificate
+from npc_sdk.shield.reasons import Certificate, certificates
 
 __all__ = [
     "REASONS",
@@ -26,7 +26,7 @@ __all__ = [
     "ShieldConfig",
     "Tally",
     "Wanted",
-    "certificate",
+    "certificates",
     "certified_limits",
     "certify",
     "check_margins",

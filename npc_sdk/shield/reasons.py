@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from npc_sdk.constraints import KINDS
 from npc_sdk.shield.certify import REASONS, Certified
@@ -17,6 +16,7 @@ DISTANCES = (
 """Kinds of rules whose margin is in metres."""
 
 _COLUMNS = np.array([KINDS.index(kind) for kind in DISTANCES], np.intp)
+_BITS = 1 << np.arange(len(KINDS))
 _CAME = ("goes as proposed", "shortened to what rules about motion allow", "blended towards the brake",
          "took the nearest certified step", "brakes")  # fmt: skip
 
@@ -33,6 +33,10 @@ class Certificate:
     margin: float | None  # m, the smallest of all rules about distances; None where none is near
     nearest: int  # whose that is, index into KINDS; -1 where none is near
 
+    def numbers(self) -> dict[str, bool | int | float | None]:
+        """Returns the fields by name, as telemetry carries them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def reason(self) -> str:
         """How the chunk came about, in one sentence."""
@@ -46,24 +50,23 @@ class Certificate:
         return "; ".join(parts)
 
 
-def certificate(certified: Certified, row: int) -> Certificate:
-    """Returns what the answer says of the NPC in a row."""
-    margins = certified.margins[row, _COLUMNS]
-    least = int(margins.argmin())
-    near = bool(np.isfinite(margins[least]))
-    return Certificate(
-        accepted=not certified.changed[row].any(),
-        candidate=int(certified.rank[row].max(initial=0)),
-        active=_bits(certified.active[row]),
-        rejected=_bits(certified.rejected[row]),
-        broken=_bits(certified.broken[row]),
-        margin=float(margins[least]) if near else None,
-        nearest=int(_COLUMNS[least]) if near else -1,
+def certificates(certified: Certified) -> list[Certificate]:
+    """Returns what the answer says of each NPC, in the order of its rows."""
+    n = len(certified.guarded)
+    margins = certified.margins[:, _COLUMNS]
+    least = margins.argmin(1)
+    margin = margins[np.arange(n), least]
+    columns = (
+        ~certified.changed.any(1),
+        certified.rank.max(1, initial=0),
+        *(kinds @ _BITS for kinds in (certified.active, certified.rejected, certified.broken)),
+        np.where(np.isfinite(margin), _COLUMNS[least], -1),
     )
-
-
-def _bits(kinds: NDArray[np.bool_]) -> int:
-    return sum(1 << int(column) for column in np.flatnonzero(kinds))
+    rows = zip(*(column.tolist() for column in columns), margin.tolist(), strict=True)
+    return [
+        Certificate(accepted, candidate, active, rejected, broken, room if nearest >= 0 else None, nearest)
+        for accepted, candidate, active, rejected, broken, nearest, room in rows
+    ]
 
 
 def kinds_in(bits: int) -> tuple[str, ...]:

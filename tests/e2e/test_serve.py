@@ -137,7 +137,10 @@ def test_a_weight_is_acknowledged_and_in_the_next_decisions(line: tuple[Brain, G
                 break
         else:
             pytest.fail("no decision under the new revision")
-        told = designer.request("explain", {"npc": 101}).result["explanation"]
+        answer = designer.request("explain", {"npc": 101}).result
+        told, certificate = answer["explanation"], answer["certificate"]
+        assert certificate["reason"].startswith(("goes as proposed", "shortened", "blended", "took", "brakes"))
+        assert certificate["accepted"] == (certificate["candidate"] == 0 and certificate["rejected"] == 0)
         assert sum(part["value"] for part in told["parts"]) == pytest.approx(told["objective"], abs=1e-6)
         with pytest.raises(ControlRefused, match="did you mean 'exposure'"):
             designer.request("set_weight", {"term": "exposre", "value": 1.0})

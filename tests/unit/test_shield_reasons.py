@@ -9,7 +9,7 @@ import numpy as np
 
 from npc_sdk.constraints import KIND, KINDS
 from npc_sdk.experiments import campaign, zoo
-from npc_sdk.shield import REASONS, Certified, certificate, certify
+from npc_sdk.shield import REASONS, Certified, certificates, certify
 from npc_sdk.shield.reasons import DISTANCES, kinds_in
 
 
@@ -35,7 +35,7 @@ def an_answer() -> Certified:
 
 
 def test_an_untouched_proposal_is_accepted_and_says_so() -> None:
-    told = certificate(an_answer(), 1)
+    told = certificates(an_answer())[1]
     assert told.accepted
     assert (told.candidate, told.active, told.rejected, told.broken) == (0, 0, 0, 0)
     assert (told.margin, told.nearest) == (None, -1)
@@ -48,19 +48,19 @@ def test_the_worst_step_counts_and_the_rules_that_turned_it_down_are_named() -> 
     answer.rejected[1, [KIND["keep_out"], KIND["spacing"]]] = True
     answer.active[1, [KIND["keep_out"], KIND["spacing"], KIND["wall"]]] = True
     answer.margins[1, KIND["speed"]], answer.margins[1, KIND["spacing"]] = 0.0, 0.25
-    told = certificate(answer, 1)
+    told = certificates(answer)[1]
     assert not told.accepted
     assert REASONS[told.candidate] == "brake"
     assert kinds_in(told.active) == ("wall", "keep_out", "spacing")
     assert (told.margin, KINDS[told.nearest]) == (0.25, "spacing"), "a speed is no distance"
     assert told.reason == "brakes; keep out, spacing turned the proposal down; 0.25 m to spare for spacing"
-    assert certificate(answer, 0).accepted
+    assert certificates(answer)[0].accepted
 
 
 def test_an_attack_that_was_stopped_is_told_from_a_motion() -> None:
     answer = an_answer()
     answer.changed[2, 0], answer.rejected[2, KIND["cooldown"]] = True, True
-    told = certificate(answer, 2)
+    told = certificates(answer)[2]
     assert not told.accepted
     assert told.reason == "goes as proposed; cooldown turned an attack down"
 
@@ -69,7 +69,7 @@ def test_an_unguarded_start_comes_first() -> None:
     answer = an_answer()
     answer.broken[0, KIND["keep_in"]], answer.guarded[0] = True, False
     answer.rank[0, 0] = 3
-    assert certificate(answer, 0).reason == "off its certificate for keep in; took the nearest certified step"
+    assert certificates(answer)[0].reason == "off its certificate for keep in; took the nearest certified step"
 
 
 def test_the_numbers_are_those_of_the_arrays_in_play() -> None:
@@ -84,7 +84,7 @@ def test_the_numbers_are_those_of_the_arrays_in_play() -> None:
     changed = 0
     for answer in seen:
         for row in range(len(answer.guarded)):
-            one = certificate(answer, row)
+            one = certificates(answer)[row]
             changed += not one.accepted
             assert one.accepted == (not answer.changed[row].any())
             assert [KIND[k] for k in kinds_in(one.active)] == np.flatnonzero(answer.active[row]).tolist()
