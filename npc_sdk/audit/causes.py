@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from npc_sdk.audit.trace import BRAKE, CALLBACK, NONE, Limits, Trace
+from npc_sdk.audit.trace import BRAKE, CALLBACK, NONE, TAIL, Limits, Trace
 
 OWN, GAME, K1, K2, K3, K4, K4B, K6, K5, MISS = range(10)
 """Causes. Of two NPCs that came too close, the one with the larger number tells."""
@@ -74,6 +74,13 @@ def _misled(trace: Trace, place: float, pace: float) -> Bool[np.ndarray, "t a"]:
     return np.asarray((off > place) | (wrong > pace))  # NaN: nobody knows
 
 
+def outdated(trace: Trace, tick: int, since: Int[np.ndarray, " a"]) -> Bool[np.ndarray, " a"]:
+    """Says who ran a step that was decided before a tick of its own: what was sent then could still run."""
+    if not len(trace.decided):
+        return np.zeros(len(since), np.bool_)
+    return np.asarray((trace.driver[tick] <= TAIL) & (trace.decided[tick] < since))
+
+
 def astray(trace: Trace, limits: Limits, cause: Causes, executed: float) -> Int[np.ndarray, "t a"]:
     """Returns why an NPC may have been where nobody had to expect it: t a, `OWN` where there is no such excuse.
 
@@ -84,7 +91,7 @@ def astray(trace: Trace, limits: Limits, cause: Causes, executed: float) -> Int[
 
 
 def strangers(trace: Trace, tick: int, one: NDArray[np.intp], two: NDArray[np.intp]) -> Bool[np.ndarray, " q"]:
-    """Says which pairs were driven by chunks that were not certified together: of different sessions (K4b)."""
+    """Says which pairs are not certified together: by different sessions (K4b)."""
     if not len(trace.session):
         return np.zeros(len(one), np.bool_)
     first, second = trace.session[tick, one], trace.session[tick, two]

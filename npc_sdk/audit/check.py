@@ -30,6 +30,7 @@ from npc_sdk.audit.causes import (
     Causes,
     astray,
     moved_by,
+    outdated,
     strangers,
 )
 from npc_sdk.audit.fire import fire_findings
@@ -243,15 +244,19 @@ def _without_brake(
 ) -> tuple[Causes, Int[np.ndarray, " a"]]:
     """Returns since what cause each NPC has no legal brake, through no doing of its own; `OWN` where it has.
 
-    In every tick, and after the last. A spawn and the game's hands leave what is inadmissible, a breach a breach.
+    In every tick, and after the last. A spawn and the game's hands leave what is inadmissible, a breach a breach. Who
+    has a legal brake again and runs a step that was decided before is where that step takes it for the old cause.
     """
     since = np.zeros(living.shape, np.int64)
     off = np.full(living.shape[1], K5) if standing is None else standing.off.copy()
+    before, sound = off.copy(), np.zeros(len(off), np.int64)  # the cause it was off for, and the tick it no longer was
     for tick in range(len(living)):
         asked = np.flatnonzero((off != OWN) & living[tick])
         if len(asked):
             good = _has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission, tick)
-            off[asked[good]] = OWN
+            good = asked[good]
+            before[good], sound[good], off[good] = off[good], tick, OWN
+        off = np.where((off == OWN) & outdated(trace, tick, sound), before, off)
         since[tick] = off
         off = _left_by(cause[tick], living[tick], off)
     return since, off

@@ -163,8 +163,9 @@ class Trace:
     was raised is not the NPC's doing (assumption K3 asks games to announce it).
 
     `believed` is what a step or a brake was meant for: the pose that the chunk expected, or that the last hop braked
-    from. `braking` is the rate that the newest chunk told the last hop, `session` whose chunk drove the NPC. Arrays
-    without rows are not known, and nothing is concluded from them.
+    from. `braking` is the rate that the newest chunk told the last hop, `session` whose chunk drove the NPC or, where
+    none did, who certifies it; `decided` the tick of the snapshot that a step was decided on. Arrays without rows are
+    not known, and nothing is concluded from them.
     """
 
     ids: NDArray[np.uint32]  # a
@@ -182,5 +183,6 @@ class Trace:
     levels: Mapping[str, Float[np.ndarray, "t1 a"]] = field(default_factory=dict)  # of fields that attacks use up
     believed: Float[np.ndarray, "t a 4"] = field(default_factory=lambda: np.zeros((0, 0, 4)))  # NaN: not known
     braking: Float[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0)))  # m/s^2
-    session: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # 0: no chunk
+    session: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # 0: nobody
+    decided: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # of steps that ran
     forecasts: tuple[Forecast, ...] = ()

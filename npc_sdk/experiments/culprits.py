@@ -253,6 +253,7 @@ class _Game:
             believed=whole["believed"],
             braking=whole["braking"],
             session=whole["session"],
+            decided=whole["decided"],
             forecasts=self._forecasts(others),
         )
         return Played(trace, self.declared, whole["pushed"])
@@ -355,7 +356,7 @@ class _Game:
         """One tick of the last hop, the engine and everybody else."""
         setting, n, victim = self.setting, self.n, self.episode.victim
         command, driver = np.zeros((n, 2)), np.full(n, audit.BRAKE, np.uint8)
-        source, session = np.full(n, -1), np.zeros(n, np.int64)
+        session, decided = np.zeros(n, np.int64), np.full(n, -1)
         braking, believed = np.zeros(n), np.concatenate([place, pace], 1)
         fired, known, aimed = np.zeros((n, len(TRIGGERS)), np.bool_), np.zeros(n, np.bool_), np.zeros((n, 2))
         for number, (mind, held) in enumerate(zip(self.minds, self.chunks, strict=True)):
@@ -367,15 +368,15 @@ class _Game:
                 cut = (me == victim) & (tick >= self.episode.when)  # the link is down for good
                 gone, _, _ = zoo.hop([], tick, place[me], pace[me], setting, self.rate[me], None)
                 told[cut], who[cut], which[cut], braking[me[cut]] = gone[cut], audit.BRAKE, -1, self.rate[me[cut]]
-            command[me], driver[me], source[me] = told, who, which
+            command[me], driver[me], session[me] = told, who, number + 1
             for row in np.flatnonzero(which >= 0):
                 npc, chunk = me[row], chunks[which[row]]
                 step, answer = tick - chunk.apply, chunk.certified
-                session[npc], known[npc] = number + 1, chunk.flag
+                decided[npc], known[npc] = chunk.apply - setting.lead, chunk.flag
                 believed[npc] = answer.expected[row, step]
                 fired[npc] = answer.triggers[row, step]
                 aimed[npc] = chunk.aim.angle[row, step], chunk.aim.reach[row, step]
-        self._interfere(tick, command, driver, fired, source)
+        self._interfere(tick, command, driver, fired)
         pushed, pace_after = self._engine(tick, command)
         self.position = self.position + command * setting.dt + pushed
         if setting.single:
@@ -394,17 +395,16 @@ class _Game:
             "believed": believed,
             "braking": braking,
             "session": session,
+            "decided": decided,
             "pushed": pushed,
         }
 
-    def _interfere(
-        self, tick: int, command: Floats, driver: NDArray[np.uint8], fired: Bools, source: NDArray[np.int64]
-    ) -> None:
+    def _interfere(self, tick: int, command: Floats, driver: NDArray[np.uint8], fired: Bools) -> None:
         """Lets the game or a dead last hop drive the victim."""
         victim, since = self.episode.victim, tick - self.episode.when
         if self.wrong is Culprit.GAME and 0 <= since % 30 < _SEIZED and since >= 0:
             whim = self._dice(tick - since % 30, 6).normal(size=2) * self.declared.speed[victim]
-            command[victim], driver[victim], source[victim] = whim, audit.CALLBACK, -1
+            command[victim], driver[victim] = whim, audit.CALLBACK
             fired[victim] = self._dice(tick, 7).random(len(TRIGGERS)) < _FIRES
         if self.wrong is Culprit.COAST and since >= 0:
             command[victim] = self.velocity[victim]

@@ -67,6 +67,24 @@ def test_a_zone_told_in_time_to_one_that_could_not_leave_is_inadmissible() -> No
     assert named(trace, limits(zones=(zone,), notice=5), "keep_out") == {"inadmissible": 6}
 
 
+@pytest.mark.parametrize(("decided", "who"), [(2, "inadmissible"), (8, "npc"), (None, "npc")])
+def test_a_step_that_was_decided_without_a_legal_brake_goes_on_being_for_the_old_cause(
+    decided: int | None, who: str
+) -> None:
+    """It spawned in the pit, walks out, rests, and goes in again: by a step of then, or by one of now."""
+    speeds = [-3.0] * 7 + [0.0] * 3 + [3.0] * 7
+    trace = walk(np.array([[[s, 0.0]] for s in speeds]), start=[[2.5, 0.0]])
+    when = np.arange(17)
+    if decided is not None:
+        when[10:] = decided
+        trace = replace(trace, decided=when[:, None])
+    report = audit(trace, limits(zones=(pit(),)))
+    last = [v.category for v in report.examples if v.tick >= 10]
+    assert last
+    assert set(last) == {who}
+    assert {v.category for v in report.examples if v.tick < 8} == {"inadmissible"}
+
+
 def test_two_that_were_not_certified_together_break_k4b() -> None:
     commands = np.tile(np.array([[3.0, 0.0], [0.0, 0.0]]), (10, 1, 1))
     trace = walk(commands, start=[[-2.0, 0.0], [0.0, 0.0]])
