@@ -8,6 +8,7 @@ SdkError
 |   +-- ExpressionError   the text of a term: column
 |   +-- ConstraintError   a rule, or a set of rules that cannot hold together: the names of the rules
 |   +-- ModelError        a checkpoint that does not fit the game
+|   +-- LedgerError       a log of the shield: path, record and byte
 +-- MissingDependency     an optional package is absent; the message is the command that installs it
 ```
 """
@@ -70,6 +71,17 @@ class ConstraintError(InputError):
 
 class ModelError(InputError):
     """A checkpoint does not fit the game, or cannot be read."""
+
+
+class LedgerError(InputError):
+    """A log of the shield is none, cut short or changed: `path`, `record` (0 is the first) and `byte`."""
+
+    def __init__(self, path: Path, record: int, byte: int, problem: str) -> None:
+        super().__init__(f"{path}: record {record} (byte {byte}): {problem}")
+        self.path = path
+        self.record = record
+        self.byte = byte
+        self.problem = problem
 
 
 class MissingDependency(SdkError, ImportError):

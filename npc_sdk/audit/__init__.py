@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from npc_sdk.audit.check import CATEGORIES, AuditConfig, AuditReport, RuleAudit, Standing, Violation, audit
+from npc_sdk.audit.causes import ASSUMPTIONS, CATEGORIES
+from npc_sdk.audit.check import AuditConfig, AuditReport, RuleAudit, Standing, Violation, audit
 from npc_sdk.audit.measure import mesh_outline
 from npc_sdk.audit.trace import (
     BRAKE,
@@ -13,6 +14,7 @@ from npc_sdk.audit.trace import (
     Apart,
     Burst,
     Cone,
+    Forecast,
     Limits,
     Mesh,
     Quota,
@@ -23,6 +25,7 @@ from npc_sdk.audit.trace import (
 )
 
 __all__ = [
+    "ASSUMPTIONS",
     "BRAKE",
     "CALLBACK",
     "CATEGORIES",
@@ -34,6 +37,7 @@ __all__ = [
     "AuditReport",
     "Burst",
     "Cone",
+    "Forecast",
     "Limits",
     "Mesh",
     "Quota",

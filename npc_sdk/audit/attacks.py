@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from npc_sdk.audit.causes import GAME, K4B, OWN, Causes
 from npc_sdk.audit.trace import Limits, Quota, Share, Trace
+
+Attacks: TypeAlias = NDArray[np.bool_] | NDArray[np.int64]  # t a: whether, or how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class Finding:
     rule: str
     margin: Float[np.ndarray, "t a"]
     bound: Bool[np.ndarray, "t a"]
-    others: Bool[np.ndarray, "t a"]  # it would have been kept but for what the game did
+    excuse: Causes  # what it would have been kept without, `OWN` where there is nothing
 
 
 def attack_findings(
@@ -29,26 +34,43 @@ def attack_findings(
     for quota in limits.quotas:
         hits = (trace.attacks & quota.attack).sum(2) * (living & quota.binds)  # a shot and a throw at once are two
         total, mine = _counted(hits, quota), _counted(hits * own, quota)
+        together = _largest(trace, hits * own, partial(_counted, quota=quota))
         yield Finding(
             quota.kind,
             np.where(hits > 0, quota.most - total, np.inf),
             living & quota.binds,
-            (total > quota.most) & (mine <= quota.most),
+            _excuse(total > quota.most, mine <= quota.most, together <= quota.most),
         )
     for share in limits.shares:
         hit = (trace.attacks & share.attack).any(2) & living & share.binds
         total, mine = _load(hit, living, share), _load(hit & own, living, share)
         room = share.capacity + 1e-9
+        together = _largest(trace, hit & own, partial(_shared, living=living, share=share))
         yield Finding(
             share.kind,
             np.where(hit, room - total[:, None], np.inf),
             living & share.binds,
-            np.broadcast_to(((total > room) & (mine <= room))[:, None], hit.shape),
+            np.broadcast_to(_excuse((total > room)[:, None], (mine <= room)[:, None], together <= room), hit.shape),
         )
     for stock in limits.stocks:
         hit = (trace.attacks & stock.attack).any(2) & living & stock.binds
         left = trace.levels[stock.field][:-1] - _spent(trace, limits, stock.field) - stock.least
-        yield Finding(stock.kind, np.where(hit, left, np.inf), living & stock.binds, np.zeros_like(hit))
+        yield Finding(stock.kind, np.where(hit, left, np.inf), living & stock.binds, np.full(hit.shape, OWN))
+
+
+def _largest(trace: Trace, hit: Attacks, count: Callable[[Attacks], NDArray[np.generic]]) -> NDArray[np.float64]:
+    """Returns the largest count of attacks that were certified together: those of one session."""
+    if not len(trace.session):
+        return np.asarray(count(hit), np.float64)
+    counts = [
+        count(np.where(trace.session == session, hit, np.zeros_like(hit))) for session in np.unique(trace.session)
+    ]
+    return np.asarray(np.max(counts, axis=0), np.float64)
+
+
+def _excuse(over: Bool[np.ndarray, "..."], mine: Bool[np.ndarray, "..."], together: Bool[np.ndarray, "..."]) -> Causes:
+    """Returns what made too many attacks of attacks that would have been few enough."""
+    return np.where(over & mine, GAME, np.where(over & together, K4B, OWN))
 
 
 def _spent(trace: Trace, limits: Limits, name: str) -> Float[np.ndarray, "t a"]:
@@ -69,6 +91,10 @@ def _counted(hits: Int[np.ndarray, "t a"], quota: Quota) -> Int[np.ndarray, "t a
         first = np.maximum(np.arange(len(hits)) + 1 - quota.ticks, 0)
         sums[:, members] = (upto[1:] - upto[first])[:, None]
     return sums
+
+
+def _shared(hit: Bool[np.ndarray, "t a"], living: Bool[np.ndarray, "t a"], share: Share) -> Float[np.ndarray, "t 1"]:
+    return _load(hit, living, share)[:, None]
 
 
 def _load(hit: Bool[np.ndarray, "t a"], living: Bool[np.ndarray, "t a"], share: Share) -> Float[np.ndarray, " t"]:

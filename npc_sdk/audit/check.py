@@ -1,8 +1,9 @@
 """Judges executed trajectories by the declared rules, continuous in time between ticks, and says whose fault it was.
 
-Categories: `npc` (the NPC did it, with nothing to excuse it), `external` (the game's own behaviour drove it, or the one
-it met), `breach` (the engine did not do what the NPC was told, or did not announce), `inadmissible` (the NPC came
-from a spawn or the game's hands without a legal brake, and has not had one since).
+Categories: `npc` (the NPC did it, with nothing to excuse it), `external` (the game's own behaviour drove it or the one
+it met, or standing still would have been no better), `breach` (an assumption did not hold, and the violation names it
+by its number; so until the NPC has a legal brake again), `inadmissible` (K5: the NPC came from a spawn or the game's
+hands without a legal brake, and has not had one since), `miss` (a forecast did not come true: nobody broke anything).
 """
 
 from __future__ import annotations
@@ -14,7 +15,26 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.audit.attacks import attack_findings
+from npc_sdk.audit.causes import (
+    ASSUMPTION,
+    ASSUMPTIONS,
+    CATEGORIES,
+    CATEGORY,
+    GAME,
+    K3,
+    K4,
+    K4B,
+    K5,
+    MISS,
+    OWN,
+    Causes,
+    astray,
+    moved_by,
+    outdated,
+    strangers,
+)
 from npc_sdk.audit.fire import fire_findings
+from npc_sdk.audit.forecasts import missed
 from npc_sdk.audit.measure import (
     closest_approach,
     coast_to_rest,
@@ -24,10 +44,8 @@ from npc_sdk.audit.measure import (
     zone_margin,
 )
 from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
-from npc_sdk.audit.trace import CALLBACK, NONE, Apart, Limits, Trace
+from npc_sdk.audit.trace import Apart, Limits, Trace, Zone
 
-CATEGORIES = ("npc", "external", "breach", "inadmissible")
-_NPC, _EXTERNAL, _BREACH, _INADMISSIBLE = range(4)
 _BLOCK = 512  # NPC-ticks measured at once against one zone
 _AT_REST = 1e-6  # m/s
 _NEAR = 1.0  # m from a zone's box within which its outline is measured
@@ -41,6 +59,8 @@ class AuditConfig:
     relative: float = 1e-5  # of a speed or acceleration limit, for float32 commands
     admission: float = 1e-3  # m that a start must have to spare to be admitted
     settle_ticks: int = 20  # that a pair is apart on end before it counts as parted: promises made before may still run
+    place: float = 0.02  # m that the place on which a command was based may be off: what the last hop allows
+    pace: float = 0.05  # m/s, the same of the velocity
     keep: int = 100  # violations kept as examples
 
 
@@ -53,6 +73,7 @@ class Violation:
     rule: str
     category: str
     margin: float
+    assumption: str = ""  # that did not hold, by its number
 
 
 @dataclass(slots=True)
@@ -62,6 +83,7 @@ class RuleAudit:
 
     steps: int = 0
     violations: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0))
+    assumptions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ASSUMPTIONS, 0))  # of these violations
     min_margin: float = float("inf")
 
 
@@ -69,11 +91,9 @@ class RuleAudit:
 class Standing:
     """Who is not held to what when a trace ends, for a trace that goes on from there to be judged as one with it."""
 
-    off: Bool[np.ndarray, " a"]  # NPCs without a legal brake since a spawn, the game's hands, or a breach
-    others_off: tuple[
-        tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]], ...
-    ]  # the same per entity, and for how long
-    pairs_off: Bool[np.ndarray, " q"]  # pairs with a spacing that have not parted since
+    off: Int[np.ndarray, " a"]  # since what cause NPCs have no legal brake; `OWN` where they have
+    others_off: tuple[tuple[Int[np.ndarray, " a"], Int[np.ndarray, " a"]], ...]  # the same per entity, and for how long
+    pairs_off: Int[np.ndarray, " q"]  # since what cause pairs with a spacing have not parted; `OWN` where they have
     apart: Int[np.ndarray, " q"]  # ticks in a row in which they were apart
 
 
@@ -112,35 +132,39 @@ def audit(
 
 def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing | None) -> AuditReport:
     living = trace.alive[:-1] & trace.alive[1:]  # t a
-    moved = trace.position[1:] - trace.position[:-1]
-    off_command = np.linalg.norm(moved - trace.command * limits.dt, axis=-1) > config.executed
-    game = (trace.driver == CALLBACK) | (trace.driver == NONE)
-    cause = np.where(game, _EXTERNAL, np.where(off_command, _BREACH, _NPC))
-    cause[~living] = _NPC
-    excused, off = _without_brake(trace, limits, living, cause, config, standing)
-    fault = np.where((cause == _NPC) & excused, _INADMISSIBLE, cause)
+    cause = moved_by(trace, limits, config.executed, config.place, config.pace)
+    since, off = _without_brake(trace, limits, living, cause, config, standing)
+    fault = np.where(cause == OWN, since, cause)
     rules: dict[str, RuleAudit] = {}
     examples: list[Violation] = []
 
-    def judge(
-        rule: str, margin: Float[np.ndarray, "t a"], bound: Bool[np.ndarray, "t a"], why: NDArray[np.int64]
-    ) -> None:
+    def judge(rule: str, margin: Float[np.ndarray, "t a"], bound: Bool[np.ndarray, "t a"], why: Causes) -> None:
         """Adds one rule's margins (negative: broken) to the report."""
         entry = rules.setdefault(rule, RuleAudit())
         entry.steps += int(bound.sum())
         broken = bound & ~(margin >= 0.0)
-        for category, name in enumerate(CATEGORIES):
-            entry.violations[name] += int((broken & (why == category)).sum())
-        held = margin[bound & (why == _NPC)]
+        for code, count in zip(*np.unique(why[broken], return_counts=True), strict=True):
+            entry.violations[CATEGORY[code]] += int(count)
+            if ASSUMPTION[code]:
+                entry.assumptions[ASSUMPTION[code]] += int(count)
+        held = margin[bound & (why == OWN)]
         entry.min_margin = min(entry.min_margin, float(held.min(initial=np.inf)))
         for tick, npc in np.argwhere(broken)[: config.keep]:
             examples.append(
-                Violation(int(tick), int(trace.ids[npc]), rule, CATEGORIES[why[tick, npc]], float(margin[tick, npc]))
+                Violation(
+                    tick=int(tick),
+                    npc=int(trace.ids[npc]),
+                    rule=rule,
+                    category=CATEGORY[why[tick, npc]],
+                    margin=float(margin[tick, npc]),
+                    assumption=ASSUMPTION[why[tick, npc]],
+                )
             )
 
     for zone in limits.zones:
-        bound = living & zone.binds
-        judge(zone.kind, _zone_margins(trace, limits, zone.corners, zone.keep_in, bound), bound, fault)
+        bound = living & zone.binds & (np.arange(len(living)) >= zone.since)[:, None]
+        excuse = np.where(fault == OWN, _announced(trace, limits, zone, living, config), fault)
+        judge(zone.kind, _zone_margins(trace, limits, zone.corners, zone.keep_in, bound), bound, excuse)
     for mesh in limits.meshes:
         bound, margin = living & mesh.binds, np.full(living.shape, np.inf)
         t, a = np.nonzero(living & mesh.binds)
@@ -158,7 +182,7 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
     judge("speed", limits.speed * (1.0 + config.relative) - pace, living, fault)
     change = np.linalg.norm(trace.command - trace.velocity[:-1], axis=-1) / limits.dt
     judge("acceleration", limits.acceleration * (1.0 + config.relative) - change, living, fault)
-    pairs_off, apart = np.zeros(0, np.bool_), np.zeros(0, np.int64)
+    pairs_off, apart = np.zeros(0, np.int64), np.zeros(0, np.int64)
     if np.any(limits.spacing > 0.0):
         margin, why, pairs_off, apart = _spacing(trace, limits, living, cause, config, standing)
         judge("spacing", margin, living & (limits.spacing > 0.0).any(axis=1), why)
@@ -176,16 +200,19 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
         others_off.append(now)
         judge(rule.kind, margin, living & rule.binds, why)
     forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
-    late = np.where(~trace.hold_known & (cause == _NPC), _BREACH, cause)
+    late = np.where(~trace.hold_known & (cause == OWN), K3, cause)
     judge("hold_fire", np.where(trace.attacks.any(2), -1.0, 1.0), forbidden, late)
     for found in (
-        *attack_findings(trace, limits, living, cause == _NPC),
-        *fire_findings(trace, limits, living),
+        *attack_findings(trace, limits, living, cause == OWN),
+        *fire_findings(trace, limits, living, astray(trace, limits, cause, config.executed), config.settle_ticks),
     ):
-        judge(found.rule, found.margin, found.bound, np.where((cause == _NPC) & found.others, _EXTERNAL, cause))
+        judge(found.rule, found.margin, found.bound, np.where(cause == OWN, found.excuse, cause))
+    if trace.forecasts:
+        margin = missed(trace)
+        judge("forecast", margin, np.isfinite(margin), np.full(living.shape, MISS))
     return AuditReport(
         steps=int(living.sum()),
-        excused_steps=int((living & (fault != _NPC)).sum()),
+        excused_steps=int((living & (fault != OWN)).sum()),
         rules=rules,
         examples=tuple(sorted(examples, key=lambda v: (v.category != "npc", v.tick))[: config.keep]),
         standing=Standing(off, tuple(others_off), pairs_off, apart),
@@ -211,23 +238,58 @@ def _without_brake(
     trace: Trace,
     limits: Limits,
     living: Bool[np.ndarray, "t a"],
-    cause: NDArray[np.int64],
+    cause: Causes,
     config: AuditConfig,
     standing: Standing | None,
-) -> tuple[Bool[np.ndarray, "t a"], Bool[np.ndarray, " a"]]:
-    """Says who is off its certificate through no doing of its own: since a spawn, the game's hands, or a breach.
+) -> tuple[Causes, Int[np.ndarray, " a"]]:
+    """Returns since what cause each NPC has no legal brake, through no doing of its own; `OWN` where it has.
 
-    In every tick, and after the last.
+    In every tick, and after the last. A spawn and the game's hands leave what is inadmissible, a breach a breach. Who
+    has a legal brake again and runs a step that was decided before is where that step takes it for the old cause.
     """
-    excused = np.zeros(living.shape, np.bool_)
-    off = np.ones(living.shape[1], np.bool_) if standing is None else standing.off.copy()
+    since = np.zeros(living.shape, np.int64)
+    off = np.full(living.shape[1], K5) if standing is None else standing.off.copy()
+    before, sound = off.copy(), np.zeros(len(off), np.int64)  # the cause it was off for, and the tick it no longer was
     for tick in range(len(living)):
-        asked = np.flatnonzero(off & living[tick])
+        asked = np.flatnonzero((off != OWN) & living[tick])
         if len(asked):
-            off[asked] = ~_has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission)
-        excused[tick] = off
-        off |= (cause[tick] != _NPC) | ~living[tick]
-    return excused, off
+            good = _has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission, tick)
+            good = asked[good]
+            before[good], sound[good], off[good] = off[good], tick, OWN
+        off = np.where((off == OWN) & outdated(trace, tick, sound), before, off)
+        since[tick] = off
+        off = _left_by(cause[tick], living[tick], off)
+    return since, off
+
+
+def _left_by(cause: Int[np.ndarray, " a"], living: Bool[np.ndarray, " a"], off: Int[np.ndarray, " a"]) -> Causes:
+    """Returns what holds of NPCs after a tick in which they were moved so."""
+    left = np.where(cause == OWN, off, np.where(cause == GAME, K5, cause))
+    return np.where(living, left, K5)
+
+
+def _announced(
+    trace: Trace, limits: Limits, zone: Zone, living: Bool[np.ndarray, "t a"], config: AuditConfig
+) -> Causes:
+    """Returns what excuses NPCs from a zone that is new: t a.
+
+    Told too late (K3), or told in time to NPCs that had no legal brake outside it when all they had been sent before
+    had run out (K5); in both cases until they have one.
+    """
+    excuse = np.zeros(living.shape, np.int64)
+    if zone.since == 0:
+        return excuse
+    ready = zone.told + limits.notice
+    code = K3 if zone.since < ready else K5
+    off = np.ones(living.shape[1], np.bool_)
+    for tick in range(min(zone.told, zone.since), len(living)):
+        asked = np.flatnonzero(off & living[tick])
+        if tick >= ready and len(asked):
+            here, now = trace.position[tick, asked], trace.velocity[tick, asked]
+            rest = coast_to_rest(here, now, limits.brake[asked], limits.dt)
+            off[asked] = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in) < config.admission
+        excuse[tick] = np.where(off, code, OWN)
+    return excuse
 
 
 def _has_brake(
@@ -236,6 +298,7 @@ def _has_brake(
     asked: NDArray[np.intp],
     limits: Limits,
     spare: float,
+    tick: int,
 ) -> Bool[np.ndarray, " k"]:
     """Says who could stop from here without breaking a rule about places or speeds."""
     here, now = position[asked], velocity[asked]
@@ -244,6 +307,8 @@ def _has_brake(
     home, leash = limits.home[asked], limits.leash[asked] - spare
     good &= (np.linalg.norm(here - home, axis=-1) <= leash) & (np.linalg.norm(rest - home, axis=-1) <= leash)
     for zone in limits.zones:
+        if tick < zone.since:
+            continue
         room = zone_margin(here, rest, zone.corners, limits.radius[asked], zone.keep_in)
         good &= (room >= spare) | ~zone.binds[asked]
     for mesh in limits.meshes:
@@ -272,35 +337,35 @@ def _from_others(
     rule: Apart,
     other: int,
     living: Bool[np.ndarray, "t a"],
-    cause: NDArray[np.int64],
+    cause: Causes,
     config: AuditConfig,
-    left: tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]] | None,
-) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64], tuple[Bool[np.ndarray, " a"], Int[np.ndarray, " a"]]]:
-    """Returns margins against one entity, whose fault a breach is, and who is excused after the last tick.
+    left: tuple[Int[np.ndarray, " a"], Int[np.ndarray, " a"]] | None,
+) -> tuple[Float[np.ndarray, "t a"], Causes, tuple[Int[np.ndarray, " a"], Int[np.ndarray, " a"]]]:
+    """Returns margins against one entity, whose fault a breach is, and since when who is excused after the last tick.
 
-    An entity that was faster than declared excuses everybody until they have had a harmless brake for as long as old
-    promises run; a spawn or the game's hands do until there is a harmless brake.
+    Where standing still would have been no better, it is the other's doing, whatever else happened. An entity that was
+    faster than declared excuses everybody until they have had a harmless brake for as long as old promises run; a
+    spawn or the game's hands do until there is a harmless brake.
     """
     margin, worse, fast = margins_and_blame(trace, limits, rule, other)
-    why = np.where((cause == _NPC) & ~worse, _EXTERNAL, cause)
-    off = np.ones(living.shape[1], np.bool_)
+    why = np.where(worse, cause, GAME)
+    off = np.full(living.shape[1], K5)
     wait = np.zeros(living.shape[1], np.int64)  # ticks of a harmless brake that are still asked for
     if left is not None:
         off, wait = left[0].copy(), left[1].copy()
     for tick in range(len(living)):
-        asked = np.flatnonzero(off & living[tick])
+        asked = np.flatnonzero((off != OWN) & living[tick])
         if len(asked):
             whom = trace.others[tick, other]
             here, now = trace.position[tick, asked], trace.velocity[tick, asked]
             harmless = brake_is_no_worse(here, now, whom, rule, limits, asked)
-            off[asked] = ~harmless | (wait[asked] > 0)
+            off[asked[harmless & (wait[asked] == 0)]] = OWN
             wait[asked] = np.where(harmless, np.maximum(wait[asked] - 1, 0), wait[asked])
-        why[tick] = np.where(off & (why[tick] == _NPC), _BREACH if fast[tick] else _INADMISSIBLE, why[tick])
-        off |= (cause[tick] != _NPC) | ~living[tick]
+        why[tick] = np.where(why[tick] == OWN, K4 if fast[tick] else off, why[tick])
+        off = _left_by(cause[tick], living[tick], off)
         if fast[tick]:
-            off[:] = True
+            off[:] = K4
             wait[:] = config.settle_ticks
-            why[tick] = np.where(why[tick] == _NPC, _BREACH, why[tick])
     return margin, why, (off, wait)
 
 
@@ -308,41 +373,42 @@ def _spacing(
     trace: Trace,
     limits: Limits,
     living: Bool[np.ndarray, "t a"],
-    cause: NDArray[np.int64],
+    cause: Causes,
     config: AuditConfig,
     standing: Standing | None,
-) -> tuple[Float[np.ndarray, "t a"], NDArray[np.int64], Bool[np.ndarray, " q"], Int[np.ndarray, " q"]]:
+) -> tuple[Float[np.ndarray, "t a"], Causes, Int[np.ndarray, " q"], Int[np.ndarray, " q"]]:
     """Returns each NPC's smallest spacing margin per tick, whose fault the worst pair is, and how the pairs end."""
     margin = np.full(living.shape, np.inf)
-    why = np.full(living.shape, _NPC, np.int64)
+    why = np.full(living.shape, OWN)
     one, two = np.nonzero(np.triu(limits.spacing > 0.0, 1))
     needed = limits.spacing[one, two]
-    off = np.ones(len(one), np.bool_)  # the pair has not been apart, with legal brakes, since somebody else moved one
+    off = np.full(len(one), K5)  # since what cause the pair has not been apart, with legal brakes
     apart = np.zeros(len(one), np.int64)  # ticks in a row in which they were
     if standing is not None:
         off, apart = standing.pairs_off.copy(), standing.apart.copy()
     for tick in range(len(living)):
         present = living[tick, one] & living[tick, two]
-        asked = np.flatnonzero(off & present)
+        asked = np.flatnonzero((off != OWN) & present)
         if len(asked):
             clear = _apart(trace, limits, tick, one[asked], two[asked], needed[asked] + config.admission)
             apart[asked] = np.where(clear, apart[asked] + 1, 0)
-            off[asked] = apart[asked] <= (0 if tick == 0 and standing is None else config.settle_ticks)
+            parted = apart[asked] > (0 if tick == 0 and standing is None else config.settle_ticks)
+            off[asked[parted]] = OWN
         before_gap = trace.position[tick, one] - trace.position[tick, two]
         after_gap = trace.position[tick + 1, one] - trace.position[tick + 1, two]
         room = np.where(present, closest_approach(before_gap, after_gap) - needed, np.inf)
         worst = np.maximum(cause[tick, one], cause[tick, two])
-        blame = np.where(worst == _NPC, np.where(off, _INADMISSIBLE, _NPC), worst)
+        worst = np.where((worst == OWN) & strangers(trace, tick, one, two), K4B, worst)
+        blame = np.where(worst == OWN, off, worst)
         # An excused pair must not hide one that is not: of an NPC's pairs the worst comes last and is kept, and among
         # broken pairs those without an excuse are the worst.
-        rank = np.where(room < 0.0, np.where(blame == _NPC, 2.0, 1.0), np.where(blame == _NPC, 0.0, -1.0))
+        rank = np.where(room < 0.0, np.where(blame == OWN, 2.0, 1.0), np.where(blame == OWN, 0.0, -1.0))
         members, rooms = np.concatenate([one, two]), np.tile(room, 2)
         order = np.lexsort((-rooms, np.tile(rank, 2)))
         margin[tick, members[order]] = rooms[order]
         why[tick, members[order]] = np.tile(blame, 2)[order]
-        touched = (cause[tick, one] != _NPC) | (cause[tick, two] != _NPC)
-        off |= touched | ~present
-        apart[touched] = 0
+        off = _left_by(worst, present, off)
+        apart[worst != OWN] = 0
     return margin, why, off, apart
 
 

@@ -5,44 +5,88 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from npc_sdk.audit.attacks import Finding
+from npc_sdk.audit.causes import K4, K4B, OWN, Causes, strangers
 from npc_sdk.audit.measure import closest_on_path
-from npc_sdk.audit.trace import Cone, Limits, Trace
+from npc_sdk.audit.trace import Burst, Cone, Limits, Trace
 
 
-def fire_findings(trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"]) -> Iterator[Finding]:
-    """Yields one finding per rule: the margin of the worst of those who were to be spared."""
-    for cone in limits.cones:
-        hit = (trace.attacks & cone.attack).any(2) & living & cone.binds
-        margin = np.full(hit.shape, np.inf)
+def fire_findings(
+    trace: Trace, limits: Limits, living: Bool[np.ndarray, "t a"], astray: Causes, promised: int
+) -> Iterator[Finding]:
+    """Yields one finding per rule: the margin of the worst of those who were to be spared.
+
+    Args:
+        trace: what was executed.
+        limits: the declared rules.
+        living: who lived through a tick.
+        astray: why NPCs may have been where nobody had to expect them, `OWN` where there is no excuse.
+        promised: ticks that an attack may have been decided before it happens.
+    """
+    rules: tuple[Cone | Burst, ...] = (*limits.cones, *limits.bursts)
+    for rule in rules:
+        hit = (trace.attacks & rule.attack).any(2) & living & rule.binds
+        margin, excuse = np.full(hit.shape, np.inf), np.full(hit.shape, OWN)
+        whys = _whys(trace, limits, rule, astray)
         for tick, npc in np.argwhere(hit).tolist():
-            spared = _spared(trace, tick, npc, cone.npcs, cone.whom)
-            if len(spared):
-                gap = spared - trace.position[tick, npc]
-                margin[tick, npc] = (to_sector(gap, float(trace.aim[tick, npc]), cone) - cone.clearance).min()
-        yield Finding(cone.kind, margin, living & cone.binds, np.zeros_like(hit))
-    for burst in limits.bursts:
-        hit = (trace.attacks & burst.attack).any(2) & living & burst.binds
-        margin = np.full(hit.shape, np.inf)
-        for tick, npc in np.argwhere(hit).tolist():
-            angle, then = trace.aim[tick, npc], tick + burst.flight_ticks
-            if then < len(trace.position):
-                place = trace.position[tick, npc] + trace.reach[tick, npc] * np.array([np.cos(angle), np.sin(angle)])
-                spared = _spared(trace, then, -1, burst.npcs, burst.whom)
-                if len(spared):
-                    margin[tick, npc] = np.linalg.norm(spared - place, axis=-1).min() - burst.radius
-        yield Finding(burst.kind, margin, living & burst.binds, np.zeros_like(hit))
+            then = tick + (rule.flight_ticks if isinstance(rule, Burst) else 0)
+            if then >= len(trace.position):
+                continue
+            bodies = _spared(trace, rule, then, npc)
+            room = _room(trace, rule, tick, npc, then, bodies)
+            margin[tick, npc] = room.min(initial=np.inf)
+            first = max(0, tick - promised)
+            why = np.maximum(whys[first:then].max(0, initial=OWN), _unknown(trace, first, tick, npc, whys.shape[1]))[
+                bodies
+            ]
+            if (room < 0.0).any() and (why[room < 0.0] != OWN).all():
+                excuse[tick, npc] = why[room.argmin()]
+        yield Finding(rule.kind, margin, living & rule.binds, excuse)
 
 
-def _spared(trace: Trace, tick: int, shooter: int, npcs: bool, whom: tuple[int, ...]) -> Float[np.ndarray, "q 2"]:
-    """Places of all who are to be spared at a tick, without the shooter."""
-    others = trace.others[tick, list(whom)]
-    if not npcs:
-        return np.asarray(others)
-    mates = trace.alive[tick] & (np.arange(trace.alive.shape[1]) != shooter)
-    return np.concatenate([trace.position[tick, mates], others])
+def _whys(trace: Trace, limits: Limits, rule: Cone | Burst, astray: Causes) -> Int[np.ndarray, "t b"]:
+    """Returns why each body, NPCs before the others, may have been where nobody had to expect it."""
+    way = np.linalg.norm(np.diff(trace.others, axis=0), axis=-1)
+    fast = ~(way <= rule.top_speed * limits.dt * (1.0 + 1e-6) + 1e-9)
+    if not trace.others.shape[1]:
+        return np.asarray(astray)
+    return np.asarray(np.concatenate([astray, np.where(fast, K4, OWN)], 1))
+
+
+def _unknown(trace: Trace, first: int, last: int, npc: int, bodies: int) -> Int[np.ndarray, " b"]:
+    """Says whom an NPC's attacks were not certified together with at some tick up to the last (K4b)."""
+    out = np.full(bodies, OWN)
+    mates = np.arange(trace.driver.shape[1])
+    for tick in range(first, last + 1):
+        out[mates[strangers(trace, tick, np.full(len(mates), npc), mates)]] = K4B
+    return out
+
+
+def _spared(trace: Trace, rule: Cone | Burst, tick: int, shooter: int) -> Int[np.ndarray, " q"]:
+    """Returns which bodies are to be spared at a tick. A line of fire spares nobody at its apex."""
+    n = trace.alive.shape[1]
+    others = np.array([n + column for column in rule.whom], np.int64)
+    if not rule.npcs:
+        return others
+    mates = trace.alive[tick].copy()
+    if isinstance(rule, Cone):
+        mates[shooter] = False
+    return np.concatenate([np.flatnonzero(mates), others])
+
+
+def _room(
+    trace: Trace, rule: Cone | Burst, tick: int, npc: int, then: int, bodies: Int[np.ndarray, " q"]
+) -> Float[np.ndarray, " q"]:
+    """Returns how much more than asked for each body is away, m."""
+    others = trace.others[then] if trace.others.shape[1] else np.zeros((0, 2))
+    place = np.concatenate([trace.position[then], others])[bodies]
+    here, angle = trace.position[tick, npc], float(trace.aim[tick, npc])
+    if isinstance(rule, Cone):
+        return np.asarray(to_sector(place - here, angle, rule) - rule.clearance)
+    burst = here + trace.reach[tick, npc] * np.array([np.cos(angle), np.sin(angle)])
+    return np.asarray(np.linalg.norm(place - burst, axis=-1) - rule.radius)
 
 
 def to_sector(gap: Float[np.ndarray, "q 2"], angle: float, cone: Cone) -> Float[np.ndarray, " q"]:

@@ -22,6 +22,8 @@ class Zone:
     corners: Float[np.ndarray, "v 2"]
     keep_in: bool
     binds: Bool[np.ndarray, " a"]
+    since: int = 0  # tick from which it is there
+    told: int = 0  # tick from which every decision knew of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Cone:
     binds: Bool[np.ndarray, " a"]
     npcs: bool  # whether all other NPCs are to be spared
     whom: tuple[int, ...] = ()  # columns of the trace's `others`
+    top_speed: float = float("inf")  # m/s that these are declared not to exceed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,18 @@ class Burst:
     binds: Bool[np.ndarray, " a"]
     npcs: bool
     whom: tuple[int, ...] = ()
+    top_speed: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Where somebody else was expected to be, when a plan was chosen by it. Nobody breaks it: it is missed or not."""
+
+    npc: int  # column of the trace: whose plan
+    other: int  # column of the trace's `others`
+    tick: int  # row of `others` at which it was made
+    place: Float[np.ndarray, "h 2"]  # in the rows after
+    radius: Float[np.ndarray, " h"]  # m
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,7 @@ class Limits:
     stocks: tuple[Stock, ...] = ()
     cones: tuple[Cone, ...] = ()
     bursts: tuple[Burst, ...] = ()
+    notice: int = 0  # ticks before `since` by which a zone must be told: what was sent before may run so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,11 @@ class Trace:
 
     `hold_known` says whether the decision that an NPC executed had seen the flag set; a shot decided before the flag
     was raised is not the NPC's doing (assumption K3 asks games to announce it).
+
+    `believed` is what a step or a brake was meant for: the pose that the chunk expected, or that the last hop braked
+    from. `braking` is the rate that the newest chunk told the last hop, `session` whose chunk drove the NPC or, where
+    none did, who certifies it; `decided` the tick of the snapshot that a step was decided on. Arrays without rows are
+    not known, and nothing is concluded from them.
     """
 
     ids: NDArray[np.uint32]  # a
@@ -159,3 +180,8 @@ class Trace:
     reach: Float[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0)))  # m, to where they burst
     others: Float[np.ndarray, "t1 o 2"] = field(default_factory=lambda: np.zeros((0, 0, 2)))
     levels: Mapping[str, Float[np.ndarray, "t1 a"]] = field(default_factory=dict)  # of fields that attacks use up
+    believed: Float[np.ndarray, "t a 4"] = field(default_factory=lambda: np.zeros((0, 0, 4)))  # NaN: not known
+    braking: Float[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0)))  # m/s^2
+    session: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # 0: nobody
+    decided: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # of steps that ran
+    forecasts: tuple[Forecast, ...] = ()

@@ -20,6 +20,7 @@ from npc_sdk.shield import ShieldConfig
 PAINTED = "painted"  # the rule under which painted zones are reported
 log = logging.getLogger(__name__)
 
+_CAUSES = tuple(category for category in CATEGORIES if category != "miss")  # a match has no forecasts to miss
 _TOLD = 10  # violations that are logged one by one
 FOLLOW_TICKS = 60  # the count on the screen is brought up to date this often
 _LEAD_IN_TICKS = 20  # before a moment that a match goes back to: who is bound by what there is found out anew
@@ -78,13 +79,13 @@ class Judge:
         painted = 0
         for stretch in (*self._kept, *stretches(match, 0)):
             report = judge(stretch)
-            counts.update({category: report.total(category) for category in CATEGORIES})
+            counts.update({category: report.total(category) for category in _CAUSES})
             painted += painted_broken(report)
             for violation in report.examples[:_TOLD]:
                 if violation.category == "npc":
                     log.warning("rule broken by an NPC: %s", violation)
         self.zone_broken = painted
-        return {category: counts[category] for category in CATEGORIES}
+        return {category: counts[category] for category in _CAUSES}
 
     def close(self) -> None:
         """Finish what was begun and end the thread."""

@@ -178,10 +178,11 @@ class Designer:
         return self._ask(verb, {**arguments, "who": self._who}).revision
 
     def _explanation(self, verb: str, npc: int) -> Told:
-        told = self._ask(verb, {"npc": npc}).result.get("explanation")
+        result = self._ask(verb, {"npc": npc}).result
+        told, certificate = result.get("explanation"), result.get("certificate")
         if not isinstance(told, Mapping):
             raise ControlError(f"{verb}: expected a table, got {told!r}")
-        return told
+        return told if certificate is None else {**told, "certificate": certificate}
 
     def _ask(self, verb: str, arguments: Mapping[str, Value]) -> Ack:
         try:

@@ -25,7 +25,10 @@ TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
 CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
-_SHARD = ("shield", "kernels", "constraints", "audit", "experiments/zoo.py", "experiments/campaign.py")
+_SHARD = (
+    *("shield", "kernels", "constraints", "audit"),
+    *(f"experiments/{name}.py" for name in ("zoo", "campaign", "culprits", "rooms", "blame")),
+)
 
 Counts = NDArray[np.float64]
 

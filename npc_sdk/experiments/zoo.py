@@ -44,7 +44,9 @@ from npc_sdk.constraints import (
 from npc_sdk.constraints.clearance import is_simple
 from npc_sdk.shield import (
     Aim,
+    Case,
     Certified,
+    Ledger,
     Movers,
     Others,
     Outstanding,
@@ -530,7 +532,12 @@ class Script(Protocol):
 
 
 def play(
-    setting: Setting, seed: int, ticks: int = 150, shield: Shield = certify, script: Script | None = None
+    setting: Setting,
+    seed: int,
+    ticks: int = 150,
+    shield: Shield = certify,
+    script: Script | None = None,
+    ledger: Ledger | None = None,
 ) -> Result:
     """Plays a game and has it judged.
 
@@ -540,6 +547,7 @@ def play(
         ticks: how long.
         shield: what certifies; another one than the real one for tests of the checker.
         script: says what NPCs propose and where the others go, in place of hostile chance.
+        ledger: is told every call of the shield and its answer.
     """
     rng = np.random.default_rng(seed)
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
@@ -550,7 +558,9 @@ def play(
     outstanding, chunks = Outstanding(), list[Chunk]()
     rows: list[tuple[Floats, Floats, Floats, Floats]] = [(position, velocity, whom, ammo)]
     done: list[tuple[Floats, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], Floats, bool]] = []
-    flag, style, tally = False, styles(rng, setting), Tally()
+    flag, style, tally, game = False, styles(rng, setting), Tally(), f"zoo {seed}"
+    if ledger is not None:
+        ledger.begin(game)
     taken, whim = np.zeros(n, np.int64), np.zeros((n, 2))
     for tick in range(ticks):
         flag = flag ^ bool(rng.random() < 0.05)
@@ -572,15 +582,25 @@ def play(
             angle, reach = rng.uniform(-np.pi, np.pi, (2, n, setting.steps)) * [[[1.0]], [[half / np.pi]]]
             aim = Aim(np.where(rng.random((n, 1)) < 0.02, np.nan, angle), np.abs(reach))
             priority = rng.choice([0.0, 1.0, np.nan], n)
-            answer = shield(
+            case = Case(
                 Movers(setting.ids, ahead, pace, position, velocity),
                 tables,
-                outstanding,
                 script.wishes(apply) if script else wishes(rng, setting, corners, ahead, whom, style),
-                others=Others(whom, setting.names, setting.lead),
-                wanted=Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
-                config=setting.config,
+                Others(whom, setting.names, setting.lead),
+                Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
+                setting.config,
             )
+            answer = shield(
+                case.movers,
+                tables,
+                outstanding,
+                case.proposals,
+                others=case.others,
+                wanted=case.wanted,
+                config=case.config,
+            )
+            if ledger is not None:
+                ledger.step(game, tick, case, answer)
             tally.add(answer)
             outstanding.add(tick, apply + setting.steps - 1, setting.ids, answer.points)
             outstanding.attacks.add(apply, tables, np.arange(n), answer.triggers)
@@ -696,10 +716,10 @@ def limits(setting: Setting) -> audit.Limits:
                 attack, npcs = _counts(rule.attack), rule.to == "npc"
                 if isinstance(rule, Splash):
                     flight = round(rule.flight / setting.dt)
-                    bursts.append(audit.Burst(rule.kind, rule.radius, flight, attack, who, npcs, whom))
+                    bursts.append(audit.Burst(rule.kind, rule.radius, flight, attack, who, npcs, whom, rule.top_speed))
                 else:
                     sector = (rule.reach, rule.spread, rule.clearance)
-                    cones.append(audit.Cone(rule.kind, *sector, attack, who, npcs, whom))
+                    cones.append(audit.Cone(rule.kind, *sector, attack, who, npcs, whom, rule.top_speed))
     np.fill_diagonal(spacing, 0.0)
     return audit.Limits(
         dt=setting.dt,

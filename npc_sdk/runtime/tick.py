@@ -22,7 +22,9 @@ from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.runtime.witness import Findings
 from npc_sdk.shield import (
     Aim,
+    Case,
     Certified,
+    Ledger,
     Movers,
     Sent,
     ShieldConfig,
@@ -84,29 +86,55 @@ class Runtime:
     Args:
         decider: chooses plans.
         board: gives the designers' settings; read once per tick.
+        config: how the brain paces itself.
+        ledger: is told every call of the shield and its answer.
     """
 
     def __init__(
-        self, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None
+        self,
+        decider: Decider,
+        board: Callable[[], BoardSnapshot],
+        config: RuntimeConfig | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.config = config or RuntimeConfig()
         self.decider = decider
         self._board = board
+        self._ledger = ledger
         self._games: dict[str, Game] = {}
 
     def register(self, key: str, schema: Schema) -> Game:
         """Makes room for a game; registering it again starts it afresh."""
-        self.forget(key)
-        game = Game(key, schema, self.config.horizon, self.config.sight)
-        self._games[key] = game
+        game = self._seat(key, schema)
+        self._note(lambda ledger: ledger.begin(key))
         return game
+
+    def _seat(self, key: str, schema: Schema) -> Game:
+        self.forget(key)
+        self._games[key] = game = Game(key, schema, self.config.horizon, self.config.sight)
+        return game
+
+    def remember(self, key: str, former: str, attacks: Sent) -> None:
+        """Counts a former game's attacks against a game that has just begun: the same one, back again."""
+        self._games[key].outstanding.attacks = attacks
+        self._note(lambda ledger: ledger.begin(key, attacks=former))
 
     def change_schema(self, key: str, schema: Schema) -> Game:
         """Gives a game another schema in the same session: its ticks go on, and so does what it has been sent."""
         old = self._games[key]
-        game = self.register(key, schema)
+        game = self._seat(key, schema)
         game.follow(old)
+        self._note(lambda ledger: ledger.begin(key, promises=key))
         return game
+
+    def _note(self, what: Callable[[Ledger], None]) -> None:
+        """Writes to the log, if there is one; games go on without when the disk is full."""
+        if self._ledger is not None:
+            try:
+                what(self._ledger)
+            except OSError as error:
+                log.error("the shield's log ends here: %s", error)
+                self._ledger = None
 
     def forget(self, key: str) -> None:
         """Drops a game."""
@@ -273,13 +301,12 @@ class Runtime:
         findings = game.witness.look(snapshot, tables)
         fields = game.fields(snapshot, ids)
         game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
-        certified = certify(
+        case = Case(
             _movers(game, snapshot, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
             tables,
-            game.outstanding,
             proposals,
-            others=game.others(snapshot, start - snapshot.tick),
-            wanted=Wanted(
+            game.others(snapshot, start - snapshot.tick),
+            Wanted(
                 triggers=_triggers(hands, length),
                 apply_tick=start,
                 tick=snapshot.tick,
@@ -287,7 +314,16 @@ class Runtime:
                 fields=fields,
                 aim=_aim(game.schema, hands, length),
             ),
-            config=config.shield,
+            config.shield,
+        )
+        certified = certify(
+            case.movers,
+            tables,
+            game.outstanding,
+            proposals,
+            others=case.others,
+            wanted=case.wanted,
+            config=case.config,
         )
         over = game.overtaken(tables, ids, certified.guarded)
         if len(over):
@@ -297,6 +333,7 @@ class Runtime:
                 game.faction, snapshot.tick, ", ".join(map(str, over)), why,
             )  # fmt: skip
         game.chunk += 1
+        self._note(lambda ledger: ledger.step(game.key, game.chunk, case, certified))
         new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
         status = certified.guarded * STATUS_GUARDED + new * STATUS_PLANNED + certified.changed.any(1) * STATUS_CHANGED
         action = Action(

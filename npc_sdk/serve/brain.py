@@ -86,7 +86,7 @@ class Brain:
     pace: Pace
     counters: Counters = field(default_factory=Counters)
     _seats: dict[int, _Seat] = field(default_factory=dict)
-    _left: dict[str, Sent] = field(default_factory=dict)  # by the game's name
+    _left: dict[str, tuple[str, Sent]] = field(default_factory=dict)  # by the game's name: its key, its attacks
     _refreshed: float = 0.0
     _tick: int = 0
     _told: int = 0  # revision of the board that the thoughts were last ranked by
@@ -182,7 +182,7 @@ class Brain:
         seat = self._seats.pop(session, None)
         if seat is not None:
             self._left.pop(seat.name, None)
-            self._left[seat.name] = self.runtime.attacks(str(session))
+            self._left[seat.name] = str(session), self.runtime.attacks(str(session))
             for name in list(self._left)[:-REMEMBERED]:
                 del self._left[name]
         self.runtime.forget(str(session))
@@ -193,7 +193,7 @@ class Brain:
         game = take(str(event.session), event.schema)
         game.faction = name
         if isinstance(event, GameJoined) and name in self._left:
-            game.outstanding.attacks = self._left.pop(name)
+            self.runtime.remember(str(event.session), *self._left.pop(name))
         self._seats[event.session] = _Seat(name, event.schema, Watch(event.schema.tick_hz))
         zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
         self.board.declare_zones(zones)
@@ -312,6 +312,9 @@ class Brain:
         seat = self._seats[session]
         told = seat.watch.explain(thought.key.id)
         result = {"explanation": _plain(asdict(told)) if told else None, "game": seat.name, "tick": thought.tick}
+        certificate = seat.watch.certificate(thought.key.id)
+        if certificate is not None:
+            result["certificate"] = {**certificate.numbers(), "reason": certificate.reason}
         return Ack(control.request, self.board.snapshot.revision, result=result)
 
     def _undecided(self, control: Control) -> Ack:

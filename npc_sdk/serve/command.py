@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=count, default=1, help="of torch; more than one starves a game beside it")
     parser.add_argument("--seed", type=natural, default=0)
+    parser.add_argument("--log", type=Path, help="write what the shield saw and answered to this file: `check replay`")
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
     parser.add_argument("--verbose", action="store_true", help="log to stderr")
 

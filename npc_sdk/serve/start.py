@@ -11,7 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -24,7 +26,7 @@ from npc_bridge.session import Offer
 from npc_sdk.designer.barks import BARK_TEXTS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
-from npc_sdk.errors import ConstraintError
+from npc_sdk.errors import ConstraintError, InputError
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
@@ -34,6 +36,7 @@ from npc_sdk.runtime.game import check_game
 from npc_sdk.serve.brain import Brain, Planner
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
+from npc_sdk.shield import Ledger
 
 CONTROLS_PER_S = 90  # per designer: a slider dragged at 60 frames a second, and room to ask and look meanwhile
 
@@ -54,7 +57,8 @@ def serve(args: argparse.Namespace) -> int:
         explain=True,
         calibration=loaded.calibration,
     )
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig())
+    ledger = _ledger(args.log)
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger)
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     stop = threading.Event()
@@ -65,7 +69,8 @@ def serve(args: argparse.Namespace) -> int:
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
     parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks)
-    run(parts, (args.data, args.control, args.telemetry), stop.is_set)
+    with ledger or nullcontext():
+        run(parts, (args.data, args.control, args.telemetry), stop.is_set)
     return 0
 
 
@@ -107,6 +112,18 @@ def run(parts: Parts, endpoints: tuple[str, str, str], stopped: Callable[[], boo
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
         pace = Pace(parts.lead_ticks)
         Brain(server, parts.runtime, parts.planner, parts.board, parts.forecasts, parts.deadline_ms, pace).run(stopped)
+
+
+def _ledger(path: Path | None) -> Ledger | None:
+    """Opens the log that was asked for.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    try:
+        return None if path is None else Ledger(path)
+    except OSError as error:
+        raise InputError(f"log: expected a file that can be written, got {path}: {error.strerror}") from None
 
 
 def _give_way() -> None:

@@ -19,6 +19,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.planner.proposals import STRUCTURED
 from npc_sdk.runtime import Breach, Evidence, Report
+from npc_sdk.shield import Certificate, Certified, certificates
 
 TOPIC = "plan"
 SHOWN = STRUCTURED + 4  # candidates that are drawn: one a family, and the best of the others
@@ -45,6 +46,8 @@ class Watch:
         self._barks = BarkTracker(round(tick_hz))
         self._thoughts: dict[int, Thought] = {}
         self._living: frozenset[int] = frozenset()
+        self._certified: Certified | None = None
+        self._row_of: dict[int, int] = {}
         self.tick = 0  # of the newest snapshot that was answered
         self._exposed = 0.0
         self._told = 0
@@ -57,6 +60,12 @@ class Watch:
     def thought(self, npc: int) -> Thought | None:
         """Returns an NPC's newest decision, None before the first."""
         return self._thoughts.get(npc)
+
+    def certificate(self, npc: int) -> Certificate | None:
+        """Returns what the shield made of an NPC's newest chunk, None where it has none."""
+        if self._certified is None or npc not in self._row_of:
+            return None
+        return certificates(self._certified)[self._row_of[npc]]
 
     def reweigh(self, board: BoardSnapshot) -> list[Value]:
         """Chooses for every living NPC anew among the plans it imagined last, under the board's weights of now.
@@ -105,6 +114,7 @@ class Watch:
         table = report.game.table
         assert table is not None
         self._living, self.tick = frozenset(row_of), report.snapshot.tick
+        self._certified, self._row_of = certified, row_of
         for npc, evidence in report.evidence.items():
             row = row_of[npc]
             rules = tuple(KINDS[c] for c in np.flatnonzero(certified.rejected[row]))
@@ -133,7 +143,7 @@ class Watch:
         executing = report.snapshot.executing
         rungs = dict(zip(executing.ids.tolist(), executing.rung.tolist(), strict=True))
         npcs: list[Value] = []
-        for row, npc in enumerate(report.ids.tolist()):
+        for row, (npc, certificate) in enumerate(zip(report.ids.tolist(), certificates(report.certified), strict=True)):
             key = NpcKey(npc, int(report.squads[row]), report.game.faction)
             entry: dict[str, Value] = {
                 "id": npc,
@@ -143,6 +153,7 @@ class Watch:
                 "bark": int(action.bark[row]),
                 "rung": int(rungs.get(npc, 4)),
                 "exposed": bool(exposed[row]),
+                "certificate": dict(certificate.numbers()),
             }
             thought = self._thoughts.get(npc)
             if thought is not None and npc in report.evidence:

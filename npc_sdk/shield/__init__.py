@@ -7,13 +7,18 @@ from npc_sdk.shield.attribution import Tally
 from npc_sdk.shield.certify import REASONS, Certified, certify, project
 from npc_sdk.shield.fire import Aim
 from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_margins, half_planes, rounding
+from npc_sdk.shield.ledger import Case, Ledger
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
+from npc_sdk.shield.reasons import Certificate, certificates
 
 __all__ = [
     "REASONS",
     "Aim",
+    "Case",
+    "Certificate",
     "Certified",
+    "Ledger",
     "Movers",
     "Others",
     "Outstanding",
@@ -21,6 +26,7 @@ __all__ = [
     "ShieldConfig",
     "Tally",
     "Wanted",
+    "certificates",
     "certified_limits",
     "certify",
     "check_margins",

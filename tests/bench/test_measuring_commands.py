@@ -11,6 +11,9 @@ from documented import documented_keys, printed_keys
 
 from npc_sdk import cli
 
+WRONG = ("culprit", "number", "tick", "npc", "rule", "replay", "audit")
+"""Keys of what `check attribution` lists when the audit errs, which it does not here."""
+
 
 def figures(capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, object]:
     """Runs a command and returns the object in its last line."""
@@ -92,6 +95,26 @@ def test_check_adversary_finds_no_margin_below_zero(tmp_path: Path, capsys: pyte
     assert printed_keys(found) == documented_keys("check adversary")
     assert found["passed"] is True
     assert figures(capsys, *asked)["found"] == found["found"]
+
+
+@pytest.mark.timeout(300)
+def test_check_attribution_agrees_with_replays_of_every_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("check", "attribution", "--episodes", "36", "--jobs", "2", "--out", str(tmp_path))
+    found = figures(capsys, *asked)
+    assert printed_keys(found) | {f"wrong[].{key}" for key in WRONG} == documented_keys("check attribution")
+    assert found["passed"] is True, (found["wrong"], found["silent"])
+    assert found["excused_npcs"] == 0
+    assert found["labelled"] == found["right"]
+    assert figures(capsys, *asked)["confusion"] == found["confusion"]
+
+
+def test_check_replay_finds_every_answer_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "check", "replay", "--games", "3")
+    assert printed_keys(found) == documented_keys("check replay")
+    assert found["passed"] is True
+    assert found["same"] == found["answers"] != 0
 
 
 @pytest.mark.timeout(240)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from npc_bridge.messages import RUNG_BRAKE, RUNG_CALLBACK, RUNG_PLAN, RUNG_TAIL
 from npc_sdk.demo.brain import Brain, free_endpoints, serve_command
 from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, arena_schema, make_map, snapshot_blocks
 from npc_sdk.envs.arena.players import ScriptedPlayers
+from npc_sdk.errors import LedgerError
+from npc_sdk.shield.replay import Checked, replay
 
 NPCS = 4
 IDS = np.arange(101, 101 + NPCS, dtype=np.uint32)
@@ -134,10 +137,35 @@ def test_a_weight_is_acknowledged_and_in_the_next_decisions(line: tuple[Brain, G
                 break
         else:
             pytest.fail("no decision under the new revision")
-        told = designer.request("explain", {"npc": 101}).result["explanation"]
+        answer = designer.request("explain", {"npc": 101}).result
+        told, certificate = answer["explanation"], answer["certificate"]
+        assert certificate["reason"].startswith(("goes as proposed", "shortened", "blended", "took", "brakes"))
+        assert certificate["accepted"] == (certificate["candidate"] == 0 and certificate["rejected"] == 0)
         assert sum(part["value"] for part in told["parts"]) == pytest.approx(told["objective"], abs=1e-6)
         with pytest.raises(ControlRefused, match="did you mean 'exposure'"):
             designer.request("set_weight", {"term": "exposre", "value": 1.0})
+
+
+def test_what_a_brain_logs_is_answered_the_same_again(tmp_path: Path) -> None:
+    """Asked to end, it ends its log; killed, what it answered is there all the same."""
+    for end in (Brain.stop, Brain.kill):
+        path, endpoints = tmp_path / f"{end.__name__}.npcledger", free_endpoints()
+        brain = Brain([*serve_command(endpoints, "constant-velocity", 1, "cpu"), "--log", str(path)])
+        game = Game(endpoints.data)
+        try:
+            brain.start()
+            game.until(planned)
+            for _ in range(10):
+                game.play()
+            end(brain)
+        finally:
+            game.client.close()
+            brain.stop()
+        again = list[Checked]()
+        with nullcontext() if end is Brain.stop else pytest.raises(LedgerError, match="cut short"):
+            again += replay(path)  # keeps those before the end
+        assert len(again) >= 10
+        assert [checked.difference for checked in again] == [None] * len(again)
 
 
 def test_losing_the_brain_never_stops_the_game(line: tuple[Brain, Game, str, str]) -> None:

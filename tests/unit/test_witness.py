@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from npc_sdk.runtime import Report, Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.witness import EXECUTED, Findings, Witness
 from npc_sdk.serve.telemetry import Watch
+from npc_sdk.shield import certificates
 from npc_sdk.world import ConstantVelocity
 
 ROUGH = Play(ticks=180, loss=0.2, outage=15, spawns=0.003)  # lost chunks, the game's own script, deaths and returns
@@ -125,7 +126,13 @@ def test_telemetry_carries_what_was_found_as_plain_values() -> None:
     ladder = Ladder(SCHEMA)
     ladder.start(1)
     ((_, action, report),) = brain.tick([("g", shown(10, [0, 0, 2, 0], Executing.none()))])
-    assert watch.message("game", report, action, board.snapshot, {})["breaches"] == []
+    first = watch.message("game", report, action, board.snapshot, {})
+    assert first["breaches"] == []
+    (row,) = unpack(pack({"npcs": [npc["certificate"] for npc in first["npcs"]]}))["npcs"]
+    assert row == asdict(certificates(report.certified)[0]), "numbers, no sentence"
+    assert watch.take(report) == {}
+    assert asdict(watch.certificate(101)) == row
+    assert watch.certificate(102) is None
     ladder.accept(action)
     ladder.step(10, IDS, np.float32([[0, 0, 2, 0]]))
     ((_, action, report),) = brain.tick([("g", shown(11, [1, 0, 2, 0], ladder.executing))])

@@ -308,7 +308,7 @@ class Game:
             hold_fire=np.array(self._flags[:-1], np.bool_),
             others=others,
             levels={zoo.AMMO: ammo},
-            **deeds,
+            **deeds,  # type: ignore[arg-type]  # as the trace names them
         )
 
 

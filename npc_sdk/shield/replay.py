@@ -1,0 +1,111 @@
+"""Has the shield answer a log again, and says where it answers otherwise. Bit by bit: on the machine that wrote it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from npc_sdk.errors import LedgerError
+from npc_sdk.shield.certify import Certified, certify
+from npc_sdk.shield.ledger import Begin, Case, Step, read
+from npc_sdk.shield.outstanding import Outstanding
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first number of an answer that is not what the log says."""
+
+    record: int
+    byte: int
+    game: str
+    tick: int  # of the snapshot
+    npc: int  # its id
+    field: str  # of `Certified`
+    index: tuple[int, ...]  # in the field, the NPC's row first
+    logged: float
+    again: float
+
+    def __str__(self) -> str:
+        """Says it in one line."""
+        place = "".join(f"[{i}]" for i in self.index)
+        return (
+            f"record {self.record} (byte {self.byte}): game {self.game!r}, tick {self.tick}, NPC {self.npc}: "
+            f"{self.field}{place}: the log says {self.logged!r}, the shield {self.again!r}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One step of a log, answered again."""
+
+    npcs: int
+    difference: Difference | None
+
+
+def answer_again(promised: Outstanding, case: Case, chunk: int) -> Certified:
+    """Certifies a case as whoever logged it did, and remembers the answer as promised."""
+    wanted, tables, ids = case.wanted, case.tables, case.movers.ids
+    rows = tables.rows(ids)
+    promised.forget(wanted.tick)
+    promised.attacks.observe(wanted.tick, tables, rows, wanted.fields)
+    answer = certify(
+        case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
+    )
+    last = wanted.apply_tick + case.proposals.shape[1] - 1
+    promised.add(chunk, last, ids, answer.points)
+    promised.attacks.add(wanted.apply_tick, tables, rows, answer.triggers)
+    return answer
+
+
+def replay(path: str | os.PathLike[str]) -> Iterator[Checked]:
+    """Answers every step of a log again, in its order, up to the first difference.
+
+    Raises:
+        LedgerError: see `ledger.read`; or what a step says does not fit together.
+    """
+    games: dict[str, Outstanding] = {}
+    for entry in read(path):
+        if isinstance(entry, Begin):
+            games[entry.game] = games.get(entry.promises, Outstanding())
+            if entry.attacks in games:
+                games[entry.game].attacks = games[entry.attacks].attacks
+            continue
+        promised = games.setdefault(entry.game, Outstanding())
+        try:
+            again = answer_again(promised, entry.case, entry.chunk)
+        except (KeyError, IndexError, TypeError, ValueError) as error:  # numbers that do not fit each other
+            problem = f"expected a case that the shield can answer, got {error}"
+            raise LedgerError(Path(path), entry.record, entry.byte, problem) from error
+        difference = _first(entry, again)
+        yield Checked(len(entry.case.movers.ids), difference)
+        if difference is not None:
+            return
+
+
+def _first(step: Step, again: Certified) -> Difference | None:
+    for field in fields(Certified):
+        logged, answered = np.asarray(getattr(step.answer, field.name)), np.asarray(getattr(again, field.name))
+        if (logged.dtype, logged.shape) == (answered.dtype, answered.shape) and logged.tobytes() == answered.tobytes():
+            continue
+        index: tuple[int, ...] = ()
+        if logged.shape == answered.shape:
+            same = (logged == answered) | ((logged != logged) & (answered != answered))
+            apart = np.argwhere(~same)
+            index = tuple(apart[0].tolist()) if len(apart) else (0,) * logged.ndim
+        ids = step.case.movers.ids
+        return Difference(
+            record=step.record,
+            byte=step.byte,
+            game=step.game,
+            tick=step.case.wanted.tick,
+            npc=int(ids[index[0]]) if index else 0,
+            field=field.name,
+            index=index,
+            logged=float(logged[index]) if index else float("nan"),
+            again=float(answered[index]) if index else float("nan"),
+        )
+    return None
