@@ -18,7 +18,7 @@ import torch
 
 from npc_sdk import cli
 from npc_sdk.designer.board import Board
-from npc_sdk.envs.arena import Arena, ArenaConfig, make_map
+from npc_sdk.envs.arena import Arena, ArenaConfig, arena_schema, make_map
 from npc_sdk.errors import LedgerError
 from npc_sdk.experiments import campaign, zoo
 from npc_sdk.experiments.lockstep import LockStep
@@ -40,8 +40,8 @@ def zoo_log() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "zoo.npcledger"
         with Ledger(path) as log:
-            for number in (3, 4):
-                zoo.play(campaign.draw(number), number, TICKS, ledger=log)
+            zoo.play(campaign.draw(3), 3, TICKS, ledger=log)
+            zoo.play(zoo.make_crowd(4), 4, TICKS, ledger=log)
         return path.read_bytes()
 
 
@@ -58,7 +58,7 @@ def rewritten(path: Path, change: Callable[[Step], Step]) -> Path:
     with Ledger(out) as log:
         for entry in list(read(path)):
             if isinstance(entry, Begin):
-                log.begin(entry.game)
+                log.begin(entry.game, promises=entry.promises, attacks=entry.attacks)
             else:
                 entry = change(entry)
                 log.step(entry.game, entry.chunk, entry.case, entry.answer)
@@ -85,10 +85,15 @@ def play_fight(log: Ledger) -> None:
     config = RuntimeConfig(lead_ticks=0, stagger=False, horizon=10)
     board.apply({"op": "add_rule", "rule": {"rule": "ally_distance", "distance": 0.9}})
     arena = Arena([make_map("test", 1), make_map("test", 2)], ArenaConfig(npcs=4), [1, 2])
-    fight = LockStep(arena, Runtime(decider, lambda: board.snapshot, config, log), Still())
+    brain = Runtime(decider, lambda: board.snapshot, config, log)
+    fight = LockStep(arena, brain, Still())
     fight.run(30)
     board.apply({"op": "add_rule", "rule": {"rule": "keep_away", "distance": 2.0, "top_speed": 5.0}})
     fight.run(30)
+    board.apply({"op": "add_rule", "rule": {"rule": "cooldown", "seconds": 2.0}})
+    fight.run(15)
+    brain.change_schema("0", arena_schema(arena.maps[0], arena.config))
+    fight.run(15)
 
 
 def test_what_a_runtime_logs_of_two_games_whose_rules_change_is_answered_the_same_again(tmp_path: Path) -> None:
@@ -97,10 +102,10 @@ def test_what_a_runtime_logs_of_two_games_whose_rules_change_is_answered_the_sam
         play_fight(log)
     entries = list(read(path))
     steps = [entry for entry in entries if isinstance(entry, Step)]
-    assert [entry.game for entry in entries if isinstance(entry, Begin)] == ["0", "1"]
+    assert [entry.game for entry in entries if isinstance(entry, Begin)] == ["0", "1", "0"]
     assert {len(step.case.tables.apart) for step in steps} == {0, 1}
     found = list(replay(path))
-    assert len(found) == len(steps) == 40
+    assert len(found) == len(steps) == 60
     assert [checked.difference for checked in found] == [None] * len(found)
 
 
