@@ -163,7 +163,8 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
 
     for zone in limits.zones:
         bound = living & zone.binds & (np.arange(len(living)) >= zone.since)[:, None]
-        excuse = np.where(fault == OWN, _announced(trace, limits, zone, living, config), fault)
+        late = _announced(trace, limits, zone, living, config)
+        excuse = np.where((cause == OWN) & (late != OWN), late, fault)
         judge(zone.kind, _zone_margins(trace, limits, zone.corners, zone.keep_in, bound), bound, excuse)
     for mesh in limits.meshes:
         bound, margin = living & mesh.binds, np.full(living.shape, np.inf)
@@ -250,14 +251,18 @@ def _without_brake(
     since = np.zeros(living.shape, np.int64)
     off = np.full(living.shape[1], K5) if standing is None else standing.off.copy()
     before, sound = off.copy(), np.zeros(len(off), np.int64)  # the cause it was off for, and the tick it no longer was
+    again = np.zeros(len(off), np.bool_)  # it is off only by a step of the time before that tick
     for tick in range(len(living)):
         asked = np.flatnonzero((off != OWN) & living[tick])
         if len(asked):
             good = _has_brake(trace.position[tick], trace.velocity[tick], asked, limits, config.admission, tick)
             good = asked[good]
-            before[good], sound[good], off[good] = off[good], tick, OWN
-        off = np.where((off == OWN) & outdated(trace, tick, sound), before, off)
+            sound[good] = np.where(again[good], sound[good], tick)
+            before[good], again[good], off[good] = off[good], False, OWN
+        old = (off == OWN) & outdated(trace, tick, sound)
+        off, again = np.where(old, before, off), again | old
         since[tick] = off
+        again &= (cause[tick] == OWN) & living[tick]
         off = _left_by(cause[tick], living[tick], off)
     return since, off
 

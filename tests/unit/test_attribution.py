@@ -36,12 +36,18 @@ def test_the_audit_names_the_one_whom_the_replays_name(culprit: Culprit) -> None
 
 @pytest.mark.parametrize(
     ("culprit", "number"),
-    [(Culprit.SPAWN, 1000062), (Culprit.SPAWN, 1000043), (Culprit.APART, 1000044), (Culprit.APART, 1000063)],
+    [
+        (Culprit.SPAWN, 1000062),
+        (Culprit.SPAWN, 1000043),
+        (Culprit.APART, 1000044),
+        (Culprit.APART, 1000063),
+        (Culprit.ZONE, 2000018),
+    ],
     ids=str,
 )
 def test_episodes_that_an_audit_once_got_wrong(culprit: Culprit, number: int) -> None:
     """A chunk of the time without a legal brake runs after it; one that rests is run into by a brain that does not know
-    it."""
+    it; a zone comes up for one that has old chunks to run."""
     named = blame.trial(draw(culprit, number))
     assert named
     assert [n for n in named if n.label not in ("undecided", n.verdict)] == []

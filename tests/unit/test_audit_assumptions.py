@@ -61,6 +61,14 @@ def test_a_late_zone_excuses_until_there_is_a_legal_brake_outside_it() -> None:
     assert found["npc"] > 0
 
 
+def test_a_late_zone_is_the_games_doing_whatever_else_the_npc_is_excused_for() -> None:
+    """It spawned in a wall, and a zone comes up about it: out of the wall it was not, into the zone it did not go."""
+    trace = walk(straight((0.0, 0.0), 8), start=[[3.0, 0.0]])
+    zones = (replace(pit(), kind="wall"), replace(pit(), since=4, told=4))
+    assert named(trace, limits(zones=zones, notice=5), "wall") == {"inadmissible": 8}
+    assert named(trace, limits(zones=zones, notice=5), "keep_out") == {"K3": 4}
+
+
 def test_a_zone_told_in_time_to_one_that_could_not_leave_is_inadmissible() -> None:
     trace = walk(straight((0.0, 0.0), 12), start=[[3.0, 0.0]])
     zone = replace(pit(), since=6, told=0)
@@ -74,7 +82,7 @@ def test_a_step_that_was_decided_without_a_legal_brake_goes_on_being_for_the_old
     """It spawned in the pit, walks out, rests, and goes in again: by a step of then, or by one of now."""
     speeds = [-3.0] * 7 + [0.0] * 3 + [3.0] * 7
     trace = walk(np.array([[[s, 0.0]] for s in speeds]), start=[[2.5, 0.0]])
-    when = np.arange(17)
+    when = np.zeros(17, np.int64)
     if decided is not None:
         when[10:] = decided
         trace = replace(trace, decided=when[:, None])
