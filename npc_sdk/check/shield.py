@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WANTED_ACTIVE, FULL = 1_000, 1_000_000  # certificates per kind of rule at so many steps; less in proportion, at least 1
 WANTED_CONTROL = 0.01  # of the steps in which a rule binds
+CONTROL_LEAST = 40_000  # steps: fewer are a handful of games, in which not every rule is near enough to be broken
 PLANNED = 0.1  # of the steps: through the planner, half of them with an untrained model
 
 
@@ -39,7 +40,7 @@ def main(args: Namespace) -> int:
     start = time.perf_counter()
     planned_steps = round(PLANNED * args.steps)
     total, control = campaign.Totals(), campaign.Totals()
-    wanted = (args.steps - planned_steps, max(1, (args.steps - planned_steps) // campaign.CONTROL_EVERY))
+    wanted = (args.steps - planned_steps, max(CONTROL_LEAST, (args.steps - planned_steps) // campaign.CONTROL_EVERY))
     with progress(sum(wanted) + planned_steps, "check shield", "step") as bar:
         for arm, steps in ((total, wanted[0]), (control, wanted[1])):
             for shard in campaign.hunt(steps, args.seed, shielded=arm is total, folder=args.out, jobs=args.jobs):
