@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from npc_sdk.envs.arena import arena_schema, make_map
+from npc_sdk.serve.models import ARENA, load
 from npc_sdk.world import load_model
 
 FOLDER = Path(str(files("npc_sdk") / "models" / "arena"))
@@ -20,5 +21,14 @@ def test_the_shipped_model_was_trained_on_the_schema_the_arena_declares() -> Non
 
 
 def test_the_shipped_model_is_small_and_carries_no_training_state() -> None:
-    assert sorted(p.name for p in FOLDER.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in FOLDER.iterdir()) == ["calibration.json", "config.json", "model.safetensors"]
     assert sum(p.stat().st_size for p in FOLDER.iterdir()) < 3_000_000
+
+
+def test_the_shipped_calibration_is_of_the_shipped_weights_and_says_something_at_95_percent() -> None:
+    """When this fails after training: npc-sdk evaluate coverage --save."""
+    calibration = load(ARENA, torch.device("cpu")).calibration
+    assert calibration is not None
+    for steps in (5, 10, 15, 20):
+        for seen in (True, False):
+            assert 1.0 < calibration.factor(steps, seen, 0.05) < 50.0
