@@ -233,7 +233,7 @@ def astray(
     out |= np.maximum(_norm(position - home), _norm(stop - home)) > tables.leash[rows] - 0.5 * eps
     for way in tables.no_stop:
         out |= way.binds[rows] & (clear_of(way, stop) < 0.5 * eps)
-    return out | (_norm(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known
+    return np.asarray(out | (_norm(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
 
 
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
