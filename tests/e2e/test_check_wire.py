@@ -13,6 +13,7 @@ from npc_sdk.experiments.wire import game, hunt
 from npc_sdk.experiments.wire.faults import Worst
 
 
+@pytest.mark.timeout(240)
 def test_a_small_hunt_meets_every_fault_and_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     asked = ["check", "wire", "--steps", "3000", "--seed", "1", "--out", str(tmp_path), "--json"]
     assert main(asked) == 0
@@ -27,6 +28,7 @@ def test_a_small_hunt_meets_every_fault_and_finds_nothing(capsys: pytest.Capture
     assert max(found["control_violations_per_rule"].values()) > 0.1
 
 
+@pytest.mark.timeout(240)
 def test_a_last_hop_that_runs_whatever_came_last_is_found_out() -> None:
     """The shield alone does not keep the promise: on a bad line steps come late, and out of order."""
     size = hunt.Size(ticks=90, games=1, worst=Worst(stall_s=1.0, stall_every_s=3.0))

@@ -36,6 +36,8 @@ READY_S = 300.0  # a brain may take this long to load on a busy machine that com
 _KILL_EVERY_TICKS = 180
 _AT_ONCE = 8  # shards handed to each process before it is asked whether that was enough
 
+_CODE = ("shield", "constraints", "audit", "kernels", "geometry", "planner", "runtime", "serve", "experiments/wire")
+
 Values = NDArray[np.float64]
 
 
@@ -320,9 +322,6 @@ def code(size: Size) -> str:
     import npc_sdk
 
     root, bridge = Path(npc_sdk.__file__).parent, Path(npc_bridge.__file__).parent
-    folders = [
-        bridge,
-        *(root / name for name in ("shield", "constraints", "audit", "runtime", "serve", "experiments/wire")),
-    ]
+    folders = [bridge, *(root / name for name in _CODE)]
     paths = [*(path for folder in folders for path in sorted(folder.rglob("*.py"))), root / "experiments" / "zoo.py"]
     return fingerprint(repr(size), [path.read_text(encoding="utf-8") for path in paths])
