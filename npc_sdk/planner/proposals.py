@@ -58,7 +58,7 @@ def draw(
     pool = noise_pool(config.horizon, config.colour, ids.device)
     sample = torch.arange(count, device=ids.device)
     at = ids.long()[:, None] * 0x9E3779B1 + tick.long()[:, None] * 0x85EBCA77 + sample * 0xC2B2AE3D
-    at = at + (config.seed * 1_000_003 + salt) * 0x27D4EB2F
+    at = at + (((config.seed * 1_000_003 + salt) * 0x27D4EB2F) & 0x7FFFFFFF)  # a seed may be as large as it likes
     for _ in range(2):  # splitmix-like mixing in 31 bits, the same on every device
         at = at & 0x7FFFFFFF
         at = (at ^ (at >> 15)) * 0x2C1B3C6D

@@ -23,6 +23,7 @@ from npc_sdk.shield.ground import (
     Ground,
     Movers,
     ShieldConfig,
+    astray,
     certified_limits,
     clear_of,
     rounding,
@@ -108,6 +109,8 @@ def certify(
         answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, _TRIED)
     else:
         answer = _judge(movers, tables, outstanding, wishes, config, whom)
+    if answer.broken.any():
+        _stay_home(tables, rows, answer, config)
     asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
     where = None
     if tables.cones or tables.bursts:
@@ -166,6 +169,31 @@ def _judge(
         rejected=rejected.any(1),
         margins=_margins(ground, tables, movers, velocities, points),
     )
+
+
+def _stay_home(tables: RuleTables, rows: NDArray[np.intp], answer: Answer, config: ShieldConfig) -> None:
+    """Lets chunks of NPCs off their certificate brake from the first step on before which the NPC is on it again.
+
+    Never closer is asked of such a chunk as a whole, so it might come home and leave again as far as it had been. But
+    who is home is held to the rule at once, and no later chunk need arrive. Its brake from there is legal.
+    """
+    off = np.flatnonzero(answer.broken.any(1))
+    limit = certified_limits(tables, rows[off], config)[1]
+    eps = rounding(tables, answer.expected[:, 0, :2], config)
+    home = np.zeros(len(off), np.bool_)
+    here, now = answer.expected[off, 0, :2], answer.expected[off, 0, 2:]
+    for step in range(answer.velocities.shape[1]):
+        if step:
+            home |= ~astray(tables, rows[off], here, now, config, eps)
+        at = off[home]
+        slowed = brake(now[home], limit[home], tables.dt).astype(np.float32).astype(np.float64)
+        answer.velocities[at, step] = slowed
+        answer.expected[at, step] = np.concatenate([here[home], now[home]], 1)
+        answer.points[at, step, 0] = here[home]
+        answer.points[at, step, 1] = segment_end(here[home], slowed, limit[home], tables.dt)
+        answer.rank[at, step] = REASONS.index("brake")
+        now = answer.velocities[off, step]
+        here = here + now * tables.dt
 
 
 def _range(

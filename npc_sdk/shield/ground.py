@@ -234,6 +234,31 @@ def half_planes(
     return _half_planes(position, held, spacing, reach, eps + config.tolerance, eps)[0]
 
 
+def astray(
+    tables: RuleTables,
+    rows: NDArray[np.intp],
+    position: Float[np.ndarray, "q 2"],
+    velocity: Float[np.ndarray, "q 2"],
+    config: ShieldConfig,
+    eps: float,
+) -> Bool[np.ndarray, " q"]:
+    """Says who has no brake that keeps the rules about places and speed: of `survey`'s judgement what stands still."""
+    known = np.isfinite(np.hypot(position, velocity)).all(1)
+    position, velocity = np.where(known[:, None], position, 0.0), np.where(known[:, None], velocity, 0.0)
+    stop = brake_end(position, velocity, certified_limits(tables, rows, config)[1], tables.dt)
+    short = (
+        segment_distance(position[:, None], stop[:, None], tables.edges[None]) < tables.radius[rows, None] + 0.5 * eps
+    )
+    out: NDArray[np.bool_] = (short & tables.shape_mask[rows][:, tables.edge_shape]).any(1)
+    allowed = inside(position, tables.edges, tables.shape_first) == tables.shape_inside
+    out |= (tables.shape_mask[rows] & ~allowed).any(1)
+    home = tables.home[rows]
+    out |= np.maximum(_norm(position - home), _norm(stop - home)) > tables.leash[rows] - 0.5 * eps
+    for way in tables.no_stop:
+        out |= way.binds[rows] & (clear_of(way, stop) < 0.5 * eps)
+    return np.asarray(out | (_norm(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
+
+
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     """Refuses limits so tight that the tolerances of the last hop leave nothing of them, and places too far off.
 

@@ -274,6 +274,13 @@ def test_noise_depends_on_seed_npc_and_tick_but_not_on_weights_or_company() -> N
     assert (flat[:, None] - flat[None]).abs().sum(-1).eq(0).sum() == 30  # all different
 
 
+@pytest.mark.parametrize("seed", [30_020, 2**31 + 1, 10**12])
+def test_a_seed_may_be_as_large_as_it_likes(seed: int) -> None:
+    ids, ticks = torch.tensor([101, 102]), torch.tensor([7, 7])
+    noise = draw(ids, ticks, 10, 0, replace(CONFIG, seed=seed))
+    assert not torch.allclose(noise, draw(ids, ticks, 10, 0, replace(CONFIG, seed=seed + 1)))
+
+
 def test_noise_has_unit_variance_and_its_colour() -> None:
     pool = noise_pool(20, 2.0, torch.device("cpu"))
     assert pool.std().item() == pytest.approx(1.0, abs=0.01)

@@ -257,6 +257,22 @@ def test_two_that_start_too_close_are_both_reported_and_may_part() -> None:
     assert answers[-1].guarded.all()
 
 
+def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
+    """Who is back on its certificate in the middle of a chunk is held to the rule, whether another arrives or not."""
+    tables, wishes = tables_for(Leash("post", 2.0)), np.zeros((1, 16, 2))
+    wishes[0, :, 0] = np.where(np.arange(16) < 2, -2.0, 2.0)
+    answer = certify(movers([[2.03, 0.0]]), tables, Outstanding(), wishes)
+    assert not answer.guarded[0]
+    away = np.hypot(*np.moveaxis(answer.points[0], -1, 0)).max(1)  # per step and the brake after it
+    home = int(np.argmax(away <= 2.0))
+    assert away[:home].min() > 2.0
+    assert 0 < home < 8, "it does come home"
+    assert away[home:].max() <= 2.0
+    assert (answer.rank[0, home + 1 :] == REASONS.index("brake")).all()
+    here = answer.expected[0, :, :2] + answer.velocities[0] * DT
+    np.testing.assert_allclose(answer.expected[0, 1:], np.concatenate([here, answer.velocities[0]], 1)[:-1])
+
+
 def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_run_out() -> None:
     tables = tables_for(AllyDistance("spread", 1.0), n=2)
     outstanding = Outstanding()

@@ -258,10 +258,12 @@ class Game:
         self._shots = self._shots + fired[:, 0]
 
     def _wander(self, tick: int, ids: NDArray[np.uint32], pose: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The game's own behaviour: aimless, as fast as bodies can, now and then with a shot."""
+        """The game's own behaviour: aimless, as fast as bodies can, over zones and bounds, now and then with a shot."""
         commands = np.zeros((len(ids), 6), np.float32)
         gust = self._rng.normal(size=(len(ids), 2)) * NPC_KINEMATICS.max_acceleration * DT
         velocity = pose[:, 2:] + gust
+        out = np.abs(pose[:, :2]) > self.setting.bounds[2]  # not so far that the schema could not say where
+        velocity = np.where(out, -np.sign(pose[:, :2]) * np.abs(velocity), velocity)
         size = np.maximum(np.hypot(*velocity.T), 1e-9)
         commands[:, :2] = velocity * np.minimum(1.0, NPC_KINEMATICS.max_speed / size)[:, None]
         commands[:, 3:5] = self._rng.random((len(ids), 2)) < 0.05

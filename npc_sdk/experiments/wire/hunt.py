@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -32,15 +32,17 @@ from npc_sdk.experiments.wire.proxy import Proxy
 CONTROL_EVERY = 10  # shards, one of which is played without shield and ladder, too
 PLANNED_EVERY = 4  # shards, one of which is the planner's, every other one of these untrained: a tenth of the steps
 OWN_WAYS_EVERY = 5  # shards, one of which lets the game move NPCs without a plan
-READY_S = 120.0  # a brain may take this long to load on a busy machine
+READY_S = 300.0  # a brain may take this long to load on a busy machine that compiles its kernels for the first time
 _KILL_EVERY_TICKS = 180
 _AT_ONCE = 8  # shards handed to each process before it is asked whether that was enough
+
+_CODE = ("shield", "constraints", "audit", "kernels", "geometry", "planner", "runtime", "serve", "experiments/wire")
 
 Values = NDArray[np.float64]
 
 
 class WireError(SdkError):
-    """The brain process of the hunt did not come up."""
+    """The brain process of the hunt did not come up, or cannot on this system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,14 @@ class Brains:
         seed: of the games' setting.
         crowd: NPCs that the setting has at least.
         data: where it listens.
+
+    Raises:
+        WireError: this system cannot fork.
     """
 
     def __init__(self, kind: str, seed: int, crowd: int, data: str) -> None:
+        if not hasattr(os, "fork"):
+            raise WireError(f"check wire: expected a system with fork and SIGKILL, got {sys.platform}")
         asked = ("--kind", kind, "--seed", str(seed), "--crowd", str(crowd), "--data", data)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "npc_sdk.experiments.wire.brain", *asked],
@@ -130,8 +137,14 @@ class Brains:
         self.close()
 
     def start(self) -> None:
-        """Has a brain started; returns at once."""
+        """Has a brain started; returns at once.
+
+        Raises:
+            WireError: the process that starts brains has ended.
+        """
         assert self._process.stdin is not None
+        if self._process.poll() is not None:
+            raise WireError(f"brain: expected a process that starts it, got one that ended with {self._process.poll()}")
         self._up.clear()
         self._pid = 0
         self._process.stdin.write("start\n")
@@ -195,7 +208,7 @@ def kind_of(index: int) -> str:
     return "untrained" if index // PLANNED_EVERY % 2 else "arena"
 
 
-def shard(index: int, seed: int, shielded: bool, size: Size, hop: game.Hop | None = None) -> Shard:
+def shard(index: int, seed: int, shielded: bool, size: Size, hop: Callable[[], game.Hop] | None = None) -> Shard:
     """Plays one shard in real time.
 
     Args:
@@ -203,7 +216,7 @@ def shard(index: int, seed: int, shielded: bool, size: Size, hop: game.Hop | Non
         seed: of the hunt.
         shielded: False for the control: no shield, and a last hop that takes any step.
         size: how much it is.
-        hop: another last hop than the shipped one, for tests of the hunt.
+        hop: makes another last hop than the shipped one, for tests of the hunt.
     """
     number, kind = seed * 10_007 + index, kind_of(index) if shielded else "control"
     planned = kind in ("arena", "untrained")
@@ -218,7 +231,7 @@ def shard(index: int, seed: int, shielded: bool, size: Size, hop: game.Hop | Non
         brains.wait()
         games = []
         for k, line in enumerate(lines):
-            last = hop or (game.ladder if shielded else game.Reckless())
+            last = hop() if hop else game.ladder if shielded else game.Reckless()
             own = shielded and index % OWN_WAYS_EVERY == OWN_WAYS_EVERY - 1
             games.append(game.Game(setting, number * 100 + k, line.endpoint, own_ways=own, hop=last))
             stack.callback(games[-1].close)
@@ -277,8 +290,13 @@ def _kept(index: int, seed: int, shielded: bool, size: Size, folder: Path | None
     if folder is None:
         return shard(index, seed, shielded, size)
     result = Shard()
-    name = f"{'wire' if shielded else 'control'}_{seed}_{index}"
-    result.plus(Cache(folder, shipped).table(name, lambda: shard(index, seed, shielded, size).table()))
+
+    def make() -> dict[str, Values]:
+        played = shard(index, seed, shielded, size)
+        result.totals.examples += played.totals.examples
+        return played.table()
+
+    result.plus(Cache(folder, shipped).table(f"{'wire' if shielded else 'control'}_{seed}_{index}", make))
     return result
 
 
@@ -304,9 +322,6 @@ def code(size: Size) -> str:
     import npc_sdk
 
     root, bridge = Path(npc_sdk.__file__).parent, Path(npc_bridge.__file__).parent
-    folders = [
-        bridge,
-        *(root / name for name in ("shield", "constraints", "audit", "runtime", "serve", "experiments/wire")),
-    ]
+    folders = [bridge, *(root / name for name in _CODE)]
     paths = [*(path for folder in folders for path in sorted(folder.rglob("*.py"))), root / "experiments" / "zoo.py"]
     return fingerprint(repr(size), [path.read_text(encoding="utf-8") for path in paths])
