@@ -77,7 +77,7 @@ def main(args: Namespace) -> int:
     if safety.OURS in results:
         lines += _verdict(results[safety.OURS], figures)
     bars = _bars(results)
-    bars_png(args.out / "safety.png", "errands per NPC and minute; broken rules per 100,000 NPC-steps", bars)
+    bars_png(args.out / "safety.png", "errands per NPC and minute, and rules broken per 100,000 NPC-steps", bars)
     emit([*lines, f"picture: {args.out / 'safety.png'}"], figures, args.json)
     return 0 if broken == 0 else 1
 
