@@ -57,7 +57,12 @@ def warm_up() -> None:
     layers = places.Layers(zeros(places.INPUTS + 1, 4), zeros(4), zeros(1, 4), zeros(1), zeros(1), zeros(2))
     places.score(layers, map_, seen, zeros(1, 1, 3), zeros(1, 4), zeros(1, 1, places.INPUTS), zeros(1, 1, 3))
     limits = plans.Limits(zeros(1), zeros(1), one)
-    plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, zeros(1, 4), zeros(1, 1, 1, 2))
+    pairs, no = zeros(0, 0, 2), zeros(0, 0)
+    near = np.zeros((0, 0), np.bool_)
+    held = plans.Held(
+        zeros(0, 2), zeros(0), zeros(0), zeros(0), zeros(0, 0, 3), 0, pairs, pairs, no, no, near, zeros(0), one
+    )
+    plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, held, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
     ways.spread(zeros(1, 3, 3), zeros(8, 1, 1))
     _certify()
