@@ -105,7 +105,7 @@ def test_two_that_were_not_certified_together_break_k4b() -> None:
 def test_what_two_sessions_granted_in_one_window_breaks_k4b() -> None:
     both, any_ = np.ones(2, bool), np.array([True, True])
     fired = np.zeros((12, 2, 2), bool)
-    fired[2, 0], fired[4, 1] = True, True
+    fired[2, 0, 0], fired[4, 1, 0] = True, True
     trace = walk(np.zeros((12, 2, 2)), ((0.0, 0.0), (5.0, 0.0)), attacks=fired)
     apart = replace(trace, session=np.tile([1, 2], (12, 1)))
     quota = limits(2, quotas=(Quota("attack_limit", 1, 9, any_, np.zeros(2, np.int64), both),))
