@@ -16,14 +16,18 @@ PATIENCE_S = 60.0  # how long a busy machine may take for what should be at once
 
 
 class Player:
-    """One show and its loop."""
+    """One show and its loop.
 
-    def __init__(self) -> None:
+    Args:
+        staged: nobody dies, so that no fight is over before what is waited for.
+    """
+
+    def __init__(self, *, staged: bool = False) -> None:
         self.endpoints = endpoints = free_endpoints()
         self.brain = Brain(serve_command(endpoints, "constant-velocity", 1, "cpu"))
         self.brain.start()
         self.brain.wait_ready(PATIENCE_S)
-        self.show = Show(self.brain, endpoints, Cast(4, 1, scripted=True), patience_s=PATIENCE_S)
+        self.show = Show(self.brain, endpoints, Cast(4, 1, scripted=True, staged=staged), patience_s=PATIENCE_S)
         self.ticks = 0
 
     def until(self, holds: Callable[[], bool]) -> None:

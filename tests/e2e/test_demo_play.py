@@ -24,6 +24,13 @@ def player() -> Iterator[Player]:
     player.show.close()
 
 
+@pytest.fixture
+def immortal() -> Iterator[Player]:
+    player = Player(staged=True)
+    yield player
+    player.show.close()
+
+
 def paths(player: Player) -> dict[int, np.ndarray]:
     """The chosen plans as they are drawn."""
     return {n.id: n.thought.path for n in player.show.scene(1.0).npcs if n.thought is not None}
@@ -103,8 +110,8 @@ def test_going_back_over_the_hold_fire_switch_takes_it_back_from_the_brain_too(p
     assert board() == {"hold_fire": False}
 
 
-def test_a_painted_zone_is_kept_where_a_wish_is_not(player: Player) -> None:
-    show = player.show
+def test_a_painted_zone_is_kept_where_a_wish_is_not(immortal: Player) -> None:
+    player, show = immortal, immortal.show
     show.prepare_control()
     player.until(lambda: player.planned() and show.match.tick > 30)
     show.freeze()

@@ -53,6 +53,13 @@ def player() -> Iterator[Player]:
     player.show.close()
 
 
+@pytest.fixture
+def immortal() -> Iterator[Player]:
+    player = Player(staged=True)
+    yield player
+    player.show.close()
+
+
 def play(player: Player, scenes: tuple[Scene, ...], seconds: float) -> None:
     reel = Reel(scenes, length=seconds)
 
@@ -70,8 +77,8 @@ def weights(player: Player, term: str) -> list[float]:
     return [row["low"] for row in player.show.weights if row["term"] == term]  # type: ignore[misc]  # numbers, in JSON
 
 
-def test_what_the_hand_does_reaches_the_brain(player: Player) -> None:
-    show = player.show
+def test_what_the_hand_does_reaches_the_brain(immortal: Player) -> None:
+    player, show = immortal, immortal.show
     player.until(player.planned)
     play(player, SHORT, 9.0)
     player.until(lambda: "north" in show.desk.wishes and len(show.desk.zones) == 1)
