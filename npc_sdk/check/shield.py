@@ -64,6 +64,7 @@ def _figures(
     args: Namespace, total: Totals, control: Totals, planned: Totals, untrained: int, wall_s: float
 ) -> dict[str, Json]:
     from npc_sdk.constraints import KINDS
+    from npc_sdk.shield import DISTANCES
 
     rules: dict[str, Json] = {
         kind: {
@@ -79,7 +80,6 @@ def _figures(
     enough = max(1.0, WANTED_ACTIVE * min(1.0, args.steps / FULL))
     idle = [kind for kind in KINDS if total.active[kind] < enough]
     tame = [kind for kind in KINDS if control.share_broken(kind) < WANTED_CONTROL]
-    metres = [total.min_margin[kind] for kind in _metric(KINDS)]
     return {
         "passed": total.caused() == 0 and not idle and not tame,
         "agent_steps": total.steps,
@@ -87,7 +87,7 @@ def _figures(
         "external": total.caused(category="external"),
         "assumption_breaches": total.caused(category="breach"),
         "inadmissible": total.caused(category="inadmissible"),
-        "min_margin_m": min(metres),
+        "min_margin_m": min(total.min_margin[kind] for kind in DISTANCES),
         "interventions": total.interventions / max(1, total.certified),
         "unguarded": total.unguarded,
         "excused_steps": total.excused,
@@ -106,12 +106,6 @@ def _figures(
         "wall_s": wall_s,
         "machine": machine(),
     }
-
-
-def _metric(kinds: tuple[str, ...]) -> list[str]:
-    """Kinds of rules whose margin is a distance."""
-    places = ("wall", "bounds", "keep_out", "keep_in", "no_stop", "leash", "keep_away", "stay_near", "spacing")
-    return [kind for kind in kinds if kind in places]
 
 
 def _lines(figures: dict[str, Json], total: Totals) -> list[str]:

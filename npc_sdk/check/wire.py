@@ -65,6 +65,7 @@ def _size(steps: int) -> Size:
 
 def _figures(args: Namespace, total: Shard, control: Shard, wall_s: float) -> dict[str, Json]:
     from npc_sdk.constraints import KINDS
+    from npc_sdk.shield import DISTANCES
 
     judged, tolls, events = total.totals, total.tolls, total.events
     ticks = max(1, sum(getattr(tolls, rung) for rung in _RUNGS))
@@ -77,7 +78,6 @@ def _figures(args: Namespace, total: Shard, control: Shard, wall_s: float) -> di
         }
         for kind in KINDS
     }
-    metric = ("wall", "bounds", "keep_out", "keep_in", "no_stop", "leash", "keep_away", "stay_near", "spacing")
     messages = asdict(total.messages)
     missing = [name for name in _FAULTS if not messages[name]]
     missing += [name for name in ("kills", "stalls") if not getattr(events, name)]
@@ -94,7 +94,7 @@ def _figures(args: Namespace, total: Shard, control: Shard, wall_s: float) -> di
         "inadmissible": judged.caused(category="inadmissible"),
         "excused_steps": judged.excused,
         "counts_across_sessions": tolls.across,
-        "min_margin_m": min(judged.min_margin[kind] for kind in metric),
+        "min_margin_m": min(judged.min_margin[kind] for kind in DISTANCES),
         "interventions": tolls.changed / max(1, tolls.rows),
         "planned_steps": events.planned_steps,
         "untrained_steps": events.untrained_steps,

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from npc_sdk import audit
 from npc_sdk.constraints import KINDS
+from npc_sdk.experiments import kept
 from npc_sdk.experiments.campaign import code
 from npc_sdk.experiments.culprits import Culprit, Episode, Played, Replay, draw, play
-from npc_sdk.experiments.kept import Cache, in_turn
+from npc_sdk.experiments.kept import in_turn
 from npc_sdk.experiments.rooms import Motion, motion, rooms
 
 LABELS = ("npc", "external", "K1", "K2", "K3", "K4", "K4b", "K6", "inadmissible", "miss", "undecided")
@@ -308,16 +309,11 @@ def shard(index: int, seed: int) -> Score:
     return score
 
 
-def _kept(index: int, seed: int, folder: Path | None, shipped: str) -> dict[str, Counts]:
-    if folder is None:
-        return shard(index, seed).table()
-    return Cache(folder, shipped).table(f"attribution_{seed}_{index}", lambda: shard(index, seed).table())
+def _kept(index: int, seed: int, folder: Path | None, shipped: str) -> Score:
+    return kept.shard(folder, shipped, f"attribution_{seed}_{index}", Score.none(), partial(shard, index, seed))
 
 
 def trials(episodes: int, seed: int, folder: Path | None = None, jobs: int = 1) -> Iterator[Score]:
     """Yields shards of at least so many episodes; finished ones in the folder are not played again."""
     work = partial(_kept, seed=seed, folder=folder, shipped=code())
-    for table in in_turn(work, range(-(-episodes // EPISODES)), jobs):
-        score = Score.none()
-        score.plus(table)
-        yield score
+    yield from in_turn(work, range(-(-episodes // EPISODES)), jobs)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from npc_sdk import audit
 from npc_sdk.constraints import KINDS
-from npc_sdk.experiments import zoo
-from npc_sdk.experiments.kept import Cache, fingerprint, in_turn
+from npc_sdk.experiments import kept, zoo
+from npc_sdk.experiments.kept import in_turn
 from npc_sdk.shield import Tally, certify
 
 GAMES = 6  # per shard
@@ -140,13 +140,8 @@ def shard(index: int, seed: int, shielded: bool) -> Totals:
 
 
 def _kept(index: int, seed: int, shielded: bool, folder: Path | None, shipped: str) -> Totals:
-    """A shard from the folder where it is finished."""
-    if folder is None:
-        return shard(index, seed, shielded)
-    totals = Totals()
     name = f"{'zoo' if shielded else 'control'}_{seed}_{index}"
-    totals.plus(Cache(folder, shipped).table(name, lambda: shard(index, seed, shielded).table()))
-    return totals
+    return kept.shard(folder, shipped, name, Totals(), partial(shard, index, seed, shielded))
 
 
 def hunt(steps: int, seed: int, *, shielded: bool, folder: Path | None = None, jobs: int = 1) -> Iterator[Totals]:
@@ -197,30 +192,15 @@ class Planned:
         """Yields all shards; finished ones in the folder are not played again."""
         from npc_sdk.experiments.stress import StressConfig
 
-        work = partial(_planned, self, folder, code("."))
+        work = partial(_planned, self, folder, kept.code_in("."))
         yield from in_turn(work, range(StressConfig(steps=self.steps).batches), jobs)
 
 
 def _planned(what: Planned, folder: Path | None, shipped: str, index: int) -> Totals:
-    if folder is None:
-        return what.shard(index)
-    totals, name = Totals(), f"planned_{fingerprint(asdict(what))}_{index}"
-    totals.plus(Cache(folder, shipped).table(name, lambda: what.shard(index).table()))
-    return totals
+    name = f"planned_{kept.fingerprint(asdict(what))}_{index}"
+    return kept.shard(folder, shipped, name, Totals(), partial(what.shard, index))
 
 
-def code(*parts: str) -> str:
-    """Names the code that a shard depends on: by default shield, constraints, checker and zoo.
-
-    Args:
-        parts: files and folders within the package.
-    """
-    import npc_sdk
-
-    root = Path(npc_sdk.__file__).parent
-    files = sorted(
-        path
-        for part in parts or _SHARD
-        for path in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
-    )
-    return fingerprint([path.read_text(encoding="utf-8") for path in files])
+def code() -> str:
+    """Names the code that a shard depends on: shield, constraints, checker and games."""
+    return kept.code_in(*_SHARD)

@@ -297,9 +297,9 @@ class _Game:
 
     def _styles(self, tick: int) -> NDArray[np.int64]:
         """What the NPCs are after for a while."""
-        style = self._dice(tick, 1).integers(0, 5, self.n)
+        style = self._dice(tick, 1).integers(0, zoo.NOISE, self.n)
         if self.episode.culprit in (Culprit.APART, Culprit.FAST):
-            style[:] = 1  # at somebody
+            style[:] = zoo.SOMEBODY
         return np.asarray(style)
 
     def _wanted(self, tick: int) -> tuple[Bools, Aim, Floats]:
@@ -384,7 +384,7 @@ class _Game:
         self.velocity = pace_after
         self.whom = self._others(tick)
         luck = self._dice(tick, 4).random(n) < 0.02
-        self.ammo, self.shots = self.ammo - fired[:, 0] + luck, self.shots + fired[:, 0]
+        self.ammo, self.shots = self.ammo - fired @ zoo.ROUNDS + luck, self.shots + fired[:, 0]
         return {
             "command": command,
             "driver": driver,

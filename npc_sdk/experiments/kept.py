@@ -6,8 +6,9 @@ import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,15 @@ Result = TypeVar("Result")
 def fingerprint(*values: object) -> str:
     """Names everything that a result depends on (what JSON can hold), so that it is not taken for another one."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_in(*parts: str, package: str = "npc_sdk") -> str:
+    """Names what some files and folders of a package hold, so that a result is not taken for another code's."""
+    root = Path(str(files(package)))
+    paths = [
+        path for part in parts for path in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
+    ]
+    return fingerprint([path.read_text(encoding="utf-8") for path in sorted(paths)])
 
 
 class Cache:
@@ -53,6 +63,46 @@ class Cache:
         if kept.pop("fingerprint") != self._fingerprint:
             return None
         return {key: np.array(value, np.float64) for key, value in kept.items()}
+
+
+class Tabled(Protocol):
+    """Running counts that can be put into arrays and added up from them."""
+
+    def table(self) -> Mapping[str, Floats]:
+        """Returns the counts as arrays, to be kept."""
+        ...
+
+    def plus(self, table: dict[str, Floats], /) -> None:
+        """Adds what was kept."""
+        ...
+
+
+Counts = TypeVar("Counts", bound=Tabled)
+
+
+def shard(folder: Path | None, code: str, name: str, empty: Counts, play: Callable[[], Counts]) -> Counts:
+    """Returns a shard as it was kept in the folder, or plays it and keeps it there.
+
+    Args:
+        folder: None keeps nothing.
+        code: that the shard depends on; what other code left is played anew.
+        name: of the shard.
+        empty: takes in what was kept.
+        play: plays it.
+    """
+    if folder is None:
+        return play()
+    played = list[Counts]()
+
+    def make() -> Mapping[str, Floats]:
+        played.append(play())
+        return played[0].table()
+
+    table = Cache(folder, code).table(name, make)
+    if played:
+        return played[0]
+    empty.plus(table)
+    return empty
 
 
 def in_turn(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:

@@ -19,7 +19,7 @@ from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.envs.arena import DT, ticks_in
 from npc_sdk.experiments import errands, filters
 from npc_sdk.experiments.errands import ErrandsConfig
-from npc_sdk.experiments.kept import Cache, fingerprint, in_turn
+from npc_sdk.experiments.kept import Cache, code_in, fingerprint, in_turn
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.experiments.scripted import ScriptedDecider
 from npc_sdk.planner.problem import PlannerConfig
@@ -60,6 +60,10 @@ ROWS: dict[str, Row] = {
     OURS: Row("project", says="plans bent to the rules, feasible first, then the shield"),
     FLOOR: Row("", says="a random walk, then the shield"),
 }
+_CODE = (
+    *("planner", "shield", "constraints", "kernels", "runtime/decide.py"),
+    *(f"experiments/{name}.py" for name in ("errands", "filters", "safety", "lockstep")),
+)  # that an episode depends on most
 COLUMNS = ("steps", "violations", "errands", "given", "kept", "stuck", "intervened", "certified", "wasted", "decisions")
 TIMES = ("decide_s", "filter_s")
 
@@ -288,7 +292,7 @@ def measure(
     """Plays what `folder` does not have yet, seed by seed through all rows, so that a part is a fair comparison."""
     pieces = [(row, seed) for seed in range(config.first_seed, config.first_seed + config.seeds) for row in rows]
     parts: dict[str, list[dict[str, Floats]]] = {row: [] for row in rows}
-    work = partial(_kept, config, how, forecast, model, folder)
+    work = partial(_kept, config, how, forecast, model, folder, code_in(*_CODE))
     for (row, _), found in zip(pieces, in_turn(work, pieces, jobs), strict=True):
         parts[row].append(found)
         done()
@@ -305,22 +309,17 @@ def measure(
 
 
 def _kept(
-    config: ErrandsConfig, how: PlannerConfig, forecast: Forecast, model: str, folder: Path, piece: tuple[str, int]
+    config: ErrandsConfig,
+    how: PlannerConfig,
+    forecast: Forecast,
+    model: str,
+    folder: Path,
+    shipped: str,
+    piece: tuple[str, int],
 ) -> dict[str, Floats]:
     """Reads what one row did in an episode, or plays and keeps it."""
     row, seed = piece
     kind = ROWS[row]
-    made_of = (asdict(config) | {"seeds": None, "first_seed": None}, asdict(how), model, code())
+    made_of = (asdict(config) | {"seeds": None, "first_seed": None}, asdict(how), model, shipped)
     named = fingerprint(*made_of, [kind.rules, kind.price, kind.more, row])
     return Cache(folder, named).table(f"{row}_{seed}", lambda: episode(config, how, forecast, row, seed))
-
-
-def code() -> str:
-    """Names the code that an episode depends on most: planner, shield, rules, filters and the game."""
-    import npc_sdk
-
-    root = Path(npc_sdk.__file__).parent
-    folders = ("planner", "shield", "constraints", "kernels")
-    games = [root / "experiments" / f"{name}.py" for name in ("errands", "filters", "safety", "lockstep")]
-    files = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
-    return fingerprint([path.read_text(encoding="utf-8") for path in (*files, root / "runtime/decide.py", *games)])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from npc_bridge.messages import Action
+from npc_bridge.messages import Action, Snapshot
 from npc_sdk.designer.barks import BARK_KEYS
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.designer.request import Table
+from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.envs.arena import DT, Arena, ArenaConfig, ArenaMap, make_map, ticks_in
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
 from npc_sdk.experiments.lockstep import LockStep, Observer, Players, Trace
@@ -26,6 +27,7 @@ from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.world import Forecast
 from npc_sdk.world.conformal import Calibration
 
+Bare: TypeAlias = Callable[[Action, Report, NDArray[np.floating]], Action]
 SAMPLE_TICKS = 3  # between moments that are measured
 
 
@@ -35,6 +37,37 @@ class Witness(Protocol):
 
     def watch(self, arena: Arena, players: ScriptedPlayers) -> None:
         """Called with the fights before they begin."""
+
+
+class Unshielded(Runtime):
+    """A control: the same brain, whose plans go out in place of the certified steps.
+
+    Args:
+        bare: makes an action of what was certified, its report, and the plans (n m 2, m/s).
+    """
+
+    def __init__(
+        self, bare: Bare, decider: Decider, board: Callable[[], BoardSnapshot], config: RuntimeConfig | None = None
+    ) -> None:
+        super().__init__(decider, board, config)
+        self._bare = bare
+
+    def tick(
+        self,
+        due: Sequence[tuple[str, Snapshot]],
+        late: Callable[[], bool] = lambda: False,
+        lead_ticks: int | None = None,
+    ) -> list[tuple[str, Action, Report]]:
+        """Answers with the plans instead of the certified steps."""
+        return [
+            (key, self._bare(a, report, _plans(a, report)), report)
+            for key, a, report in super().tick(due, late, lead_ticks)
+        ]
+
+
+def _plans(action: Action, report: Report) -> NDArray[np.floating]:
+    game, ticks = report.game, range(action.apply_tick, action.apply_tick + action.steps.shape[1])
+    return np.stack([game.plans.at(tick, game.ticks_per_step)[report.slots] for tick in ticks], 1)
 
 
 @dataclass(frozen=True, slots=True)

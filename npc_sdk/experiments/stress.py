@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_bridge.messages import Action, Snapshot
+from npc_bridge.messages import Action
 from npc_sdk import audit
 from npc_sdk.designer.board import Board
 from npc_sdk.designer.request import Table
 from npc_sdk.envs.arena import BOUNDS, DT, NPC_KINEMATICS, Arena, ArenaConfig, ArenaMap, make_map
 from npc_sdk.envs.arena.players import ALL_STYLES, ScriptedPlayers
 from npc_sdk.experiments.lockstep import LockStep, Trace
-from npc_sdk.experiments.stage import new_board, persona_names
+from npc_sdk.experiments.stage import Unshielded, new_board, persona_names
 from npc_sdk.geometry import point_in_polygon, ring_edges, segment_distance
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.runtime import Decider, Orders, Report, Runtime, RuntimeConfig, View
@@ -198,24 +199,9 @@ class Attackers:
         return velocity
 
 
-class Unshielded(Runtime):
-    """The control: the same brain, whose plans go out as they are."""
-
-    def tick(
-        self,
-        due: Sequence[tuple[str, Snapshot]],
-        late: Callable[[], bool] = lambda: False,
-        lead_ticks: int | None = None,
-    ) -> list[tuple[str, Action, Report]]:
-        """Answers with the proposals instead of the certified steps."""
-        return [(key, _bare(action, report), report) for key, action, report in super().tick(due, late, lead_ticks)]
-
-
-def _bare(action: Action, report: Report) -> Action:
+def _bare(action: Action, report: Report, wanted: NDArray[np.floating]) -> Action:
     """The same action with the plans as they are, cut only by what a body can physically do."""
     game, start = report.game, action.expected[:, 0].astype(np.float64)
-    ticks = range(action.apply_tick, action.apply_tick + action.steps.shape[1])
-    wanted = np.stack([game.plans.at(tick, game.ticks_per_step)[report.slots] for tick in ticks], 1)
     agile = np.full(len(start), ArenaConfig().npc_body.max_acceleration / game.schema.tick_hz)
     velocity = ramp(start[:, 2:], wanted, agile)  # n m 2
     steps = action.steps.copy()
@@ -305,7 +291,7 @@ def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: b
     restless = Restless(board, persona_names(), config.worlds, arena_rules.squads, index)
     restless.turn()
     counter = Counter()
-    brain = (Runtime if shielded else Unshielded)(
+    brain = (Runtime if shielded else partial(Unshielded, _bare))(
         Attackers(decider, rules, config.attackers, index),
         lambda: board.snapshot,
         RuntimeConfig(lead_ticks=0, stagger=False),

@@ -62,9 +62,9 @@ Shield: TypeAlias = Callable[..., Certified]
 Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
-HEAVY = 2.0  # rounds that a throw costs
+ROUNDS = np.array([1.0, 2.0])  # that a shot and a throw cost
 _RELOAD = 0.02  # share of NPC-ticks in which a round is found
-_CORNER, _SOMEBODY, _PIT, _NO_NUMBER, _ZIGZAG, _NOISE, _DOOR = range(7)  # what an NPC wishes for
+CORNER, SOMEBODY, PIT, NO_NUMBER, ZIGZAG, NOISE, DOOR = range(7)  # what an NPC wishes for
 _STYLES = 7
 _PER_SPOT = 30  # NPCs to every pit and doorway, and to every few walls
 _CELLS = 12  # polygons of a navmesh, at most
@@ -309,8 +309,8 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
         rules.append(AttackTokens("light", capacity, hold, 1.0, "attackers", kind, "squad:0"))
         rules.append(AttackTokens("heavy", capacity, hold, 0.5, "attackers", "any", "squad:1"))
     if rng.random() < 0.5:
-        rules.append(Reserve("keep one", AMMO, 1.0, 1.0, "fire"))
-        rules.append(Reserve("throw what is left", AMMO, HEAVY, 0.0, "throw"))
+        rules.append(Reserve("keep one", AMMO, float(ROUNDS[0]), 1.0, "fire"))
+        rules.append(Reserve("throw what is left", AMMO, float(ROUNDS[1]), 0.0, "throw"))
     whom = str(rng.choice(["npc", WARD]))
     if rng.random() < 0.5:
         spread, clearance = float(rng.uniform(0.0, 0.4)), float(rng.uniform(0.2, 1.0)) * unit
@@ -394,23 +394,21 @@ def wishes(
     n, m, speed = len(position), setting.steps, setting.body.max_speed
     out = rng.normal(size=(n, m, 2)) * speed * 10.0 ** rng.uniform(-2, 4, (n, 1, 1))
     here = {kind: position[style == kind] for kind in range(_STYLES)}
-    gap = _nearest(corners, here[_CORNER]) - here[_CORNER]
-    other = corners[rng.integers(len(corners), size=len(gap))] - here[_CORNER]
-    out[style == _CORNER] = (np.where(rng.random((len(gap), 1)) < 0.5, gap, other) * 1e3)[:, None]
-    gap = _drawn(rng, np.concatenate([position, whom]), len(here[_SOMEBODY])) - here[_SOMEBODY]
-    out[style == _SOMEBODY] = (gap * 1e3 + rng.normal(size=gap.shape) * 1e-3)[:, None]
+    gap = _nearest(corners, here[CORNER]) - here[CORNER]
+    other = corners[rng.integers(len(corners), size=len(gap))] - here[CORNER]
+    out[style == CORNER] = (np.where(rng.random((len(gap), 1)) < 0.5, gap, other) * 1e3)[:, None]
+    gap = _drawn(rng, np.concatenate([position, whom]), len(here[SOMEBODY])) - here[SOMEBODY]
+    out[style == SOMEBODY] = (gap * 1e3 + rng.normal(size=gap.shape) * 1e-3)[:, None]
     pits = np.array([*(np.mean(w.vertices, 0) for w in setting.walls), *_middles(setting, KeepOut)]).reshape(-1, 2)
-    gap = _drawn(rng, pits, len(here[_PIT])) - here[_PIT]
-    out[style == _PIT] = (speed * gap / np.maximum(np.hypot(gap[:, 0], gap[:, 1]), 1e-12)[:, None])[:, None]
-    out[style == _DOOR] = _arriving(
-        _nearest(_middles(setting, NoStop), here[_DOOR]) - here[_DOOR], speed, setting.dt, m
-    )
-    odd = np.flatnonzero(style == _NO_NUMBER)
+    gap = _drawn(rng, pits, len(here[PIT])) - here[PIT]
+    out[style == PIT] = (speed * gap / np.maximum(np.hypot(gap[:, 0], gap[:, 1]), 1e-12)[:, None])[:, None]
+    out[style == DOOR] = _arriving(_nearest(_middles(setting, NoStop), here[DOOR]) - here[DOOR], speed, setting.dt, m)
+    odd = np.flatnonzero(style == NO_NUMBER)
     out[odd, rng.integers(m, size=len(odd))] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 1e300], (len(odd), 2))
     if len(whom):
-        gap = here[_ZIGZAG] - _drawn(rng, whom, len(here[_ZIGZAG]))
+        gap = here[ZIGZAG] - _drawn(rng, whom, len(here[ZIGZAG]))
         sides = np.where(np.arange(m) % 2 == 0, 1.0, rng.choice([-1.0, 1.0], (len(gap), 1)))
-        out[style == _ZIGZAG] = gap[:, None] * 1e3 * sides[..., None]
+        out[style == ZIGZAG] = gap[:, None] * 1e3 * sides[..., None]
     return out
 
 
@@ -432,9 +430,9 @@ def _middles(setting: Setting, kind: type[KeepOut] | type[NoStop]) -> Floats:
 def styles(rng: np.random.Generator, setting: Setting) -> NDArray[np.int64]:
     """Draws what each NPC is after for a while; squatters want nothing but a doorway, and for the whole game."""
     n = len(setting.ids)
-    style = np.full(n, _SOMEBODY) if setting.chase else rng.integers(0, _DOOR, n)
+    style = np.full(n, SOMEBODY) if setting.chase else rng.integers(0, DOOR, n)
     if any(isinstance(rule, NoStop) for rule in setting.rules):
-        style[::_SQUATTERS] = _DOOR
+        style[::_SQUATTERS] = DOOR
     return style
 
 
@@ -623,7 +621,7 @@ def play(
             position = position.astype(np.float32).astype(np.float64)
         velocity = command
         whom = script.others(tick, whom) if script else walk(rng, setting, whom, heading, rows[-1][0])
-        ammo, shots = ammo - fired @ np.array([1.0, HEAVY]) + (rng.random(n) < _RELOAD), shots + fired[:, 0]
+        ammo, shots = ammo - fired @ ROUNDS + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
         done.append((command, driver, fired, knew, aimed, flag))
         if not np.isfinite(position).all():

@@ -251,8 +251,7 @@ def _nearest(a: Float[Tensor, "n s 2"], b: Float[Tensor, "n s 2"]) -> Float[Tens
 
 def limited(vector: Float[Tensor, "n s 2"], most: Float[Tensor, "n 1"]) -> Float[Tensor, "n s 2"]:
     """Shortens vectors to a length."""
-    length = torch.hypot(vector[..., 0], vector[..., 1])
-    return vector * (most / length.clamp_min(1e-6)).clamp(max=1.0)[..., None]
+    return vector * (most / length(vector).clamp_min(1e-6)).clamp(max=1.0)[..., None]
 
 
 def shape(

@@ -239,7 +239,7 @@ class Runtime:
             game.outstanding.forget(snapshot.tick)
             floors.append(np.zeros((len(slots), 0, 3)))
             if columns[-1]["due"].any():
-                movers = _movers(game, snapshot, slots, ids, position, velocity, lead)
+                movers = _movers(game, slots, ids, position, velocity, lead)
                 floors[-1] = half_planes(movers, rules[-1], game.outstanding, self._chunk(lead), config.shield)
             spans.append((first_row, first_row + len(slots)))
             first_scene += scenes
@@ -302,7 +302,10 @@ class Runtime:
         fields = game.fields(snapshot, ids)
         game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
         case = Case(
-            _movers(game, snapshot, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
+            replace(
+                _movers(game, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
+                names=game.names(snapshot, ids) if tables.cones or tables.bursts else None,  # who else asks for them
+            ),
             tables,
             proposals,
             game.others(snapshot, start - snapshot.tick),
@@ -403,7 +406,6 @@ def _carried(schema: Schema, hands: Floats) -> Floats:
 
 def _movers(
     game: Game,
-    snapshot: Snapshot,
     slots: NDArray[np.integer],
     ids: NDArray[np.uint32],
     position: NDArray[np.floating],
@@ -416,7 +418,7 @@ def _movers(
     # As the view has them: what is planned by and what is certified by must be the same numbers.
     here, now = (part.astype(np.float32).astype(np.float64) for part in (position, velocity))
     there, pace = (None, None) if seen is None else (seen[:, :2], seen[:, 2:])
-    return Movers(ids, here, now, there, pace, game.names(snapshot, ids))
+    return Movers(ids, here, now, there, pace)
 
 
 def _aim(schema: Schema, hands: Floats, length: int) -> Aim | None:

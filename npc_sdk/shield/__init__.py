@@ -10,9 +10,10 @@ from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_
 from npc_sdk.shield.ledger import Case, Ledger
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
-from npc_sdk.shield.reasons import Certificate, certificates
+from npc_sdk.shield.reasons import DISTANCES, Certificate, certificates
 
 __all__ = [
+    "DISTANCES",
     "REASONS",
     "Aim",
     "Case",

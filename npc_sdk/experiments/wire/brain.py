@@ -12,13 +12,14 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 
 import numpy as np
 import torch
 
-from npc_sdk.experiments.stage import new_board
+from npc_sdk.experiments.stage import Unshielded, new_board
 from npc_sdk.experiments.wire import game
-from npc_sdk.experiments.wire.hostile import Hostile, Unshielded
+from npc_sdk.experiments.wire.hostile import Hostile, bare
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 from npc_sdk.planner.problem import PlannerConfig
@@ -76,7 +77,7 @@ def make(kind: str, seed: int, crowd: int, generation: int) -> Parts:
         planner = PlannerDecider(loaded.forecast, PlannerConfig(candidates=_CANDIDATES, seed=seed), device)
     else:
         planner = Hostile(setting, int(rng.integers(1 << 31)), config.horizon)
-    runtime = (Unshielded if kind == "control" else Runtime)(planner, lambda: board.snapshot, config)
+    runtime = (partial(Unshielded, bare) if kind == "control" else Runtime)(planner, lambda: board.snapshot, config)
     return Parts(runtime, planner, board, {loaded.name: loaded}, loaded)
 
 

@@ -252,9 +252,7 @@ class Game:
             self._position = self._position.astype(np.float32).astype(np.float64)
         self._velocity = command
         self._whom = np.clip(zoo.walk(self._rng, setting, self._whom, self._heading, before), -_EDGE, _EDGE)
-        self._ammo = np.clip(
-            self._ammo - fired @ np.array([1.0, zoo.HEAVY]) + (self._rng.random(n) < _RELOAD), 0.0, 100.0
-        )
+        self._ammo = np.clip(self._ammo - fired @ zoo.ROUNDS + (self._rng.random(n) < _RELOAD), 0.0, 100.0)
         self._shots = self._shots + fired[:, 0]
 
     def _wander(self, tick: int, ids: NDArray[np.uint32], pose: NDArray[np.float32]) -> NDArray[np.float32]:

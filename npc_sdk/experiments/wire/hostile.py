@@ -1,19 +1,18 @@
-"""A decider that wants all that is forbidden, and the same brain without its shield, as the control."""
+"""A decider that wants all that is forbidden, and what its brain sends without a shield, for the control."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_bridge.messages import Action, Snapshot
+from npc_bridge.messages import Action
 from npc_sdk.belief import NPC
 from npc_sdk.constraints import RuleTables
 from npc_sdk.experiments import zoo
 from npc_sdk.objectives.terms import TermSet
-from npc_sdk.runtime import Evidence, Orders, Report, Runtime, View
+from npc_sdk.runtime import Evidence, Orders, Report, View
 from npc_sdk.world import Forecast
 from npc_sdk.world.conformal import Calibration
 
@@ -94,23 +93,9 @@ def _others(pose: NDArray[np.float32], kind: NDArray[np.int8]) -> NDArray[np.flo
     return pose[(kind != NPC) & (kind > 0), :2].astype(np.float64)
 
 
-class Unshielded(Runtime):
-    """The control: plans go out as they are, short of what is no number, and everybody shoots."""
-
-    def tick(
-        self,
-        due: Sequence[tuple[str, Snapshot]],
-        late: Callable[[], bool] = lambda: False,
-        lead_ticks: int | None = None,
-    ) -> list[tuple[str, Action, Report]]:
-        """Answers with the plans instead of the certified steps."""
-        return [(key, _bare(action, report), report) for key, action, report in super().tick(due, late, lead_ticks)]
-
-
-def _bare(action: Action, report: Report) -> Action:
+def bare(action: Action, report: Report, wanted: NDArray[np.floating]) -> Action:
+    """Returns the plans as they are, short of what is no number, and everybody shooting: for the control."""
     game, steps = report.game, action.steps.copy()
-    ticks = range(action.apply_tick, action.apply_tick + steps.shape[1])
-    wanted = np.stack([game.plans.at(tick, game.ticks_per_step)[report.slots] for tick in ticks], 1)
     body = game.schema.kinematics.max_speed
     for axis, name in enumerate(("move_x", "move_y")):
         column = np.nan_to_num(wanted[:, :, axis], nan=0.0, posinf=body, neginf=-body)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from npc_sdk.envs.arena import DT
 from npc_sdk.errors import SdkError
-from npc_sdk.experiments import campaign
-from npc_sdk.experiments.kept import Cache, fingerprint, in_turn
+from npc_sdk.experiments import campaign, kept
+from npc_sdk.experiments.kept import in_turn
 from npc_sdk.experiments.wire import game
 from npc_sdk.experiments.wire.faults import Counts, Worst
 from npc_sdk.experiments.wire.proxy import Proxy
@@ -36,7 +36,8 @@ READY_S = 300.0  # a brain may take this long to load on a busy machine that com
 _KILL_EVERY_TICKS = 180
 _AT_ONCE = 8  # shards handed to each process before it is asked whether that was enough
 
-_CODE = ("shield", "constraints", "audit", "kernels", "geometry", "planner", "runtime", "serve", "experiments/wire")
+_CODE = ("shield", "constraints", "audit", "kernels", "geometry", "planner", "runtime", "serve", "experiments/wire",
+         "experiments/zoo.py")  # fmt: skip
 
 Values = NDArray[np.float64]
 
@@ -286,18 +287,8 @@ def _free_endpoint() -> str:
 
 
 def _kept(index: int, seed: int, shielded: bool, size: Size, folder: Path | None, shipped: str) -> Shard:
-    """A shard from the folder where it is finished."""
-    if folder is None:
-        return shard(index, seed, shielded, size)
-    result = Shard()
-
-    def make() -> dict[str, Values]:
-        played = shard(index, seed, shielded, size)
-        result.totals.examples += played.totals.examples
-        return played.table()
-
-    result.plus(Cache(folder, shipped).table(f"{'wire' if shielded else 'control'}_{seed}_{index}", make))
-    return result
+    name = f"{'wire' if shielded else 'control'}_{seed}_{index}"
+    return kept.shard(folder, shipped, name, Shard(), partial(shard, index, seed, shielded, size))
 
 
 def hunt(
@@ -318,10 +309,4 @@ def hunt(
 
 def code(size: Size) -> str:
     """Names what a shard depends on: its size, and all code between a proposal and the verdict."""
-    import npc_bridge
-    import npc_sdk
-
-    root, bridge = Path(npc_sdk.__file__).parent, Path(npc_bridge.__file__).parent
-    folders = [bridge, *(root / name for name in _CODE)]
-    paths = [*(path for folder in folders for path in sorted(folder.rglob("*.py"))), root / "experiments" / "zoo.py"]
-    return fingerprint(repr(size), [path.read_text(encoding="utf-8") for path in paths])
+    return kept.fingerprint(repr(size), kept.code_in(*_CODE), kept.code_in(".", package="npc_bridge"))
