@@ -18,7 +18,7 @@ from npc_sdk.errors import MissingDependency
 from npc_sdk.experiments import zoo
 from npc_sdk.experiments.campaign import code, draw
 from npc_sdk.experiments.kept import Cache, in_turn
-from npc_sdk.shield import certify
+from npc_sdk.shield import Shield, certify
 
 Floats = NDArray[np.float64]
 
@@ -83,14 +83,14 @@ def game(index: int, seed: int) -> zoo.Setting:
     raise AssertionError("expected a small game among a thousand")
 
 
-def judge(setting: zoo.Setting, seed: int, numbers: Floats, shield: zoo.Shield = certify) -> tuple[float, int]:
+def judge(setting: zoo.Setting, seed: int, numbers: Floats, shield: Shield = certify) -> tuple[float, int]:
     """Plays a script; returns the smallest margin of the rules about distances, in metres, and the violations."""
     report = zoo.play(setting, seed, TICKS, shield, Playbook(setting, numbers)).report
     margins = [report.rules[kind].min_margin for kind in _PLACES if kind in report.rules]
     return float(min(margins)), report.total("npc")
 
 
-def search(index: int, seed: int, episodes: int, shield: zoo.Shield = certify) -> Found:
+def search(index: int, seed: int, episodes: int, shield: Shield = certify) -> Found:
     """Looks for the script with the smallest margin in one game.
 
     Raises:

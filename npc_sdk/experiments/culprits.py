@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from npc_sdk import audit
 from npc_sdk.constraints import TRIGGERS, AllyDistance, FriendlyFire, KeepAway, KeepOut, RuleTables, Splash, StayNear
 from npc_sdk.experiments import zoo
-from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, Wanted, certified_limits, certify
+from npc_sdk.shield import Aim, Case, Certified, Movers, Others, Outstanding, Wanted, certified_limits, issue
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -328,8 +328,6 @@ class _Game:
         """Has one chunk certified for a mind's NPCs, and remembers it as promised."""
         setting, me, tables = self.setting, mind.members, self._rules(tick)
         fields = {zoo.AMMO: self.ammo[me], zoo.SHOTS: self.shots[me]}
-        mind.outstanding.forget(tick)
-        mind.outstanding.attacks.observe(tick, tables, me, fields)
         ahead, now = place[me], pace[me]
         sure = [replace(chunk, arrives=0) for chunk in chunks]
         for later in range(tick, tick + setting.lead):
@@ -342,13 +340,11 @@ class _Game:
         aimed = Aim(aim.angle[me], aim.reach[me])
         orders = Wanted(asked[me], apply, tick, flag, fields, priority[me], aimed)
         others = Others(self.whom, setting.names, setting.lead)
-        answer = certify(movers, tables, mind.outstanding, wishes, others=others, wanted=orders, config=setting.config)
-        mind.outstanding.add(tick, apply + setting.steps - 1, setting.ids[me], answer.points)
-        mind.outstanding.attacks.add(apply, tables, me, answer.triggers)
+        certified = issue(mind.outstanding, Case(movers, tables, wishes, others, orders, setting.config), tick)
         if self.wrong is Culprit.HOSTILE:
             bare = zoo.unshielded(movers, tables, mind.outstanding, wishes, wanted=orders)
-            answer = _overruled(answer, bare, self.episode.victim)
-        return zoo.Chunk(apply, answer, arrives, flag, aimed)
+            certified = _overruled(certified, bare, self.episode.victim)
+        return zoo.Chunk(apply, certified, arrives, flag, aimed)
 
     # Moving.
 

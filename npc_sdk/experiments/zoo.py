@@ -8,7 +8,7 @@ from the tables that the shield uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -50,15 +50,16 @@ from npc_sdk.shield import (
     Movers,
     Others,
     Outstanding,
+    Shield,
     ShieldConfig,
     Tally,
     Wanted,
     certified_limits,
     certify,
+    issue,
 )
 
 Floats = NDArray[np.float64]
-Shield: TypeAlias = Callable[..., Certified]
 Corners: TypeAlias = tuple[tuple[float, float], ...]
 
 AMMO, SHOTS = "ammo", "shots"  # fields of the zoo's NPCs
@@ -566,8 +567,6 @@ def play(
             style = styles(rng, setting)
         chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
         if rng.random() > 0.1 and np.isfinite(velocity).all():
-            outstanding.forget(tick)
-            outstanding.attacks.observe(tick, tables, np.arange(n), {AMMO: ammo, SHOTS: shots})
             ahead, pace = position, velocity
             sure = [replace(chunk, arrives=0) for chunk in chunks]
             for later in range(tick, tick + setting.lead):
@@ -588,22 +587,12 @@ def play(
                 Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
                 setting.config,
             )
-            answer = shield(
-                case.movers,
-                tables,
-                outstanding,
-                case.proposals,
-                others=case.others,
-                wanted=case.wanted,
-                config=case.config,
-            )
+            certified = issue(outstanding, case, tick, shield)
             if ledger is not None:
-                ledger.step(game, tick, case, answer)
-            tally.add(answer)
-            outstanding.add(tick, apply + setting.steps - 1, setting.ids, answer.points)
-            outstanding.attacks.add(apply, tables, np.arange(n), answer.triggers)
+                ledger.step(game, tick, case, certified)
+            tally.add(certified)
             arrives = 10**9 if rng.random() < setting.loss else tick + int(rng.integers(0, setting.delay + 1))
-            chunks.append(Chunk(apply, answer, arrives, flag, aim))
+            chunks.append(Chunk(apply, certified, arrives, flag, aim))
         command, driver, source = hop(chunks, tick, position, velocity, setting, rate, rng)
         taken = np.where((taken == 0) & (rng.random(n) < setting.kidnaps), 8, np.maximum(taken - 1, 0))
         whim = np.where((taken == 8)[:, None], rng.normal(size=(n, 2)) * tables.speed[:, None] * 0.6, whim)

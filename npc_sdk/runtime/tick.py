@@ -30,8 +30,8 @@ from npc_sdk.shield import (
     ShieldConfig,
     Wanted,
     certified_limits,
-    certify,
     half_planes,
+    issue,
 )
 
 Floats = NDArray[np.float32]
@@ -300,7 +300,6 @@ class Runtime:
         proposals[np.isin(ids, game.settling)] = 0.0
         findings = game.witness.look(snapshot, tables)
         fields = game.fields(snapshot, ids)
-        game.outstanding.attacks.observe(snapshot.tick, tables, tables.rows(ids), fields)
         case = Case(
             replace(
                 _movers(game, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
@@ -319,15 +318,8 @@ class Runtime:
             ),
             config.shield,
         )
-        certified = certify(
-            case.movers,
-            tables,
-            game.outstanding,
-            proposals,
-            others=case.others,
-            wanted=case.wanted,
-            config=case.config,
-        )
+        certified = issue(game.outstanding, case, game.chunk + 1)
+        game.chunk += 1
         over = game.overtaken(tables, ids, certified.guarded)
         if len(over):
             why = certified.reason[int(np.flatnonzero(ids == over[0])[0])]
@@ -335,7 +327,6 @@ class Runtime:
                 "%s: tick %d: rules changed over NPCs %s (%s): each is held to them once it has a legal brake",
                 game.faction, snapshot.tick, ", ".join(map(str, over)), why,
             )  # fmt: skip
-        game.chunk += 1
         self._note(lambda ledger: ledger.step(game.key, game.chunk, case, certified))
         new = np.isin(np.arange(len(view.ids))[rows], orders.rows)
         status = certified.guarded * STATUS_GUARDED + new * STATUS_PLANNED + certified.changed.any(1) * STATUS_CHANGED
@@ -362,8 +353,6 @@ class Runtime:
             game.ladder.start(snapshot.session)
         game.ladder.accept(action)
         game.witness.tell(action)
-        game.outstanding.add(game.chunk, action.valid_until_tick, ids, certified.points)
-        game.outstanding.attacks.add(start, tables, tables.rows(ids), certified.triggers)
         evidence = {
             int(view.ids[row]): found
             for row, found in zip(orders.rows, orders.evidence, strict=True)

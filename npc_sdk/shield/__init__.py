@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from npc_sdk.shield.attacks import Sent, Wanted
 from npc_sdk.shield.attribution import Tally
+from npc_sdk.shield.case import Case, Shield, issue
 from npc_sdk.shield.certify import REASONS, Certified, certify, project
 from npc_sdk.shield.fire import Aim
 from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, check_margins, half_planes, rounding
-from npc_sdk.shield.ledger import Case, Ledger
+from npc_sdk.shield.ledger import Ledger
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
 from npc_sdk.shield.reasons import DISTANCES, Certificate, certificates
@@ -24,6 +25,7 @@ __all__ = [
     "Others",
     "Outstanding",
     "Sent",
+    "Shield",
     "ShieldConfig",
     "Tally",
     "Wanted",
@@ -32,6 +34,7 @@ __all__ = [
     "certify",
     "check_margins",
     "half_planes",
+    "issue",
     "project",
     "rounding",
 ]

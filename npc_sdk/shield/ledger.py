@@ -19,12 +19,12 @@ from typing import BinaryIO, TypeVar, cast
 
 import msgpack
 import numpy as np
-from jaxtyping import Float
 
 from npc_sdk.constraints import KINDS, TRIGGERS, RuleTables
 from npc_sdk.constraints.compile import Apart, Burst, Clearway, Cone, Pool, Stock, Window
 from npc_sdk.errors import LedgerError
 from npc_sdk.shield.attacks import Wanted
+from npc_sdk.shield.case import Case
 from npc_sdk.shield.certify import Certified
 from npc_sdk.shield.fire import Aim
 from npc_sdk.shield.fits import check, check_answer, check_array, check_ids, check_tables
@@ -45,18 +45,6 @@ _KNOWN: Mapping[str, type] = {
     )
 }
 _DTYPES = ("|b1", "|i1", "|u1", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """All that one call of `certify` is given, besides what had been promised before."""
-
-    movers: Movers
-    tables: RuleTables
-    proposals: Float[np.ndarray, "n m 2"]  # m/s
-    others: Others
-    wanted: Wanted
-    config: ShieldConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from npc_sdk.errors import LedgerError
+from npc_sdk.shield.case import issue
 from npc_sdk.shield.certify import Certified, certify
-from npc_sdk.shield.ledger import Begin, Case, Step, read
+from npc_sdk.shield.ledger import Begin, Step, read
 from npc_sdk.shield.outstanding import Outstanding
 
 
@@ -46,21 +47,6 @@ class Checked:
     difference: Difference | None
 
 
-def answer_again(promised: Outstanding, case: Case, chunk: int) -> Certified:
-    """Certifies a case as whoever logged it did, and remembers the answer as promised."""
-    wanted, tables, ids = case.wanted, case.tables, case.movers.ids
-    rows = tables.rows(ids)
-    promised.forget(wanted.tick)
-    promised.attacks.observe(wanted.tick, tables, rows, wanted.fields)
-    answer = certify(
-        case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
-    )
-    last = wanted.apply_tick + case.proposals.shape[1] - 1
-    promised.add(chunk, last, ids, answer.points)
-    promised.attacks.add(wanted.apply_tick, tables, rows, answer.triggers)
-    return answer
-
-
 def replay(path: str | os.PathLike[str]) -> Iterator[Checked]:
     """Answers every step of a log again, in its order, up to the first difference.
 
@@ -76,7 +62,7 @@ def replay(path: str | os.PathLike[str]) -> Iterator[Checked]:
             continue
         promised = games.setdefault(entry.game, Outstanding())
         try:
-            again = answer_again(promised, entry.case, entry.chunk)
+            again = issue(promised, entry.case, entry.chunk, certify)
         except (KeyError, IndexError, TypeError, ValueError) as error:  # numbers that do not fit each other
             problem = f"expected a case that the shield can answer, got {error}"
             raise LedgerError(Path(path), entry.record, entry.byte, problem) from error
