@@ -21,6 +21,7 @@ from npc_sdk.audit.trace import (
     Share,
     Stock,
     Trace,
+    Turns,
     Zone,
 )
 
@@ -46,6 +47,7 @@ __all__ = [
     "Standing",
     "Stock",
     "Trace",
+    "Turns",
     "Violation",
     "Zone",
     "audit",

@@ -45,6 +45,7 @@ from npc_sdk.audit.measure import (
 )
 from npc_sdk.audit.others import brake_is_no_worse, margins_and_blame
 from npc_sdk.audit.trace import Apart, Limits, Trace, Zone
+from npc_sdk.audit.turns import Ending, turn_margins
 
 _BLOCK = 512  # NPC-ticks measured at once against one zone
 _AT_REST = 1e-6  # m/s
@@ -95,6 +96,7 @@ class Standing:
     others_off: tuple[tuple[Int[np.ndarray, " a"], Int[np.ndarray, " a"]], ...]  # the same per entity, and for how long
     pairs_off: Int[np.ndarray, " q"]  # since what cause pairs with a spacing have not parted; `OWN` where they have
     apart: Int[np.ndarray, " q"]  # ticks in a row in which they were apart
+    turns: tuple[Ending, ...] = ()  # of each rule about turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,14 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
         margin, why, now = _from_others(trace, limits, rule, other, living, cause, config, left)
         others_off.append(now)
         judge(rule.kind, margin, living & rule.binds, why)
+    turns_off = []
+    for place, taken in enumerate(limits.turns):
+        ended = None if standing is None else standing.turns[place]
+        margin, why, end = turn_margins(
+            trace, limits, taken, living, cause, config.executed, config.settle_ticks, ended
+        )
+        turns_off.append(end)
+        judge(taken.kind, margin, living & taken.binds, why)
     forbidden = living & limits.hold_fire & trace.hold_fire[:, None]
     late = np.where(~trace.hold_known & (cause == OWN), K3, cause)
     judge("hold_fire", np.where(trace.attacks.any(2), -1.0, 1.0), forbidden, late)
@@ -216,7 +226,7 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
         excused_steps=int((living & (fault != OWN)).sum()),
         rules=rules,
         examples=tuple(sorted(examples, key=lambda v: (v.category != "npc", v.tick))[: config.keep]),
-        standing=Standing(off, tuple(others_off), pairs_off, apart),
+        standing=Standing(off, tuple(others_off), pairs_off, apart, tuple(turns_off)),
     )
 
 

@@ -86,6 +86,16 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """At most `most` of a group in motion at a time."""
+
+    kind: str
+    most: int
+    group: Int[np.ndarray, " a"]
+    binds: Bool[np.ndarray, " a"]
+
+
+@dataclass(frozen=True, slots=True)
 class Cone:
     """Who must be at least `clearance` from the line of fire, a sector of `reach` and `spread` about the aim."""
 
@@ -149,6 +159,7 @@ class Limits:
     stocks: tuple[Stock, ...] = ()
     cones: tuple[Cone, ...] = ()
     bursts: tuple[Burst, ...] = ()
+    turns: tuple[Turns, ...] = ()
     notice: int = 0  # ticks before `since` by which a zone must be told: what was sent before may run so long
 
 

@@ -25,6 +25,7 @@ from npc_sdk.constraints.rules import (
     KeepIn,
     KeepOut,
     Leash,
+    MoveInTurn,
     Navmesh,
     NoStop,
     Points,
@@ -135,6 +136,17 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """At most `most` of a group in motion at a time; each of them for `ticks`, if somebody waits."""
+
+    kind: int
+    most: int
+    ticks: int
+    group: Int[np.ndarray, " n"]  # NPCs of one number take turns
+    binds: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True)
 class Cone:
     """Who must not be in the line of fire."""
 
@@ -211,6 +223,7 @@ class RuleTables:
     stocks: tuple[Stock, ...]
     cones: tuple[Cone, ...]
     bursts: tuple[Burst, ...]
+    turns: tuple[Turns, ...]
     edges: Float[np.ndarray, "e 4"]
     edge_shape: Int[np.ndarray, " e"]
     shape_first: Int[np.ndarray, " p"]  # row of its first edge
@@ -270,6 +283,7 @@ def compile_rules(
     stocks: list[Stock] = []
     cones: list[Cone] = []
     bursts: list[Burst] = []
+    turns: list[Turns] = []
     shares: list[Share] = []
     clear: list[Clear] = []
     pools: dict[str, list[tuple[AttackTokens, NDArray[np.bool_]]]] = {}
@@ -299,6 +313,9 @@ def compile_rules(
             case TurnLimit():
                 turn = np.where(mask, np.minimum(turn, rule.rate), turn)
                 turn_above = np.where(mask, np.minimum(turn_above, rule.above), turn_above)
+            case MoveInTurn():
+                group = teams if rule.per == "squad" else np.zeros(n, np.int64)
+                turns.append(Turns(KIND[rule.kind], rule.most, _ticks(rule.seconds, dt), group, mask))
             case HoldFire():
                 hold_fire = hold_fire | mask
             case KeepAway() | StayNear():
@@ -339,8 +356,8 @@ def compile_rules(
     applies[:, KIND["hold_fire"]] = hold_fire
     applies[:, KIND["turn"]] = np.isfinite(turn)
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
-    several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst] = [*no_stop, *apart, *windows, *shared]
-    several += [*stocks, *cones, *bursts]
+    several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst | Turns] = [*no_stop, *apart, *windows]
+    several += [*shared, *stocks, *cones, *bursts, *turns]
     for compiled in several:
         applies[:, compiled.kind] |= compiled.binds
     return RuleTables(
@@ -363,6 +380,7 @@ def compile_rules(
         stocks=tuple(stocks),
         cones=tuple(cones),
         bursts=tuple(bursts),
+        turns=tuple(turns),
         edges=np.concatenate(outlines),
         edge_shape=np.repeat(np.arange(len(shapes)), lengths),
         shape_first=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),

@@ -30,6 +30,7 @@ from npc_sdk.constraints import (
     KeepIn,
     KeepOut,
     Leash,
+    MoveInTurn,
     Navmesh,
     NoStop,
     Reserve,
@@ -283,6 +284,9 @@ def _rules_about_motion(
     above = speed * float(rng.uniform(0.15, 0.4))
     if rng.random() < 0.5 and give < 0.1 * above:
         rules.append(TurnLimit("steady", max(float(rng.uniform(0.05, 0.3)), 2.5 * give / above) / dt, above))
+    if rng.random() < 0.3:
+        per, whom = str(rng.choice(["squad", "all"])), str(rng.choice(["squad:1", "all"]))
+        rules.append(MoveInTurn("bounding", int(rng.integers(1, 3)), float(rng.uniform(10, 60)) * dt, per, whom))
     return rules
 
 
@@ -324,9 +328,10 @@ def _rules_about_attacks(rng: np.random.Generator, dt: float, unit: float, top_s
 
 
 def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
-    """Puts as many NPCs as find a place where the shield admits them, moving."""
+    """Puts as many NPCs as find a place where the shield admits them: at rest if they take turns, else moving."""
     n, tables, others = len(setting.ids), setting.tables(), Others(setting.others, setting.names)
     place, motion, placed = np.zeros((n, 2)), np.zeros((n, 2)), np.zeros(n, np.bool_)
+    waits = np.any([np.zeros(n, np.bool_), *(rule.binds for rule in tables.turns)], axis=0)
     for _ in range(_TRIES):
         if placed.all():
             break
@@ -334,7 +339,7 @@ def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
         count = int(new.sum())
         place[new] = setting.homes[new] + rng.uniform(-1, 1, (count, 2)) * 3.0 * unit
         heading, pace = rng.uniform(0, 2 * np.pi, count), rng.uniform(0, setting.body.max_speed, count)
-        motion[new] = pace[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
+        motion[new] = np.where(waits[new], 0.0, pace)[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
         while True:  # newcomers that stand in each other's way leave, the later first
             rows = np.flatnonzero(placed | new)
             trial = Movers(setting.ids[rows], place[rows], motion[rows])
@@ -649,7 +654,7 @@ def limits(setting: Setting) -> audit.Limits:
     turn, above = np.full(n, np.inf), np.full(n, np.inf)
     clearways, apart, quotas, stocks = list[audit.Zone](), list[audit.Apart](), list[audit.Quota](), list[audit.Stock]()
     shares: dict[str, audit.Share] = {}
-    meshes = list[audit.Mesh]()
+    meshes, taken = list[audit.Mesh](), list[audit.Turns]()
     cones, bursts = list[audit.Cone](), list[audit.Burst]()
     for rule in setting.rules:
         who = (
@@ -682,6 +687,9 @@ def limits(setting: Setting) -> audit.Limits:
                 spacing[np.ix_(who, who)] = np.maximum(spacing[np.ix_(who, who)], rule.distance)
             case HoldFire():
                 silent |= who
+            case MoveInTurn():
+                group = setting.squads if rule.per == "squad" else np.zeros(n, np.int64)
+                taken.append(audit.Turns(rule.kind, rule.most, group, who))
             case KeepAway() | StayNear():
                 whom = tuple(o for o, names in enumerate(setting.names) if rule.to in names)
                 near = isinstance(rule, StayNear)
@@ -729,6 +737,7 @@ def limits(setting: Setting) -> audit.Limits:
         stocks=tuple(stocks),
         cones=tuple(cones),
         bursts=tuple(bursts),
+        turns=tuple(taken),
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from npc_sdk.constraints import RuleTables
 from npc_sdk.shield.attacks import Wanted
-from npc_sdk.shield.certify import Certified, certify
+from npc_sdk.shield.certify import Certified, certify, in_motion
 from npc_sdk.shield.ground import Movers, ShieldConfig
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
@@ -47,10 +47,14 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
     rows = tables.rows(ids)
     promised.forget(wanted.tick)
     promised.attacks.observe(wanted.tick, tables, rows, wanted.fields)
+    if tables.turns:
+        promised.moves.observe(wanted.tick, ids, in_motion(case.movers, promised, case.config))
     certified = shield(
         case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
     )
     last = wanted.apply_tick + case.proposals.shape[1] - 1
     promised.add(chunk, last, ids, certified.points)
+    if tables.turns:
+        promised.moves.begin(wanted.tick, ids[promised.moving(ids)])
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)
     return certified

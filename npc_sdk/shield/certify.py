@@ -32,6 +32,7 @@ from npc_sdk.shield.ground import (
 )
 from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
+from npc_sdk.shield.turns import Waiting, take_turns
 
 REASONS = ("as proposed", "projected", "blended", "nearest", "brake")
 """How a step came about, from untouched to the last resort."""
@@ -105,13 +106,20 @@ def certify(
     wishes = _sane(np.asarray(proposals, np.float64))
     n, m, _ = wishes.shape
     rows, whom = tables.rows(movers.ids), others or Others.none()
+    asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    waiting, wished = None, wishes
+    if tables.turns:
+        moving = in_motion(movers, outstanding, config)
+        waiting = take_turns(tables, rows, outstanding.moves, moving, wished, asked.priority, asked.tick)
+        wishes = np.where(waiting.held[:, None, None], 0.0, wished)
     if quick.serves(movers, config):
         answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, _TRIED)
     else:
         answer = _judge(movers, tables, outstanding, wishes, config, whom)
     if answer.broken.any():
         _stay_home(tables, rows, answer, config)
-    asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    if waiting is not None:
+        _stand(tables, rows, answer, waiting, wished, config)
     where = None
     if tables.cones or tables.bursts:
         where = _range(movers, tables, answer.points[:, :, 0], whom, asked.apply_tick - asked.tick, config)
@@ -185,15 +193,56 @@ def _stay_home(tables: RuleTables, rows: NDArray[np.intp], answer: Answer, confi
     for step in range(answer.velocities.shape[1]):
         if step:
             home |= ~astray(tables, rows[off], here, now, config, eps)
-        at = off[home]
-        slowed = brake(now[home], limit[home], tables.dt).astype(np.float32).astype(np.float64)
-        answer.velocities[at, step] = slowed
-        answer.expected[at, step] = np.concatenate([here[home], now[home]], 1)
-        answer.points[at, step, 0] = here[home]
-        answer.points[at, step, 1] = segment_end(here[home], slowed, limit[home], tables.dt)
-        answer.rank[at, step] = REASONS.index("brake")
+        _brake_at(step, answer, off[home], here[home], now[home], limit[home], tables.dt)
         now = answer.velocities[off, step]
         here = here + now * tables.dt
+
+
+def _stand(
+    tables: RuleTables,
+    rows: NDArray[np.intp],
+    answer: Answer,
+    waiting: Waiting,
+    wishes: Float[np.ndarray, "n m 2"],
+    config: ShieldConfig,
+) -> None:
+    """Lets who has no turn brake and stand, whatever step would have been nearer to a rule about places."""
+    held = np.flatnonzero(waiting.held)
+    limit = certified_limits(tables, rows[held], config)[1]
+    here, now = answer.expected[held, 0, :2], answer.expected[held, 0, 2:]
+    for step in range(answer.velocities.shape[1]):
+        _brake_at(step, answer, held, here, now, limit, tables.dt)
+        now = answer.velocities[held, step]
+        here = here + now * tables.dt
+    as_wished = _norm(answer.velocities[held] - wishes[held]) <= _SAME
+    answer.rank[held] = np.where(as_wished, 0, answer.rank[held])
+    answer.broken[waiting.broken] = answer.active[waiting.active] = answer.rejected[waiting.rejected] = True
+    np.minimum(answer.margins, waiting.margins, out=answer.margins)
+
+
+def _brake_at(
+    step: int,
+    answer: Answer,
+    who: NDArray[np.intp],
+    here: Float[np.ndarray, "q 2"],
+    now: Float[np.ndarray, "q 2"],
+    limit: Float[np.ndarray, " q"],
+    dt: float,
+) -> None:
+    """Writes the brake into one step of an answer."""
+    slowed = brake(now, limit, dt).astype(np.float32).astype(np.float64)
+    answer.velocities[who, step] = slowed
+    answer.expected[who, step] = np.concatenate([here, now], 1)
+    answer.points[who, step, 0] = here
+    answer.points[who, step, 1] = segment_end(here, slowed, limit, dt)
+    answer.rank[who, step] = REASONS.index("brake")
+
+
+def in_motion(movers: Movers, outstanding: Outstanding, config: ShieldConfig) -> Bool[np.ndarray, " n"]:
+    """Says who moves, or may yet by what it was sent."""
+    seen = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
+    fastest = np.maximum(_norm(np.asarray(seen, np.float64)), _norm(np.asarray(movers.velocity, np.float64)))
+    return np.asarray(~(fastest <= config.velocity_tolerance) | outstanding.moving(movers.ids))
 
 
 def _range(

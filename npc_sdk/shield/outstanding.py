@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from npc_sdk.shield.attacks import Sent
+from npc_sdk.shield.turns import Moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Outstanding:
 
     def __init__(self) -> None:
         self.attacks = Sent()
+        self.moves = Moves()
         self._issued: list[Issued] = []
         self._tick = 0
 
@@ -58,6 +60,15 @@ class Outstanding:
     def clear(self) -> None:
         """Forgets all chunks: those of an old session are never executed in the new one. Attacks go on counting."""
         self._issued.clear()
+
+    def moving(self, ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Says who still holds a step that moves it."""
+        moves = np.zeros(len(ids), np.bool_)
+        for issued in self._issued:
+            first = max(0, self._tick - issued.apply_tick)
+            still = (issued.points[:, first:, 0] == issued.points[:, first:, 1]).all((1, 2))
+            moves |= np.isin(ids, issued.ids[~still])
+        return moves
 
     def points(self, ids: NDArray[np.uint32], filler: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n q 2"]:
         """Returns all outstanding points of the NPCs; where an NPC has fewer than others, `filler` stands in."""

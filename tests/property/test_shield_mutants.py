@@ -36,6 +36,7 @@ QUICK = (
     "no_reserve",
     "no_spacing",
     "no_speed_limit",
+    "nobody_waits_for_a_turn",
     "no_tokens",
     "no_turn_limit",
     "no_walls",
@@ -126,6 +127,26 @@ def certified_elsewhere(change: Callable[[Movers], Movers]) -> Any:
         return replace(answer, expected=np.concatenate([place, speed], 2))
 
     return shield
+
+
+@mutant
+def nobody_waits_for_a_turn(patch: pytest.MonkeyPatch) -> Any:
+    take_turns = shield_certify.take_turns
+
+    def all_at_once(*args: Any) -> Any:
+        waiting = take_turns(*args)
+        return replace(waiting, held=np.zeros_like(waiting.held))
+
+    patch.setattr(shield_certify, "take_turns", all_at_once)
+
+
+@mutant
+def a_turn_lasts_as_long_as_its_motion_is_seen(patch: pytest.MonkeyPatch) -> Any:
+    def seen(movers: Movers, outstanding: Outstanding, config: Any) -> Any:
+        velocity = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
+        return np.hypot(velocity[:, 0], velocity[:, 1]) > 0.0
+
+    patch.setattr(shield_certify, "in_motion", seen)
 
 
 @mutant

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from test_audit import DT, limits, straight, walk
+from test_audit import DT, limits, part, straight, walk
 
-from npc_sdk.audit import CALLBACK, Apart, Limits, Quota, Share, Stock, Trace, Zone, audit
+from npc_sdk.audit import CALLBACK, Apart, Limits, Quota, Share, Stock, Trace, Turns, Zone, audit
 
 ALL = np.ones(1, bool)
 
@@ -176,3 +177,74 @@ def test_stopping_at_once_is_no_turn() -> None:
             stops = np.concatenate([straight((x, y), 3), straight((0.0, 0.0), 3)])
             bound = {"turn": np.array([3.0]), "turn_above": np.array([1.0])}
             assert found(walk(stops), limits(**bound), "turn") == {}
+
+
+def in_turn(*spans: tuple[int, int], most: int = 1, first: Any = (0.0, 0.0), **more: Any) -> tuple[Trace, Limits]:
+    """NPCs three metres apart, each moving in its ticks from the first to before the last."""
+    commands = np.zeros((60, len(spans), 2))
+    for npc, (start, end) in enumerate(spans):
+        commands[start:end, npc, 0] = 1.0
+    places = [(0.0, 3.0 * npc) for npc in range(len(spans))]
+    trace = walk(commands, places, **more)
+    velocity = trace.velocity.copy()
+    velocity[0] = first
+    n = len(spans)
+    rule = Turns("in_turn", most, np.zeros(n, int), np.ones(n, bool))
+    return replace(trace, velocity=velocity), limits(n, turns=(rule,))
+
+
+def test_two_that_move_where_one_may_are_both_to_blame() -> None:
+    assert found(*in_turn((0, 10), (10, 20)), "in_turn") == {}
+    assert found(*in_turn((0, 10), (9, 20)), "in_turn") == {"npc": 2}
+    assert found(*in_turn((0, 10), (9, 20), most=2), "in_turn") == {}
+    trace, declared = in_turn((0, 10), (9, 20))
+    apart = replace(declared.turns[0], group=np.array([0, 1]))
+    assert found(trace, replace(declared, turns=(apart,)), "in_turn") == {}
+    free = replace(declared.turns[0], binds=np.array([True, False]))
+    assert found(trace, replace(declared, turns=(free,)), "in_turn") == {}
+    assert audit(trace, declared).rules["in_turn"].min_margin == -1.0
+
+
+def test_who_is_moved_by_the_game_excuses_its_group_until_promises_have_run_out() -> None:
+    trace, declared = in_turn((0, 10), (5, 6), (50, 60), (50, 60))
+    driver = trace.driver.copy()
+    driver[5, 1] = CALLBACK
+    assert found(replace(trace, driver=driver), declared, "in_turn") == {"external": 2, "npc": 20}
+    trace, declared = in_turn((0, 10), (5, 6), (12, 16), (12, 16))
+    assert found(replace(trace, driver=driver), declared, "in_turn") == {"external": 10}
+
+
+def test_a_start_with_too_many_in_motion_is_inadmissible_and_one_with_few_is_not() -> None:
+    assert found(*in_turn((0, 5), (0, 5), first=(1.0, 0.0)), "in_turn") == {"inadmissible": 10}
+    assert found(*in_turn((0, 5), (0, 5), (50, 55), (50, 55), first=(1.0, 0.0)), "in_turn") == {
+        "inadmissible": 20 - 10,
+        "npc": 10,
+    }
+    assert found(*in_turn((0, 5), (0, 5)), "in_turn") == {"npc": 10}
+
+
+def test_who_comes_back_in_motion_excuses_its_group() -> None:
+    trace, declared = in_turn((0, 30), (10, 12))
+    alive = trace.alive.copy()
+    alive[:10, 1] = False
+    velocity = trace.velocity.copy()
+    velocity[10, 1] = (1.0, 0.0)
+    assert found(replace(trace, alive=alive), declared, "in_turn") == {"npc": 4}
+    assert found(replace(trace, alive=alive, velocity=velocity), declared, "in_turn") == {"inadmissible": 4}
+
+
+def test_two_sessions_do_not_take_turns_with_each_other() -> None:
+    trace, declared = in_turn((0, 10), (9, 20))
+    apart = np.tile(np.array([1, 2]), (60, 1))
+    assert found(replace(trace, session=apart), declared, "in_turn") == {"breach": 2}
+    assert found(replace(trace, session=np.ones_like(apart)), declared, "in_turn") == {"npc": 2}
+
+
+def test_turns_are_judged_as_one_over_traces_that_go_on() -> None:
+    trace, declared = in_turn((0, 40), (0, 8), (30, 31), first=(1.0, 0.0))
+    whole = audit(trace, declared).rules["in_turn"].violations
+    first = audit(part(trace, 0, 25), declared)
+    rest = audit(part(trace, 25, 60), declared, standing=first.standing)
+    summed = {k: first.rules["in_turn"].violations[k] + rest.rules["in_turn"].violations[k] for k in whole}
+    assert summed == whole
+    assert (whole["npc"], whole["inadmissible"]) == (2, 16)

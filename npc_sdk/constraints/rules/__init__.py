@@ -17,7 +17,7 @@ from npc_sdk.constraints.rules.attacks import (
     Splash,
 )
 from npc_sdk.constraints.rules.forecasts import ShareLimit, StayClear
-from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
+from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, MoveInTurn, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, Who, parse_who
@@ -38,6 +38,7 @@ __all__ = [
     "KeepIn",
     "KeepOut",
     "Leash",
+    "MoveInTurn",
     "Navmesh",
     "NoStop",
     "Points",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from npc_sdk.constraints.rules.read import Reader, Who, number, positive
+from npc_sdk.constraints.rules.read import Reader, Who, count, number, one_of, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,28 @@ class AllyDistance:
     assumptions: ClassVar[tuple[str, ...]] = ("K1", "K2", "K4b", "K5", "K6")
     text: ClassVar[str] = "two bound NPCs are never closer than the distance"
     keys: ClassVar[dict[str, Reader]] = {"distance": positive}
+
+
+@dataclass(frozen=True, slots=True)
+class MoveInTurn:
+    """Lets at most `most` of a squad, or of all NPCs that it binds, move at a time: the others stand and wait.
+
+    Whoever has moved for `seconds` stops and makes room if somebody waits.
+    """
+
+    name: str
+    most: int
+    seconds: float
+    per: str = "squad"
+    who: Who = "all"
+    tier: int = 0
+    rule: ClassVar[str] = "move_in_turn"
+    kind: ClassVar[str] = "in_turn"
+    class_: ClassVar[str] = "J"
+    assumptions: ClassVar[tuple[str, ...]] = ("K1", "K2", "K4b", "K5", "K6")
+    text: ClassVar[str] = "no more of them than that move at a time"
+    keys: ClassVar[dict[str, Reader]] = {
+        "most": count,
+        "seconds": positive,
+        "per": one_of(("squad", "all"), "squad"),
+    }

@@ -15,7 +15,7 @@ from npc_sdk.constraints.rules.attacks import (
     Splash,
 )
 from npc_sdk.constraints.rules.forecasts import ShareLimit, StayClear
-from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, SpeedLimit, TurnLimit
+from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, MoveInTurn, SpeedLimit, TurnLimit
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, forecast_tier, polygon, selector, tier
@@ -40,6 +40,7 @@ Rule: TypeAlias = (
     | Reserve
     | FriendlyFire
     | Splash
+    | MoveInTurn
     | ShareLimit
     | StayClear
 )
@@ -61,6 +62,7 @@ _OTHERS: tuple[type[Rule], ...] = (
     Reserve,
     FriendlyFire,
     Splash,
+    MoveInTurn,
     ShareLimit,
     StayClear,
 )
