@@ -35,6 +35,7 @@ _ABOUT_OTHERS = ("keep_away", "stay_near")
 _ABOUT_MOTION = ("speed", "acceleration", "turn")
 _COUNTED = ("hold_fire", "cooldown", "attack_limit", "attack_tokens", "reserve")
 _ABOUT_ATTACKS = (*_COUNTED, "friendly_fire", "splash")
+_TOGETHER = ("spacing", "in_turn")  # what a mate may do to an NPC
 
 Counts = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def breaches(episode: Episode, played: Played) -> list[Breach]:
 
 def _least(rule: str, eps: float) -> float:
     """Returns by how much a rule must be broken to be looked at: nobody is accused over the last bit."""
-    if rule in _COUNTED:
+    if rule in (*_COUNTED, "in_turn"):
         return 0.25
     return 1e-3 if rule in _ABOUT_MOTION else 2.0 * eps
 
@@ -106,7 +107,7 @@ class Replays:
             return "undecided"  # it would have been in the zone's way in any case
         if stands == 0:
             return "undecided"
-        mates = [m for m in range(len(self.episode.setting.ids)) if m != breach.npc and breach.rule == "spacing"]
+        mates = [m for m in range(len(self.episode.setting.ids)) if m != breach.npc and breach.rule in _TOGETHER]
         return "npc" if stands == 1 or any(self._better(breach, m) == 1 for m in mates) else "undecided"
 
     def _met(self, breach: Breach) -> str:
@@ -149,7 +150,7 @@ class Replays:
         driven = np.flatnonzero(self.played.trace.driver[breach.tick] == audit.CALLBACK).tolist()
         if breach.npc in driven:
             return breach.npc
-        return int(driven[0]) if driven and breach.rule == "spacing" else None
+        return int(driven[0]) if driven and breach.rule in _TOGETHER else None
 
     def _better(self, breach: Breach, mover: int | None) -> int:
         """Plays the tick again with an NPC frozen, or all others: 1 if that is better, -1 if not, 0 if in doubt."""

@@ -141,6 +141,11 @@ def _bodies(limits: audit.Limits, now: Motion) -> list[tuple[str, Floats]]:
             far = np.hypot(*np.moveaxis(way - whom[other], -1, 0))
             room = rule.distance - far.max(1) if rule.near else far.min(1) - rule.distance
             out.append((rule.kind, np.where(rule.binds, room, np.inf)))
+    moves = np.hypot(*((now.after - now.before) / limits.dt).T) > _AT_REST
+    for taken in limits.turns:
+        together = moves & taken.binds
+        count = np.array([together[taken.group == group].sum() for group in taken.group])
+        out.append((taken.kind, np.where(together, taken.most - count, np.inf)))
     return out
 
 

@@ -217,6 +217,8 @@ def make_setting(
         *_rules_about_motion(rng, speed, acceleration, dt, unit, config.velocity_tolerance),
     )
     rules += (*_rules_about_others(rng, unit, radius, top_speed), *_rules_about_attacks(rng, dt, unit, top_speed))
+    apart = np.random.default_rng([seed, 1])  # games without such a rule stay as they were
+    rules += (*_rules_about_turns(apart, dt),)
     setting = Setting(
         rules=rules,
         walls=tuple(walls),
@@ -284,10 +286,14 @@ def _rules_about_motion(
     above = speed * float(rng.uniform(0.15, 0.4))
     if rng.random() < 0.5 and give < 0.1 * above:
         rules.append(TurnLimit("steady", max(float(rng.uniform(0.05, 0.3)), 2.5 * give / above) / dt, above))
-    if rng.random() < 0.3:
-        per, whom = str(rng.choice(["squad", "all"])), str(rng.choice(["squad:1", "all"]))
-        rules.append(MoveInTurn("bounding", int(rng.integers(1, 3)), float(rng.uniform(10, 60)) * dt, per, whom))
     return rules
+
+
+def _rules_about_turns(rng: np.random.Generator, dt: float) -> list[Rule]:
+    if rng.random() > 0.3:
+        return []
+    per, whom = str(rng.choice(["squad", "all"])), str(rng.choice(["squad:1", "all"]))
+    return [MoveInTurn("bounding", int(rng.integers(1, 3)), float(rng.uniform(10, 60)) * dt, per, whom)]
 
 
 def _rules_about_others(rng: np.random.Generator, unit: float, radius: float, top_speed: float) -> list[Rule]:

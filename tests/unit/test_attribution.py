@@ -19,6 +19,7 @@ from npc_sdk.experiments.rooms import motion, rooms
 ACTING = dict.fromkeys(Culprit, 0) | {
     Culprit.SHOVE: 1,
     Culprit.STALE: 1,
+    Culprit.ZONE: 1,
     Culprit.FLAG: 1,
     Culprit.FAST: 4,
     Culprit.APART: 1,
