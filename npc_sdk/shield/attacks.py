@@ -158,14 +158,11 @@ def permit(
     # An attack is a bit, so that what counts and what is asked for compare without an array per question.
     bits = 1 << np.arange(shots.shape[2])
     asked: list[list[int]] = (shots @ bits).tolist()
-    counts: list[list[int]] = [(book.attack @ bits).tolist() for book in books]
+    wish: list[int] = (shots.any(1) @ bits).tolist()
+    counts: list[list[int]] = [(book.attack * book.binds[:, None] @ bits).tolist() for book in books]
     for npc in _order(tables.ids[rows], wanted.priority):
         left = asked[npc]
-        mine = [
-            (book, what[npc])
-            for book, what in zip(books, counts, strict=True)
-            if book.binds[npc] and any(shot & what[npc] for shot in left)
-        ]
+        mine = [(book, what[npc]) for book, what in zip(books, counts, strict=True) if wish[npc] & what[npc]]
         for book, _ in mine:
             active[npc, book.kind] = True
         for step, trigger in _each(left, shots.shape[2]):
@@ -273,9 +270,9 @@ class _PoolBook:
         return slice(max(0, tick - self._start), max(0, tick - self._start + int(self._hold[npc])))
 
     def allows(self, npc: int, tick: int, trigger: int) -> bool:
-        span = self._span(npc, tick)
-        added = np.where(self._holds[npc, span], 0.0, self._weight[npc])
-        return bool(((self._load[span] + added <= self._capacity + 1e-9) | (added == 0.0)).all())
+        span, weight = self._span(npc, tick), self._weight[npc]
+        full = self._load[span] + weight > self._capacity + 1e-9
+        return bool(weight == 0.0) or not bool((full & ~self._holds[npc, span]).any())
 
     def take(self, npc: int, tick: int, trigger: int) -> None:
         span = self._span(npc, tick)
