@@ -27,6 +27,17 @@ def duration(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Reads a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 <= number <= 1.0:
+        raise ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return number
+
+
 def _whole(text: str, least: int) -> int:
     try:
         number = int(text)

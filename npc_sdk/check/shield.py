@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
-from npc_sdk.options import count, natural
+from npc_sdk.options import count, natural, share
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 WANTED_ACTIVE, FULL = 1_000, 1_000_000  # certificates per kind of rule at so many steps; less in proportion, at least 1
 WANTED_CONTROL = 0.01  # of the steps in which a rule binds
 CONTROL_LEAST = 40_000  # steps: fewer are a handful of games, in which not every rule is near enough to be broken
-PLANNED = 0.1  # of the steps: through the planner, half of them with an untrained model
+CONTROL_MOST = 250_000  # more say nothing new
 
 
 def declare(kinds: _SubParsersAction[ArgumentParser]) -> None:
     """Declares the command line."""
     shield = kinds.add_parser("shield", help="audit the shield under tight rules, hostile plans and wild weights")
-    shield.add_argument("--steps", type=count, default=FULL, help="NPC-ticks, nine tenths without a planner (1000000)")
+    shield.add_argument("--steps", type=count, default=FULL, help="NPC-ticks (1000000)")
     shield.add_argument("--seed", type=natural, default=0)
+    shield.add_argument("--planned", type=share, default=0.1, help="share of them that goes through the planner (0.1)")
     shield.add_argument("--model", default="arena", help="of half of the planned part; the other half is untrained")
     shield.add_argument("--candidates", type=count, default=8, help="the planner's candidates (8)")
     shield.add_argument("--out", type=Path, help="keep finished shards in this folder, and do not play them again")
@@ -38,9 +39,10 @@ def main(args: Namespace) -> int:
     from npc_sdk.experiments import campaign
 
     start = time.perf_counter()
-    planned_steps = round(PLANNED * args.steps)
+    planned_steps = round(args.planned * args.steps)
     total, control = campaign.Totals(), campaign.Totals()
-    wanted = (args.steps - planned_steps, max(CONTROL_LEAST, (args.steps - planned_steps) // campaign.CONTROL_EVERY))
+    scripted = args.steps - planned_steps
+    wanted = scripted, min(max(scripted // campaign.CONTROL_EVERY, CONTROL_LEAST), CONTROL_MOST)
     with progress(sum(wanted) + planned_steps, "check shield", "step") as bar:
         for arm, steps in ((total, wanted[0]), (control, wanted[1])):
             for shard in campaign.hunt(steps, args.seed, shielded=arm is total, folder=args.out, jobs=args.jobs):
