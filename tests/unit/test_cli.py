@@ -84,6 +84,8 @@ def test_a_request_that_makes_no_sense_exits_with_2(arguments: list[str]) -> Non
         (["bench", "live", "--kill", "--kills", "0"], "--kills: expected a whole number of at least 1, got '0'"),
         (["bench", "live", "--blocks", "-2"], "--blocks: expected a whole number of at least 1, got '-2'"),
         (["bench", "live", "--block-seconds", "nan"], "--block-seconds: expected a finite number above 0, got 'nan'"),
+        (["check", "shield", "--planned", "1.5"], "--planned: expected a number from 0 to 1, got '1.5'"),
+        (["check", "shield", "--planned", "half"], "--planned: expected a number from 0 to 1, got 'half'"),
         (["train", "plays", "--out", "m", "--minutes", "0"], "--minutes: expected a finite number above 0, got '0'"),
         (["record", "--out", "plays", "--seed", "-1"], "--seed: expected a whole number of at least 0, got '-1'"),
         (["demo", "--frames", "+-3"], "--frames: expected a whole number of at least 1, got '+-3'"),
