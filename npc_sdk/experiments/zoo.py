@@ -204,7 +204,7 @@ def make_setting(
     n = int(rng.integers(2, most + 1))
     half = size * 7.0 * unit * max(1.0, np.sqrt(n / 6.0)) + 4.0 * radius
     walls = []
-    spots = 1 + n // _PER_SPOT
+    spots = 1 + (n - 1) // _PER_SPOT
     for k in range(int(rng.integers(1, 5)) * spots):
         centre = rng.uniform(-half, half, 2)
         shape = sliver(rng, centre, 2.0 * unit) if rng.random() < 0.4 else star(rng, centre, 0.3 * unit, 1.5 * unit, 7)

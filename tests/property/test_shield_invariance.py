@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from npc_sdk.constraints import NoStop
 from npc_sdk.experiments.zoo import make_crowd, make_setting, play
 
 RATES = st.sampled_from([20, 30, 60, 100, 144])
@@ -46,3 +48,14 @@ def test_whatever_the_games_own_behaviour_leaves_behind_no_npc_is_to_blame(seed:
     setting = make_crowd(seed) if crowded else make_setting(seed, size=0.8)
     result = play(replace(setting, kidnaps=0.01), seed, ticks=80)
     assert result.report.total("npc") == 0, result.report.examples[:3]
+
+
+def test_games_of_as_many_npcs_as_belong_to_one_pit_and_doorway_are_drawn() -> None:
+    def count(seed: int) -> int:
+        rng = np.random.default_rng(seed)
+        rng.choice(3)
+        return int(rng.integers(2, 31))
+
+    full = [seed for seed in range(400) if count(seed) == 30][:6]
+    drawn = [make_setting(seed, most=30) for seed in full]
+    assert any(isinstance(rule, NoStop) for setting in drawn for rule in setting.rules)
