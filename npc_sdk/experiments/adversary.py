@@ -6,14 +6,16 @@ changes. Hansen, The CMA Evolution Strategy: A Tutorial, arXiv 1604.00772; the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from npc_sdk.audit import AuditReport
 from npc_sdk.errors import MissingDependency
 from npc_sdk.experiments import zoo
 from npc_sdk.experiments.campaign import code, draw
@@ -21,6 +23,8 @@ from npc_sdk.experiments.kept import Cache, in_turn
 from npc_sdk.shield import Shield, certify
 
 Floats = NDArray[np.float64]
+Verdict: TypeAlias = tuple[float, int]
+"""The smallest margin, m, and how often an NPC broke a rule."""
 
 KNOTS = 8  # of each script, spread over the game
 TICKS = 60
@@ -83,9 +87,13 @@ def game(index: int, seed: int) -> zoo.Setting:
     raise AssertionError("expected a small game among a thousand")
 
 
-def judge(setting: zoo.Setting, seed: int, numbers: Floats, shield: Shield = certify) -> tuple[float, int]:
-    """Plays a script; returns the smallest margin of the rules about distances, in metres, and the violations."""
-    report = zoo.play(setting, seed, TICKS, shield, Playbook(setting, numbers)).report
+def judge(setting: zoo.Setting, seed: int, numbers: Floats, shield: Shield = certify) -> Verdict:
+    """Plays a script; see `verdict`."""
+    return verdict(zoo.play(setting, seed, TICKS, shield, Playbook(setting, numbers)).report)
+
+
+def verdict(report: AuditReport) -> Verdict:
+    """Returns the smallest margin of the rules about distances, m, and the violations caused by NPCs."""
     margins = [report.rules[kind].min_margin for kind in _PLACES if kind in report.rules]
     return float(min(margins)), report.total("npc")
 
@@ -96,47 +104,79 @@ def search(index: int, seed: int, episodes: int, shield: Shield = certify) -> Fo
     Raises:
         MissingDependency: the optimiser is not installed.
     """
+    setting = game(index, seed)
+    size = 2 * KNOTS * (len(setting.ids) + len(setting.others))
+    return descend(size, (seed, index), episodes, lambda tried: [judge(setting, index, one, shield) for one in tried])
+
+
+def descend(size: int, seeds: Sequence[int], episodes: int, played: Callable[[list[Floats]], list[Verdict]]) -> Found:
+    """Looks for the numbers with the smallest margin, a generation at a time.
+
+    Args:
+        size: how many numbers there are.
+        seeds: of the search.
+        episodes: to be played.
+        played: plays one episode for each of several sets of numbers.
+
+    Raises:
+        MissingDependency: the optimiser is not installed.
+    """
     try:
         from cmaes import CMA
     except ImportError as error:
         raise MissingDependency("cmaes", "tune") from error
-    setting = game(index, seed)
-    size = 2 * KNOTS * (len(setting.ids) + len(setting.others))
-    rng = np.random.default_rng([seed, index])
+    rng = np.random.default_rng(seeds)
     optimizer = CMA(mean=rng.normal(size=size), sigma=0.8, seed=int(rng.integers(2**31)))
-    worst, numbers, violations, played = np.inf, np.zeros(size), 0, 0
-    while played < episodes:
-        tried = []
-        for _ in range(min(optimizer.population_size, max(2, episodes - played))):
-            candidate = optimizer.ask()
-            margin, broken = judge(setting, index, candidate, shield)
-            violations += broken
-            played += 1
-            tried.append((candidate, margin))
-            if margin < worst:
-                worst, numbers = margin, candidate
-        if len(tried) < optimizer.population_size:
-            break
-        optimizer.tell(tried)
-    return Found(float(worst), violations, played, numbers)
+    worst, numbers, violations, done = np.inf, np.zeros(size), 0, 0
+    while done < episodes:
+        tried = [optimizer.ask() for _ in range(min(optimizer.population_size, max(2, episodes - done)))]
+        told = played(tried)
+        violations += sum(broken for _, broken in told)
+        done += len(tried)
+        margins = [margin for margin, _ in told]
+        if min(margins) < worst:
+            worst, numbers = min(margins), tried[int(np.argmin(margins))]
+        if len(tried) == optimizer.population_size:
+            optimizer.tell(list(zip(tried, margins, strict=True)))
+    return Found(float(worst), violations, done, numbers)
 
 
-def hunt(
-    searches: int, episodes: int, seed: int, folder: Path | None = None, jobs: int = 1
-) -> Iterator[tuple[int, Found]]:
+def hunt(searches: int, episodes: int, seed: int, folder: Path | None = None, jobs: int = 1) -> Iterator[Found]:
     """Yields one result per search; finished ones in the folder are not done again."""
-    work: Callable[[int], Found] = partial(_kept, seed=seed, episodes=episodes, folder=folder, shipped=code())
-    yield from enumerate(in_turn(work, range(searches), jobs))
+    yield from kept_searches(search, "adversary", code(), range(searches), seed, episodes, folder, jobs)
 
 
-def _kept(index: int, seed: int, episodes: int, folder: Path | None, shipped: str) -> Found:
+def kept_searches(
+    how: Callable[[int, int, int], Found],
+    name: str,
+    shipped: str,
+    indices: Sequence[int],
+    seed: int,
+    episodes: int,
+    folder: Path | None,
+    jobs: int,
+) -> Iterator[Found]:
+    """Yields the searches `how` makes of (index, seed, episodes); finished ones in the folder are not done again."""
+    work = partial(_kept, how=how, name=name, seed=seed, episodes=episodes, folder=folder, shipped=shipped)
+    yield from in_turn(work, indices, jobs)
+
+
+def _kept(
+    index: int,
+    how: Callable[[int, int, int], Found],
+    name: str,
+    seed: int,
+    episodes: int,
+    folder: Path | None,
+    shipped: str,
+) -> Found:
     if folder is None:
-        return search(index, seed, episodes)
+        return how(index, seed, episodes)
 
     def table() -> dict[str, Floats]:
-        found = search(index, seed, episodes)
+        found = how(index, seed, episodes)
         return {"found": np.array([found.margin, found.violations, found.episodes]), "numbers": found.numbers}
 
-    kept = Cache(folder, f"{shipped}-{episodes}").table(f"adversary_{seed}_{index}", table)
+    kept = Cache(folder, f"{shipped}-{episodes}").table(f"{name}_{seed}_{index}", table)
     margin, violations, played = kept["found"].tolist()
     return Found(margin, int(violations), int(played), kept["numbers"])

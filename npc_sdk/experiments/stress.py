@@ -297,7 +297,7 @@ def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: b
         RuntimeConfig(lead_ticks=0, stagger=False),
     )
     trace = LockStep(arena, brain, players, (restless, counter), EVERY_TICKS).run(ticks)
-    reports = tuple(audit.audit(_audit_trace(trace, arena, w), _limits(arena, w, rules)) for w in range(config.worlds))
+    reports = judged(trace, arena, rules)
     living = trace.alive[:-1, :, arena.config.players :]
     unguarded = int((living & ~trace.guarded).sum())
     wasted = float(np.mean(counter.wasted)) if counter.wasted else 0.0
@@ -305,7 +305,13 @@ def run_batch(config: StressConfig, index: int, decider: Decider, *, shielded: b
     return BatchResult(reports, *counted, restless.switches, unguarded, ticks * DT)
 
 
-def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
+def judged(trace: Trace, arena: Arena, rules: RuleSet) -> tuple[audit.AuditReport, ...]:
+    """Has the audit judge every world of a trace."""
+    return tuple(audit.audit(audit_trace(trace, arena, w), limits(arena, w, rules)) for w in range(arena.worlds))
+
+
+def audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
+    """Returns what happened in one world, as the checker takes it."""
     p = arena.config.players
     hold = trace.hold_fire[:, w]
     decided = EVERY_TICKS * (np.arange(len(hold)) // EVERY_TICKS)
@@ -324,7 +330,7 @@ def _audit_trace(trace: Trace, arena: Arena, w: int) -> audit.Trace:
     )
 
 
-def _limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
+def limits(arena: Arena, w: int, rules: RuleSet) -> audit.Limits:
     """The rules as declared, written down anew for the checker."""
     n, p, body = arena.config.npcs, arena.config.players, NPC_KINEMATICS
     everybody, any_attack = np.ones(n, np.bool_), np.ones(2, np.bool_)

@@ -90,11 +90,17 @@ def test_check_shield_finds_nothing_and_its_control_breaks_everything(
 
 @pytest.mark.timeout(240)
 def test_check_adversary_finds_no_margin_below_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ("check", "adversary", "--searches", "1", "--episodes", "20", "--out", str(tmp_path))
+    corpus, searched = tmp_path / "worst.jsonl", tmp_path / "kept"
+    asked = ("check", "adversary", "--searches", "1", "--planned", "1", "--episodes", "15")
+    asked += ("--candidates", "2", "--out", str(searched), "--corpus", str(corpus))
     found = figures(capsys, *asked)
     assert printed_keys(found) == documented_keys("check adversary")
     assert found["passed"] is True
+    assert [row["proposals"] for row in found["found"]] == ["scripted", "planned"]
+    written = corpus.read_text()
+    assert len(written.splitlines()) == 1
     assert figures(capsys, *asked)["found"] == found["found"]
+    assert corpus.read_text() == written
 
 
 @pytest.mark.timeout(300)
