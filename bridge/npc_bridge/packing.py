@@ -56,6 +56,10 @@ class Reader:
         self._where = where
         self._limits = limits
 
+    def has(self, key: str) -> bool:
+        """Says whether a key that may be left out is there."""
+        return key in self._body
+
     def _take(self, key: str) -> Value:
         if key not in self._body:
             raise RemoteProtocolError(ErrorCode.VALUE, f"{self._where}: expected '{key}', got nothing")

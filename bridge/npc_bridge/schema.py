@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 
@@ -229,6 +229,7 @@ class Schema:
         kinematics: of the entity types with role `npc`.
         polygons: walls and zones.
         barks: texts the game can show, besides those the brain announces.
+        origin: x, y in the world, m, of what is 0, 0 on the wire: for games so large that float32 would round.
     """
 
     game: str
@@ -240,6 +241,7 @@ class Schema:
     kinematics: Kinematics
     polygons: tuple[Polygon, ...] = ()
     barks: tuple[str, ...] = ()
+    origin: tuple[float, float] = (0.0, 0.0)
     _canonical: bytes = field(init=False, repr=False, compare=False)
     _sha256: str = field(init=False, repr=False, compare=False)
 
@@ -251,6 +253,7 @@ class Schema:
             raise SchemaError(f"schema: tick_hz expected 1..1000, got {tick_hz:g}")
         _store(self, "tick_hz", tick_hz)
         _store(self, "bounds", _bounds(self.bounds))
+        _store(self, "origin", _origin(self.origin))
         for name in ("entities", "channels", "polygons", "barks"):
             _store(self, name, tuple(getattr(self, name)))
         _count(len(self.entities), 1, LIMITS.entity_types, "schema: entities")
@@ -288,7 +291,7 @@ class Schema:
 
     @property
     def interface_sha256(self) -> str:
-        """Hash of what a model depends on: not the game's name, preset, bounds, polygons, barks nor counts."""
+        """Hash of what a model depends on: not the game's name, preset, bounds, origin, polygons, barks nor counts."""
         interface = {k: v for k, v in _describe(self).items() if k in ("tick_hz", "channels", "kinematics")}
         interface["entities"] = [
             {"name": e.name, "role": e.role, "fields": [_describe(f) for f in e.fields]} for e in self.entities
@@ -485,13 +488,15 @@ def _find_field(wanted: Field, found: EntityType) -> int:
     return -1
 
 
-# canonical form: plain maps named like the dataclasses' fields
+# canonical form: plain maps named like the dataclasses' fields, without an origin that is none
+
+_AT_HOME = ("origin", (0.0, 0.0))
 
 
 def _describe(part: object) -> dict[str, Value]:
     body: dict[str, Value] = {}
     for f in dataclass_fields(part):  # type: ignore[arg-type]  # only called with the dataclasses of this file
-        if not f.name.startswith("_"):
+        if not f.name.startswith("_") and (f.name, getattr(part, f.name)) != _AT_HOME:
             body[f.name] = _plain(getattr(part, f.name))
     return body
 
@@ -523,6 +528,7 @@ def _read(r: Reader) -> Schema:
         ),
         polygons=tuple(_read_polygon(p) for p in r.maps("polygons", LIMITS.polygons)),
         barks=r.texts("barks", LIMITS.barks),
+        origin=_two(r.numbers("origin", 2)) if r.has("origin") else (0.0, 0.0),
     )
 
 
@@ -640,6 +646,18 @@ def _bounds(value: Iterable[float]) -> tuple[float, float, float, float]:
     if len(numbers) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
         raise SchemaError(f"schema: bounds expected x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {numbers}")
     return _four(numbers)
+
+
+def _origin(value: Iterable[float]) -> tuple[float, float]:
+    numbers = tuple(_number(v, "schema: origin") for v in value)
+    if len(numbers) != 2:
+        raise SchemaError(f"schema: origin expected x, y, got {numbers}")
+    return _two(numbers)
+
+
+def _two(numbers: Sequence[float]) -> tuple[float, float]:
+    x, y = numbers
+    return x, y
 
 
 def _moves(schema: Schema, name: str) -> None:

@@ -52,7 +52,9 @@ from npc_sdk.constraints.rules import (
     TurnLimit,
     Who,
     from_table,
+    moved,
     parse_who,
+    shifted,
 )
 from npc_sdk.constraints.standing import ClearStanding, ShareStanding, Standing
 
@@ -108,6 +110,8 @@ __all__ = [
     "compile_rules",
     "from_table",
     "margins",
+    "moved",
     "parse_who",
     "shape_clearance",
+    "shifted",
 ]

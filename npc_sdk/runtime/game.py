@@ -24,6 +24,7 @@ from npc_sdk.constraints import (
     StayNear,
     check_rules,
     compile_rules,
+    moved,
 )
 from npc_sdk.errors import ConstraintError, nearest
 from npc_sdk.geometry import MapTables, build_map, signed_area
@@ -101,6 +102,12 @@ class Game:
     def follow(self, other: Game) -> None:
         """Goes on where another one of the same session stops: what was sent may still be executed."""
         self.outstanding, self.chunk, self._brakes = other.outstanding, other.chunk, other._brakes
+        self.outstanding.shift(self.further(other))
+
+    def further(self, other: Game) -> tuple[float, float]:
+        """Returns by how much a place has other numbers here than in a game of another origin, m."""
+        (x, y), (x0, y0) = self.schema.origin, other.schema.origin
+        return x0 - x, y0 - y
 
     def observe(self, snapshot: Snapshot, reaction_ticks: int = 0) -> BeliefTable:
         """Takes a snapshot in and returns what the squads believe now.
@@ -249,7 +256,7 @@ class Game:
             slots = self.movers()
             ids, squads, homes = frame.ids[0, slots], frame.squad[0, slots], frame.home[0, slots]
             body, bounds = self.schema.kinematics, self.schema.bounds
-            check_rules(rules, ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds)
+            check_rules(self._here(rules), ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds)
             check_margins(self._compiled(rules, ids, slots), config)
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
@@ -298,7 +305,7 @@ class Game:
         frame = self.frame
         assert frame is not None
         return compile_rules(
-            rules,
+            self._here(rules),
             ids=ids,
             squads=frame.squad[0, slots],
             homes=frame.home[0, slots].astype(np.float64),
@@ -307,6 +314,11 @@ class Game:
             bounds=self.schema.bounds,
             dt=self.dt,
         )
+
+    def _here(self, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """Returns the rules, which are the world's, in the game's coordinates."""
+        x, y = self.schema.origin
+        return moved(rules, (-x, -y))
 
     def _ways_around(self, tables: RuleTables) -> MapTables:
         """Returns the map on which ways are found: zones that nobody may enter are walls that can be seen through."""

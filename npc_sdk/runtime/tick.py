@@ -124,7 +124,7 @@ class Runtime:
         old = self._games[key]
         game = self._seat(key, schema)
         game.follow(old)
-        self._note(lambda ledger: ledger.begin(key, promises=key))
+        self._note(lambda ledger: ledger.begin(key, promises=key, by=game.further(old)))
         return game
 
     def _note(self, what: Callable[[Ledger], None]) -> None:

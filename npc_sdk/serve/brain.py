@@ -20,6 +20,7 @@ from npc_bridge.packing import Value
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, ControlRequested
 from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArrived
+from npc_sdk.constraints import shifted
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
 from npc_sdk.objectives.terms import TermSet
@@ -195,7 +196,7 @@ class Brain:
         if isinstance(event, GameJoined) and name in self._left:
             self.runtime.remember(str(event.session), *self._left.pop(name))
         self._seats[event.session] = _Seat(name, event.schema, Watch(event.schema.tick_hz))
-        zones = {p.name: p.vertices for p in event.schema.polygons if p.kind == "zone"}
+        zones = {p.name: shifted(p.vertices, event.schema.origin) for p in event.schema.polygons if p.kind == "zone"}
         self.board.declare_zones(zones)
 
     def _worth_it(self, session: int, event: SnapshotArrived) -> bool:

@@ -81,7 +81,7 @@ def check_tables(tables: RuleTables) -> None:
     check(tables, sizes)
     check_ids(tables, sizes["n"])
     groups = (tables.no_stop, tables.apart, tables.windows, tables.pools, tables.stocks, tables.cones, tables.bursts)
-    kinds = [int(rule.kind) for group in groups for rule in group]
+    kinds = [int(rule.kind) for group in (*groups, tables.turns) for rule in group]
     for name, index, end in (
         ("edge_shape", tables.edge_shape, sizes["p"]),
         ("shape_first", tables.shape_first, sizes["e"] + 1),

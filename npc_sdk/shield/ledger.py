@@ -21,7 +21,7 @@ import msgpack
 import numpy as np
 
 from npc_sdk.constraints import KINDS, TRIGGERS, RuleTables
-from npc_sdk.constraints.compile import Apart, Burst, Clearway, Cone, Pool, Stock, Window
+from npc_sdk.constraints.compile import Apart, Burst, Clearway, Cone, Pool, Stock, Turns, Window
 from npc_sdk.errors import LedgerError
 from npc_sdk.shield.attacks import Wanted
 from npc_sdk.shield.case import Case
@@ -40,7 +40,7 @@ _MOST_BYTES = 1 << 26  # of one record, packed or not: a thousand NPCs among a t
 _KNOWN: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(RuleTables, Clearway, Apart, Window, Pool, Stock, Cone, Burst),
+        *(RuleTables, Clearway, Apart, Window, Pool, Stock, Cone, Burst, Turns),
         *(Movers, Others, Wanted, Aim, ShieldConfig, Certified),
     )
 }
@@ -54,6 +54,7 @@ class Begin:
     game: str
     promises: str = ""  # of which game
     attacks: str = ""  # of which game
+    by: tuple[float, float] = (0.0, 0.0)  # m, by which the places of the promises lie elsewhere in the new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ class Ledger:
         self._tables: RuleTables | None = None
         self._rules = -1
 
-    def begin(self, game: str, *, promises: str = "", attacks: str = "") -> None:
-        """Notes that a game starts: afresh, or with all the promises, or just the attacks, of one noted before."""
-        self._write({"is": "begin", "game": game, "promises": promises, "attacks": attacks})
+    def begin(self, game: str, *, promises: str = "", attacks: str = "", by: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Notes that a game starts: afresh, or with all the promises, moved, or just the attacks, of another one."""
+        self._write({"is": "begin", "game": game, "promises": promises, "attacks": attacks, "by": list(by)})
 
     def step(self, game: str, chunk: int, case: Case, answer: Certified) -> None:
         """Notes one call and its answer, which has been sent as chunk number `chunk`."""
@@ -132,7 +133,8 @@ def read(path: str | os.PathLike[str]) -> Iterator[Begin | Step]:
         try:
             match body["is"]:
                 case "begin":
-                    yield Begin(*(str(body[name]) for name in ("game", "promises", "attacks")))
+                    game, promises, attacks = (str(body[name]) for name in ("game", "promises", "attacks"))
+                    yield Begin(game, promises, attacks, _shift(body["by"]))
                 case "rules":
                     rules.append(_is(RuleTables, _value(body["tables"])))
                     check_tables(rules[-1])
@@ -246,6 +248,11 @@ def _value(plain: object) -> object:
     if name not in _KNOWN:
         raise ValueError(f"expected one of {', '.join(_KNOWN)}, got {name!r}")
     return _KNOWN[name](**{key: _value(item) for key, item in plain.items() if key != "is"})
+
+
+def _shift(value: object) -> tuple[float, float]:
+    x, y = _is(list, value)
+    return float(x), float(y)
 
 
 def _is(kind: type[_Kind], value: object) -> _Kind:

@@ -6,7 +6,7 @@ Adopted or not is not asked: forgetting goes by the tick alone, which no lost me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -60,6 +60,11 @@ class Outstanding:
     def clear(self) -> None:
         """Forgets all chunks: those of an old session are never executed in the new one. Attacks go on counting."""
         self._issued.clear()
+
+    def shift(self, by: tuple[float, float]) -> None:
+        """Says all places anew, m: the game has moved its origin."""
+        if by != (0.0, 0.0):
+            self._issued = [replace(issued, points=issued.points + np.array(by)) for issued in self._issued]
 
     def moving(self, ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Says who still holds a step that moves it."""

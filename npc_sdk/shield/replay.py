@@ -57,6 +57,7 @@ def replay(path: str | os.PathLike[str]) -> Iterator[Checked]:
     for entry in read(path):
         if isinstance(entry, Begin):
             games[entry.game] = games.get(entry.promises, Outstanding())
+            games[entry.game].shift(entry.by)
             if entry.attacks in games:
                 games[entry.game].attacks = games[entry.attacks].attacks
             continue

@@ -75,6 +75,8 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("coordinates: expected one of", lambda: replace(SCHEMA, coordinates="polar")),
     ("tick_hz expected 1..1000", lambda: replace(SCHEMA, tick_hz=0.5)),
     ("bounds expected x0, y0, x1, y1", lambda: replace(SCHEMA, bounds=(0.0, 0.0, 0.0, 1.0))),
+    ("origin expected x, y", lambda: replace(SCHEMA, origin=(1.0, 2.0, 3.0))),  # type: ignore[arg-type]
+    ("schema: origin", lambda: replace(SCHEMA, origin=(math.nan, 0.0))),
     ("entities: expected 1..16", lambda: replace(SCHEMA, entities=())),
     ("entity: 'npc' is there twice", lambda: replace(SCHEMA, entities=(SCHEMA.entities[1],) * 2)),
     ("channel 'fire': expected default 0 and no hold, got default 0, hold True", lambda: _with_fire(hold=True)),
@@ -103,6 +105,15 @@ def test_canonical_bytes_are_the_identity() -> None:
     assert SCHEMA.schema_id == int.from_bytes(bytes.fromhex(SCHEMA.sha256)[:4], "big")
     assert replace(SCHEMA, tick_hz=30).canonical() == SCHEMA.canonical()
     assert replace(SCHEMA, tick_hz=60).sha256 != SCHEMA.sha256
+
+
+def test_an_origin_is_part_of_the_identity_and_none_leaves_it_as_it_was() -> None:
+    far = replace(SCHEMA, origin=(70_000.25, -3.0))
+    assert Schema.from_canonical(far.canonical()) == far
+    assert far.sha256 != SCHEMA.sha256
+    assert far.interface_sha256 == SCHEMA.interface_sha256
+    assert "origin" not in unpack(SCHEMA.canonical())
+    assert replace(far, origin=(0.0, -0.0)).canonical() == SCHEMA.canonical()
 
 
 def test_minus_zero_has_one_form() -> None:

@@ -91,6 +91,7 @@ def play_fight(log: Ledger) -> None:
     board.apply({"op": "add_rule", "rule": {"rule": "keep_away", "distance": 2.0, "top_speed": 5.0}})
     fight.run(30)
     board.apply({"op": "add_rule", "rule": {"rule": "cooldown", "seconds": 2.0}})
+    board.apply({"op": "add_rule", "rule": {"rule": "move_in_turn", "most": 1, "seconds": 0.5}})
     fight.run(15)
     brain.change_schema("0", arena_schema(arena.maps[0], arena.config))
     fight.run(15)

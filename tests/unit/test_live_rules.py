@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,14 +13,17 @@ from deviating_game import DT, HALF, HZ, Restless
 from npc_bridge.errors import Refused
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import Action, EntityBlock, Snapshot
-from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Schema
+from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
 from npc_bridge.session import GameJoined, GameLeft, SchemaChanged
+from npc_sdk.constraints import KeepOut
 from npc_sdk.designer.board import Board
-from npc_sdk.errors import ControlError
+from npc_sdk.errors import ConstraintError, ControlError
 from npc_sdk.runtime import Orders, Report, Runtime, RuntimeConfig, View
+from npc_sdk.runtime.game import check_game
 from npc_sdk.serve.brain import Brain
 from npc_sdk.serve.pace import Pace
 from npc_sdk.serve.start import _admission
+from npc_sdk.shield import ShieldConfig
 
 BODY = Kinematics(max_speed=6.0, max_acceleration=30.0, brake=30.0, radius=0.4, turn_rate=6.0)
 EAST, WEST = (1.0, 0.0), (-1.0, 0.0)
@@ -220,6 +223,58 @@ def test_what_was_sent_before_another_schema_still_binds() -> None:
     assert later.chunk == action.chunk + 1  # a last hop that stays in the session drops what does not count up
     assert report.certified.triggers.sum() <= 2
     assert sum(len(after.outstanding.attacks.of(("", (True, True), False), 101)) for _ in "1") == 2
+
+
+FAR = (70_000.0, -40_000.0)
+
+
+@pytest.mark.parametrize("rule", ["keep_out", "keep_in", "no_stop", "navmesh"])
+def test_a_game_that_streams_about_an_origin_far_off_plays_as_one_at_home(rule: str) -> None:
+    """Rules are the world's; in float32, so far off, a place would be told to half a centimetre."""
+    corners = [(-3.0, -2.0), (3.5, -2.0), (3.5, 2.0), (-3.0, 2.0)]
+    played = []
+    for origin in ((0.0, 0.0), FAR):
+        board, place = Board(), [(x + origin[0], y + origin[1]) for x, y in corners]
+        add(board, rule=rule, **({"polygons": [place]} if rule == "navmesh" else {"polygon": place}))
+        outside = rule in ("keep_out", "no_stop")
+        game = play(board, [[-6.0 if outside else 0.0, 0.1, 0, 0, 0]], schema=replace(the_schema(), origin=origin))
+        for _ in range(45):
+            _, report = game.step()
+            assert report.certified.guarded.all()
+        played.append(game.guards.copy())
+    np.testing.assert_allclose(played[1], played[0], atol=1e-9)
+    assert played[0][0, 0] < 3.5
+
+
+def test_a_game_moves_its_origin_while_it_plays_and_what_was_sent_moves_along() -> None:
+    board = Board()
+    add(board, rule="ally_distance", distance=2.0)
+    game = play(board, [[-4, 0, 0, 0, 0], [2, 0, 0, 0, 0]], lead=0)
+    for _ in range(4):
+        game.step()
+    before = game.brain._games["g"].outstanding.points(game.ids, game.guards[:, :2])
+    after = game.brain.change_schema("g", replace(game.schema, origin=(100.0, 50.0)))
+    there = after.outstanding.points(game.ids, game.guards[:, :2] - [100.0, 50.0])
+    np.testing.assert_allclose(there, before - [100.0, 50.0], atol=1e-9)
+
+
+def test_a_zone_that_a_far_off_game_declares_lies_where_the_world_has_it() -> None:
+    board = Board()
+    zone = Polygon("vault", "zone", ((1.0, 1.0), (3.0, 1.0), (3.0, 3.0), (1.0, 3.0)), False)
+    schema = replace(the_schema(), origin=FAR, polygons=(zone,))
+    runtime = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(lead_ticks=0, horizon=10))
+    a_brain(runtime, board)._seat(GameJoined(1, "small", schema, ()))
+    add(board, rule="keep_out", zone="vault")
+    (rule,) = board.snapshot.rules
+    assert isinstance(rule, KeepOut)
+    assert rule.polygon[0] == (FAR[0] + 1.0, FAR[1] + 1.0)
+
+
+def test_a_place_too_far_for_float32_is_refused_until_the_game_moves_its_origin() -> None:
+    far = replace(the_schema(), bounds=(69_000.0, -1000.0, 71_000.0, 1000.0))
+    with pytest.raises(ConstraintError, match="rebase"):
+        check_game(far, ShieldConfig())
+    check_game(replace(the_schema(), origin=(70_000.0, 0.0)), ShieldConfig())
 
 
 def a_brain(runtime: Runtime, board: Board) -> Brain:

@@ -21,6 +21,7 @@ from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, Mo
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, Who, parse_who
+from npc_sdk.constraints.rules.rebase import moved, shifted
 from npc_sdk.constraints.rules.table import KINDS, RULES, TYPES, Rule, Zone, from_table
 
 __all__ = [
@@ -54,5 +55,7 @@ __all__ = [
     "Who",
     "Zone",
     "from_table",
+    "moved",
     "parse_who",
+    "shifted",
 ]
