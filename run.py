@@ -6,6 +6,7 @@ later runs see that nothing changed and start at once. Arguments after the comma
 
     python3 run.py demo --headless --frames 300     what `npc-sdk demo --help` lists
     python3 run.py test tests/unit -k board         what pytest takes
+    python3 run.py mutants --module PATH            breaks the code in small ways; says what no test notices
     python3 run.py setup                            only makes the environment for the tests
     python3 run.py gpu                              uses this interpreter as it is and installs nothing
 
@@ -36,7 +37,7 @@ REST_MB = {"demo": 170, "test": 220}
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
-    commands = {"demo": demo, "test": test, "gpu": gpu, "setup": setup}
+    commands = {"demo": demo, "test": test, "mutants": mutants, "gpu": gpu, "setup": setup}
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 0 if arguments in (["-h"], ["--help"]) else 2
@@ -56,6 +57,11 @@ def demo(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Install what the tests need and run pytest."""
     return install("test") or call([str(PYTHON), "-m", "pytest", *arguments])
+
+
+def mutants(arguments: list[str]) -> int:
+    """Install what the tests need and judge mutants of the shield and the constraints."""
+    return install("test") or call([str(PYTHON), str(ROOT / "tests" / "mutation" / "mutants.py"), *arguments])
 
 
 def setup(arguments: list[str]) -> int:

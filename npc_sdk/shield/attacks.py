@@ -80,7 +80,7 @@ class Sent:
             return
         before = self._counted.get((key, npc))
         self._counted[key, npc] = (tick, value)
-        if before is None or value < before[1] or tick <= before[0]:
+        if before is None or value < before[1]:
             return
         entries = self._entries.setdefault(key, {}).setdefault(owner, [])
         possible = [e for e in entries if e[1] == npc and before[0] <= e[0] < tick]
@@ -257,8 +257,9 @@ class _PoolBook:
         self.kind, self._capacity, self._start = pool.kind, pool.capacity, start
         self._hold, self._weight, self.attack = pool.ticks[rows], pool.weight[rows], pool.attack[rows]
         self.binds = pool.binds[rows]
-        # Chunks that were sent before may end later than this one: their attacks start at most a chunk from now.
-        length = int(pool.ticks.max(initial=0)) + 2 * steps
+        # The weight held is greatest where some attack starts. Chunks that were sent before may end later than this
+        # one: their attacks start at most a chunk from now.
+        length = 2 * steps
         self._holds = np.zeros((len(rows), length), np.bool_)
         self._load = np.zeros(length)
         for npc, name in enumerate(tables.ids[rows].tolist()):

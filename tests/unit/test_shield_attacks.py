@@ -125,6 +125,20 @@ def test_a_shot_that_nobody_sent_uses_up_the_limit_too() -> None:
     assert when(field.ask(9)) == [5]  # it may have been at tick 4
 
 
+def test_a_shot_that_only_a_second_look_at_the_same_tick_shows_counts() -> None:
+    field = Range(AttackLimit("burst", 1, 1.0, counter="shots"), n=1)
+    field.see(5, shots=[0])
+    field.see(5, shots=[1])
+    assert when(field.ask(9)) == [5]  # it may have been at tick 4
+
+
+def test_too_many_attacks_of_the_games_own_forbid_no_longer_than_the_window() -> None:
+    field = Range(AttackLimit("burst", 1, 1.0, counter="shots"), n=1)
+    field.see(0, shots=[0])
+    field.see(5, shots=[2])  # both at tick 4 at the latest
+    assert when(field.ask(13)) == [1]
+
+
 def test_a_counter_that_starts_again_gives_nothing_back() -> None:
     field = Range(AttackLimit("burst", 1, 2.0, counter="shots"), n=1)
     field.see(0, shots=[9])
@@ -161,6 +175,23 @@ def test_tokens_count_attacks_that_another_chunk_may_still_make() -> None:
     second_only = np.array([[False], [True]])
     assert when(field.ask(0, second_only), 1) == [0, 1, 2]  # an attack at 3 would be held into tick 4
     assert when(field.ask(6, second_only), 1) == [0, 1, 2, 3, 4, 5]  # what 101 had ran out with tick 5
+
+
+def test_a_squad_whose_number_is_an_id_is_not_that_npc() -> None:
+    field = Range(AttackTokens("t", 1.0, 0.5, attack="any"), AttackLimit("squad", 9, 1.0, "squad"), n=2)
+    squads = np.array([101, 101])
+    field.tables = replace(field.tables, windows=(replace(field.tables.windows[0], group=squads),))
+    assert when(field.ask(0, np.array([[False], [True]])), 1) == [0, 1, 2, 3, 4, 5]
+    assert not field.ask(2, np.array([[True], [False]])).triggers.any()  # 102 holds the only token
+
+
+def test_tokens_that_one_holds_longer_than_a_chunk_are_held_in_later_ones() -> None:
+    long, short = AttackTokens("l", 1.0, 2.0, pool="p", who=(101,)), AttackTokens("s", 1.0, 0.1, pool="p", who=(102,))
+    field = Range(long, short, n=2)
+    first = np.zeros((2, M), bool)
+    first[0, 0] = True
+    assert when(field.ask(0, first)) == [0]
+    assert when(field.ask(16, np.array([[False], [True]])), 1) == [4, 5]
 
 
 def test_a_reserve_counts_what_is_on_its_way() -> None:
@@ -205,6 +236,25 @@ def test_rules_about_one_field_add_up_what_their_attacks_cost() -> None:
     wish[:] = False
     wish[0, 0, 1] = True  # before that shot, which must leave one
     assert not permit(last.tables, np.arange(1), last.sent, Wanted(wish, 0, fields=stamina)).triggers.any()
+
+
+def test_an_attack_costs_what_the_rules_about_it_say_and_not_what_others_about_the_field_do() -> None:
+    field = Range(Reserve("aim", "stamina", 0.5, 0.0, "fire"), Reserve("heave", "stamina", 2.0, 0.0, "throw"), n=1)
+    assert when(field.ask(0, fields={"stamina": np.array([1.0])})) == [0, 1]
+
+
+def test_a_refused_attack_leaves_what_the_field_holds() -> None:
+    """A throw on its way that no rule about the field counts for this NPC takes nothing from it."""
+    mine, theirs = Reserve("mine", "ammo", 1.0, who=(101,)), Reserve("theirs", "ammo", 1.0, 0.0, "any", who=(102,))
+    field = Range(mine, theirs, Cooldown("any", 0.1, "any"), n=2)
+    ammo = {"ammo": np.array([0.5, 0.0])}
+    assert field.ask(0, fields=ammo).margins[0, KIND["reserve"]] == 0.5
+    throw = np.zeros((2, M, 2), bool)
+    throw[0, 3, 1] = True
+    field.sent.add(0, field.tables, np.arange(2), throw)
+    answer = field.ask(0, fields=ammo)
+    assert not answer.triggers.any()
+    assert answer.margins[0, KIND["reserve"]] == 0.5
 
 
 @pytest.mark.parametrize("rule", [Cooldown("c", 0.1), AttackLimit("a", 1, 0.1), Reserve("r", "ammo", attack="any")])

@@ -9,9 +9,11 @@ import pytest
 
 from npc_sdk.audit import Cone
 from npc_sdk.audit.fire import to_sector
-from npc_sdk.constraints import KIND, FriendlyFire, Rule, SpeedLimit, Splash, compile_rules
+from npc_sdk.constraints import KIND, Burst, FriendlyFire, Rule, SpeedLimit, Splash, compile_rules
+from npc_sdk.constraints import Cone as Line
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, Wanted, certify
+from npc_sdk.shield.fire import Range, in_the_burst, in_the_line
 
 DT, M = 1 / 30, 6
 WARD = frozenset(["protected", "civilian"])
@@ -106,3 +108,45 @@ def test_whoever_the_shield_calls_out_of_the_line_is_so_by_the_checkers_measure(
         turn = rng.uniform(0, 2 * np.pi, 200)
         near = mate + 4.0 * step * DT * np.stack([np.cos(turn), np.sin(turn)], 1)
         assert to_sector(near, angle, cone).min() >= rule.clearance
+
+
+BOTH = np.ones(1, bool)
+
+
+def seen(place: Any, stand: Any = (0.0, 0.0), slack: float = 0.25) -> Range:
+    """One who may be hit and stays where it is, and one shooter who asks for a single step."""
+    stands = np.array([[stand]], float)
+    return Range(np.array([place], float), (WARD,), np.zeros(1), np.array([-1]), 0, DT, stands, slack)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_line_of_fire_is_the_sector_widened_by_clearance_and_twice_the_slack(seed: int) -> None:
+    """In the plane turned so that an edge of the sector lies along x: left of the one, right of the other, behind."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(300):
+        angle, spread, slack = rng.uniform(-4, 4), rng.uniform(0, 1.5), rng.uniform(0, 1)
+        stand, place = rng.uniform(-20, 20, 2), rng.uniform(-20, 20, 2)
+        place = np.where(rng.random() < 0.7, stand + rng.normal(size=2) * 4.0, place)
+        rule = Line(0, "civilian", 5.0, spread, 0.5, 0.0, (True, False), BOTH)
+        gap, room = complex(*(place - stand)), 0.5 + 2.0 * slack
+        left, right, along = (gap * np.exp(-1j * (angle + by)) for by in (spread, -spread, 0.0))
+        out = left.imag >= room or right.imag <= -room or along.real <= -room or abs(gap) >= 5.0 + room
+        aim = Aim(np.array([[angle]]), np.ones((1, 1)))
+        found.append(bool(in_the_line(rule, aim, seen(place, stand, slack))[0, 0]))
+        assert found[-1] is not bool(out)
+    assert 50 < sum(found) < 250
+
+
+@pytest.mark.parametrize("place", [(5.0, 1.0), (5.0, -1.0), (-1.0, 0.0), (11.0, 0.0)])
+def test_who_just_touches_the_widened_line_of_fire_is_out_of_it(place: tuple[float, float]) -> None:
+    rule, aim = Line(0, "civilian", 10.0, 0.0, 0.5, 0.0, (True, False), BOTH), Aim(np.zeros((1, 1)), np.ones((1, 1)))
+    assert not in_the_line(rule, aim, seen(place)).any()
+    assert in_the_line(rule, aim, seen(np.array(place) * (1.0 - 1e-9))).all()
+
+
+def test_a_burst_reaches_its_radius_and_twice_the_slack_and_who_just_touches_that_is_out_of_it() -> None:
+    rule, aim = Burst(0, "civilian", 1.0, 0.0, 0.0, (False, True), BOTH), Aim(np.zeros((1, 1)), np.full((1, 1), 4.0))
+    for stand in (0.0, 2.0):
+        assert not in_the_burst(rule, aim, seen((stand + 5.5, 0.0), (stand, 0.0))).any()
+        assert in_the_burst(rule, aim, seen((stand + 5.499, 0.0), (stand, 0.0))).all()

@@ -9,6 +9,7 @@ from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNe
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+from npc_sdk.shield.moving import Targets, never_worse
 
 DT, M = 1 / 30, 6
 PLAYER = frozenset(["player"])
@@ -139,3 +140,37 @@ def test_a_turn_limit_finer_than_the_velocity_tolerance_can_tell_is_refused() ->
         np.zeros((1, M, 2)),
         config=ShieldConfig(velocity_tolerance=1e-5),
     )
+
+
+def kept(*, distance: float, near: bool, top_speed: float, speed: float, change: float) -> float:
+    """The margin of one who walks straight off from an entity 3 m behind; ticks of a second."""
+    them = Targets(
+        np.array([[-3.0, 0.0]]),
+        np.array([distance]),
+        np.array([top_speed]),
+        np.array([near]),
+        np.zeros(1, np.int64),
+        np.ones((1, 1), np.bool_),
+        0,
+    )
+    command, once = np.array([[speed, 0.0]]), np.zeros(1, np.int64)
+    return float(never_worse(them, once, np.zeros((1, 2)), command, once, np.array([change]), 1.0, 0.0)[0, 0])
+
+
+def test_a_brake_is_followed_to_its_last_tick_and_one_longer_than_2000_ticks_is_vouched_for_by_nobody() -> None:
+    change = 2.0**-10
+    walked = change * (2000 * 2001 // 2)
+    ways = {"near": True, "top_speed": 0.0, "change": change}
+    assert kept(distance=1e4, speed=2000 * change, **ways) == pytest.approx(1e4 - 3.0 - walked, abs=1e-9)
+    assert kept(distance=1e4, speed=2000.5 * change, **ways) == -np.inf
+    assert kept(distance=1e4, speed=2000.0 * 8.0, near=True, top_speed=0.0, change=8.0) > -np.inf
+
+
+def test_at_rest_there_is_nothing_to_answer_for() -> None:
+    """The second tick goes at a billionth of a metre per second, which counts as none: only the first is answered for."""
+    assert kept(distance=50.0, near=True, top_speed=5.0, speed=2e-9, change=1e-9) == pytest.approx(50.0 - 3.0 - 5.0)
+
+
+def test_nobody_else_is_no_place_and_no_name() -> None:
+    assert Others.none().position.shape == (0, 2)
+    assert Others.none().names == ()
