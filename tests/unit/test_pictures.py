@@ -229,5 +229,5 @@ def test_the_command_draws_what_it_is_asked_for(tmp_path: Path, capsys: pytest.C
 
 def test_a_picture_of_a_broken_rule_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = Picture("leash", "", Curves("", np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.ones(2)), -1.0, -0.1)
-    monkeypatch.setitem(PICTURES, "leash", lambda: broken)  # type: ignore[misc]  # a Mapping to its readers
+    monkeypatch.setitem(PICTURES, "leash", lambda: broken)
     assert cli.main(["draw", "leash", "--out", str(tmp_path)]) == 1

@@ -58,7 +58,7 @@ class _Sheet:
             self.draw.line([*at, at[0]], fill=edge, width=_FINE, joint="curve")
 
     def dot(
-        self, place: Sequence[float], radius: float, fill: str | None, edge: str | None, width: float = 1.5
+        self, place: Sequence[float] | Floats, radius: float, fill: str | None, edge: str | None, width: float = 1.5
     ) -> None:
         """A disc or a ring."""
         x, y = place[0] * _FINE, place[1] * _FINE
