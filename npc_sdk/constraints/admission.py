@@ -11,10 +11,28 @@ from numpy.typing import ArrayLike, NDArray
 from npc_sdk.constraints.clearance import inside, is_simple, point_distance, polygon_edges
 from npc_sdk.constraints.compile import Body, bound
 from npc_sdk.constraints.rules import AccelerationLimit, AllyDistance, KeepIn, KeepOut, Leash, Navmesh, NoStop, Rule
+from npc_sdk.constraints.rules.read import points
 from npc_sdk.constraints.union import outline
 from npc_sdk.errors import ConstraintError
 
 _GRID = 96  # points per axis over which "is there any room left" is asked
+
+
+def check_values(rules: Sequence[Rule]) -> None:
+    """Reads every rule's values as if they came from a table: who makes a rule in Python may get a sign wrong, too.
+
+    Raises:
+        ConstraintError: names the rule, the key, what was expected and what came.
+    """
+    for rule in rules:
+        try:
+            for key, read in rule.keys.items():
+                value = getattr(rule, key)
+                read(rule.name, key, value.item() if isinstance(value, np.generic) else value)
+            if isinstance(rule, (KeepOut, KeepIn, NoStop)):
+                points(rule.name, "polygon", rule.polygon)
+        except ConstraintError as error:
+            raise ConstraintError(str(error), [rule.name]) from None
 
 
 def check_polygons(rules: Sequence[Rule]) -> None:
@@ -55,8 +73,9 @@ def check_rules(
     that can be satisfied is never refused; slivers of room below the cell size may pass unnoticed.
 
     Raises:
-        ConstraintError: `rules` holds a smallest conflicting set of names.
+        ConstraintError: `rules` holds a smallest conflicting set of names, or the one whose values are wrong.
     """
+    check_values(rules)
     check_polygons(rules)
     names, teams = np.asarray(ids, dtype=np.uint32), np.asarray(squads, dtype=np.int64)
     places = np.asarray(homes, dtype=np.float64).reshape(-1, 2)

@@ -13,6 +13,7 @@ from npc_sdk.kernels.compiled import exactly
 
 Floats = NDArray[np.float64]
 _REST = 1e-9  # m/s
+MOST_TICKS = 2_000  # of a brake: whoever needs so long to stop cannot be vouched for
 ANYWHERE = 1e9  # m: margin of what does not bind
 
 
@@ -47,6 +48,8 @@ def never_worse(gx, gy, distance, top_speed, near, tick, ux, uy, acceleration, d
     speed = length(ux, uy)
     if not speed > _REST:
         return ANYWHERE
+    if speed / (acceleration * dt) > MOST_TICKS:
+        return -math.inf
     hx, hy = ux / speed, uy / speed
     worst, travelled, left = math.inf, 0.0, speed
     while left > _REST:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import RuleTables
 from npc_sdk.constraints.clearance import point_distance
+from npc_sdk.kernels.moving import MOST_TICKS
 
 _REST = 1e-9  # m/s
-_MOST_TICKS = 2_000  # of a brake
 _ANYWHERE = 1e9  # m: margin of what does not bind
 
 
@@ -115,8 +115,8 @@ class _Rule:
 def _by_tick(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float, spare: float) -> Float[np.ndarray, " x"]:
     """Returns the margin of each way, tick by tick: far enough, or no worse than standing still."""
     worst, travelled, left = np.full(len(tick), np.inf), np.zeros(len(tick)), way.speed.copy()
-    worst[way.speed / way.change > _MOST_TICKS] = -np.inf  # whoever needs so long to stop cannot be vouched for
-    for _ in range(_MOST_TICKS + 1):
+    worst[way.speed / way.change > MOST_TICKS] = -np.inf
+    for _ in range(MOST_TICKS + 1):
         rolls = left > _REST
         if not rolls.any():
             break

@@ -72,7 +72,7 @@ def word(default: str | None = None) -> Reader:
     """A name, `default` where the table has none; without a default it must be given."""
 
     def read(rule: str, key: str, value: object) -> str:
-        if value is None and default is not None:
+        if default is not None and value in (None, default):
             return default
         if not isinstance(value, str) or not value:
             raise ConstraintError(f"rule '{rule}', key '{key}': expected a text, got {value!r}")
