@@ -91,6 +91,8 @@ class Body:
     max_acceleration: float
     brake: float
     radius: float
+    cell: float = 0.0  # m that a step goes along an axis; 0: it goes as it likes
+    diagonals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +355,25 @@ def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
         position=place[placed],
         velocity=motion[placed],
     )
+
+
+def by_cells(setting: Setting, seed: int) -> Setting:
+    """The same game with bodies that go by whole cells, at rest when it begins: where one may move it may stand."""
+    rng, body = np.random.default_rng([seed, 78]), setting.body
+    diagonals = bool(rng.random() < 0.5)
+    pace = body.max_speed * float(rng.choice([0.4, 0.7, 1.0])) / (np.sqrt(2.0) if diagonals else 1.0)
+    least = pace * float(rng.uniform(1.0, 1.5))  # m/s, which may leave no diagonals
+    harder = max(1.0, float(rng.uniform(1.6, 3.2)) * body.max_speed / setting.dt / body.max_acceleration)
+    rules = list[Rule]()
+    for rule in setting.rules:
+        if isinstance(rule, SpeedLimit):
+            rule = replace(rule, speed=max(rule.speed, least))
+        if isinstance(rule, AccelerationLimit):
+            rule = replace(rule, acceleration=rule.acceleration * harder)
+        rules.append(rule)
+    hard = body.max_acceleration * harder
+    stepping = replace(body, max_acceleration=hard, brake=hard, cell=float(pace) * setting.dt, diagonals=diagonals)
+    return replace(setting, rules=tuple(rules), body=stepping, velocity=np.zeros_like(setting.velocity))
 
 
 def make_crowd(seed: int) -> Setting:
@@ -729,6 +750,8 @@ def limits(setting: Setting) -> audit.Limits:
         stocks=tuple(stocks),
         cones=tuple(cones),
         bursts=tuple(bursts),
+        cell=body.cell,
+        diagonals=body.diagonals,
     )
 
 
