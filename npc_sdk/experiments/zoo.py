@@ -264,7 +264,7 @@ def _rules_about_places(
         rules.append(Navmesh("floor", tuple(cells), tuple(ids[few].tolist())))
     if rng.random() < 0.5:
         for k in range(spots):
-            centre = homes[k * _PER_SPOT] + rng.uniform(-2, 2, 2) * unit
+            centre = homes[k * _PER_SPOT % len(homes)] + rng.uniform(-2, 2, 2) * unit
             rules.append(NoStop(f"door {k}", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
     if rng.random() < 0.5:
         rules.append(Leash("post", float(rng.uniform(2.0, 5.0)) * unit))
