@@ -41,7 +41,7 @@ from .messages import (
     decode,
     encode,
 )
-from .packing import Value, pack
+from .packing import Value, pack, unpack
 from .schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
 
 KEPT_BYTES = 1 << 16
@@ -78,6 +78,13 @@ def sample_schema() -> Schema:
         polygons=(Polygon("pillar", "wall", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)), True),),
         barks=("flanking",),
     )
+
+
+def grid_schema() -> Schema:
+    """Returns the same schema with bodies that go by whole cells."""
+    schema = sample_schema()
+    able = replace(schema.kinematics, max_acceleration=300.0, brake=300.0)
+    return replace(schema, kinematics=replace(able, kind="grid", cell=0.09375, diagonals=True))
 
 
 def sample_snapshot(npcs: int = 3, players: int = 1, executing: bool = True) -> Snapshot:
@@ -141,6 +148,7 @@ def valid() -> Iterator[tuple[str, bytes]]:
     messages: dict[str, Message] = {
         "hello": Hello((1,), "vectors 1", "conformance", schema, nonce=9),
         "hello_two_majors": Hello((1, 2), "vectors 1", "conformance", schema, nonce=9, capabilities=("delta",)),
+        "hello_grid": Hello((1,), "vectors 1", "conformance", grid_schema(), nonce=9),
         "hello_unicode": Hello((1,), "vectors 1", "Überlebende 生存者 🎮", schema),
         "welcome": Welcome(0x01020304, 1, 9, schema.sha256),
         "welcome_full": Welcome(
@@ -300,6 +308,9 @@ def _invalid_bodies(schema: Schema) -> Iterator[tuple[str, bytes, ErrorCode]]:
     yield "hello_schema_cut", _body(named, pack({**hello, "schema": blob[:-1]})), ErrorCode.SCHEMA
     yield "hello_schema_not_canonical", _body(named, pack({**hello, "schema": blob + b"\xc0"})), ErrorCode.SCHEMA
     yield "hello_schema_id_wrong", _body(Kind.HELLO, pack({**hello, "schema": blob})), ErrorCode.SCHEMA
+    weak: dict[str, Value] = {**unpack(grid_schema().canonical())["kinematics"], "brake": 8.0}  # type: ignore[dict-item]  # a map
+    impossible = pack({**unpack(grid_schema().canonical()), "kinematics": weak})
+    yield "hello_grid_that_cannot_stop", _body(named, pack({**hello, "schema": impossible})), ErrorCode.SCHEMA
     yield "hello_majors_text", _body(named, pack({**hello, "majors": ["1"], "schema": blob})), ErrorCode.VALUE
     yield "hello_name_long", _body(named, pack({**hello, "game": "g" * 65, "schema": blob})), ErrorCode.VALUE
     yield "welcome_session_0", encode(Welcome(0, 1, 9, schema.sha256)), ErrorCode.VALUE

@@ -45,7 +45,8 @@ MOVE = ("move_x", "move_y")  # the channels that hold the velocity wanted
 ATTACKS = ("fire", "throw")  # the channels that hurt somebody
 NAN_POLICIES = ("reject", "clamp", "mask")
 CHANNEL_KINDS = ("continuous", "discrete")
-KINEMATICS_KINDS = ("velocity",)
+KINEMATICS_KINDS = ("velocity", "grid")
+_KIND_KEYS = {"cell": "grid", "diagonals": "grid"}  # keys of kinematics that one kind alone has
 POLYGON_KINDS = ("wall", "zone")
 COORDINATES = ("wire", "unity", "unreal", "godot", "pygame")
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -163,6 +164,8 @@ class Kinematics:
     """How NPC bodies move.
 
     With kind `velocity`: p+ = p + u dt and v+ = u, where |u| <= max_speed and |u - v| <= max_acceleration dt.
+    With kind `grid` the same, and in a tick a body stands still or goes by one cell along an axis, with `diagonals`
+    also along both: u is 0 or a cell per tick. It must be able to let any of these follow any other.
 
     Args:
         max_speed: m/s.
@@ -171,6 +174,8 @@ class Kinematics:
         radius: of the body, m.
         turn_rate: rad/s.
         kind: one of KINEMATICS_KINDS.
+        cell: how far a step of kind `grid` goes along an axis, m; 0 with other kinds.
+        diagonals: whether such a step may go along both axes.
     """
 
     max_speed: float
@@ -179,6 +184,8 @@ class Kinematics:
     radius: float
     turn_rate: float
     kind: str = "velocity"
+    cell: float = 0.0
+    diagonals: bool = False
 
     def __post_init__(self) -> None:
         _one_of(self.kind, KINEMATICS_KINDS, "kinematics: kind")
@@ -187,6 +194,14 @@ class Kinematics:
             if value <= 0.0 or value > FLOAT32_MAX:
                 raise SchemaError(f"kinematics: {name} expected a number above 0, got {value:g}")
             _store(self, name, value)
+        cell = _number(self.cell, "kinematics: cell")
+        if self.kind == "grid" and not 0.0 < cell <= FLOAT32_MAX:
+            raise SchemaError(f"kinematics: cell expected a number above 0, got {cell:g}")
+        if not isinstance(self.diagonals, bool):
+            raise SchemaError(f"kinematics: diagonals expected true or false, got {self.diagonals!r}")
+        if self.kind != "grid" and (cell != 0.0 or self.diagonals):
+            raise SchemaError(f"kinematics: kind '{self.kind}' expected no cell and no diagonals, got cell {cell:g}")
+        _store(self, "cell", cell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +282,7 @@ class Schema:
             _name(bark, "schema: bark")
         for name in MOVE:
             _moves(self, name)
+        _steps(self)
         for name in ATTACKS:
             _rests(self, name)
         canonical = pack(_describe(self))
@@ -496,7 +512,8 @@ _AT_HOME = ("origin", (0.0, 0.0))
 def _describe(part: object) -> dict[str, Value]:
     body: dict[str, Value] = {}
     for f in dataclass_fields(part):  # type: ignore[arg-type]  # only called with the dataclasses of this file
-        if not f.name.startswith("_") and (f.name, getattr(part, f.name)) != _AT_HOME:
+        foreign = isinstance(part, Kinematics) and _KIND_KEYS.get(f.name, part.kind) != part.kind
+        if not f.name.startswith("_") and not foreign and (f.name, getattr(part, f.name)) != _AT_HOME:
             body[f.name] = _plain(getattr(part, f.name))
     return body
 
@@ -511,6 +528,7 @@ def _plain(value: object) -> Value:
 
 def _read(r: Reader) -> Schema:
     k = Reader(r.map("kinematics"), "schema.kinematics")
+    steps = k.text("kind") == "grid"
     return Schema(
         game=r.text("game"),
         tick_hz=r.number("tick_hz"),
@@ -525,6 +543,8 @@ def _read(r: Reader) -> Schema:
             brake=k.number("brake"),
             radius=k.number("radius"),
             turn_rate=k.number("turn_rate"),
+            cell=k.number("cell") if steps else 0.0,
+            diagonals=k.flag("diagonals") if steps else False,
         ),
         polygons=tuple(_read_polygon(p) for p in r.maps("polygons", LIMITS.polygons)),
         barks=r.texts("barks", LIMITS.barks),
@@ -661,16 +681,34 @@ def _two(numbers: Sequence[float]) -> tuple[float, float]:
 
 
 def _moves(schema: Schema, name: str) -> None:
-    """Bodies of kind `velocity` are moved by two channels that reach their top speed: nothing certified is clipped."""
+    """Bodies are moved by two channels that reach their top speed: nothing certified is clipped."""
     top, index = schema.kinematics.max_speed, schema.channel(name)
     if index is None:
-        raise SchemaError(f"schema: kinematics 'velocity' expected a channel '{name}', got none")
+        raise SchemaError(f"schema: kinematics '{schema.kinematics.kind}' expected a channel '{name}', got none")
     channel = schema.channels[index]
     if (channel.unit, channel.kind) != ("m/s", "continuous") or not channel.low <= -top < top <= channel.high:
         raise SchemaError(
             f"channel '{name}': expected continuous m/s and at least {-top:g}..{top:g}, "
             f"got {channel.kind} {channel.unit} {channel.low:g}..{channel.high:g}"
         )
+
+
+def _steps(schema: Schema) -> None:
+    """Bodies of kind `grid` can go by a cell in a tick, and turn round or stop in the next."""
+    body = schema.kinematics
+    if body.kind != "grid":
+        return
+    fastest = body.cell * schema.tick_hz * (math.sqrt(2.0) if body.diagonals else 1.0)
+    if fastest > body.max_speed * (1.0 + 1e-9):
+        raise SchemaError(
+            f"kinematics: max_speed expected at least {fastest:.9g} m/s, its fastest step, got {body.max_speed:g}"
+        )
+    for name in ("max_acceleration", "brake"):
+        needed, limit = 2.0 * fastest * schema.tick_hz, getattr(body, name)
+        if limit < needed:
+            raise SchemaError(
+                f"kinematics: {name} expected at least {needed:.9g} m/s^2, any step after any other, got {limit:g}"
+            )
 
 
 def _rests(schema: Schema, name: str) -> None:

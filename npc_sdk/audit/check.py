@@ -39,6 +39,7 @@ from npc_sdk.audit.measure import (
     closest_approach,
     coast_to_rest,
     mesh_margin,
+    off_grid,
     path_to_path,
     turned_by,
     zone_margin,
@@ -193,6 +194,9 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
         turned = turned_by(trace.velocity[:-1], trace.command)
         binds = living & np.isfinite(limits.turn) & (np.linalg.norm(trace.velocity[:-1], axis=-1) > limits.turn_above)
         judge("turn", limits.turn * limits.dt * (1.0 + config.relative) - turned, binds, fault)
+    if limits.cell > 0.0:
+        room = config.relative * limits.cell - off_grid(trace.command * limits.dt, limits.cell, limits.diagonals)
+        judge("grid", room, living, fault)
     for zone in limits.clearways:
         rests = np.linalg.norm(trace.velocity[1:], axis=-1) <= _AT_REST
         judge(zone.kind, _rest_margins(trace, zone.corners, rests & living & zone.binds), living & zone.binds, fault)
@@ -319,6 +323,8 @@ def _has_brake(
     here, now = position[asked], velocity[asked]
     rest = coast_to_rest(here, now, limits.brake[asked], limits.dt)
     good = np.linalg.norm(now, axis=-1) <= limits.speed[asked] * (1.0 + 1e-6)
+    if limits.cell > 0.0:  # its brake is a step of the grid if it leaves nothing
+        good &= np.linalg.norm(now, axis=-1) <= limits.brake[asked] * limits.dt
     home, leash = limits.home[asked], limits.leash[asked] - spare
     good &= (np.linalg.norm(here - home, axis=-1) <= leash) & (np.linalg.norm(rest - home, axis=-1) <= leash)
     for zone in limits.zones:

@@ -125,6 +125,13 @@ def turned_by(before: Float[np.ndarray, "... 2"], after: Float[np.ndarray, "... 
     return np.asarray(np.abs(np.arctan2(cross, along)))
 
 
+def off_grid(way: Float[np.ndarray, "... 2"], cell: float, diagonals: bool) -> Float[np.ndarray, ...]:
+    """Returns how far a tick's way is from the nearest step by a cell, along an axis or both, or none, m."""
+    steps = [complex(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if diagonals or x == 0 or y == 0]
+    off = (way[..., 0] + 1j * way[..., 1])[..., None] - cell * np.array(steps)
+    return np.asarray(np.abs(off).min(axis=-1))
+
+
 def mesh_outline(polygons: Sequence[Float[np.ndarray, "v 2"]], spacing: float) -> Float[np.ndarray, "q 2 2"]:
     """Returns the pieces of the polygons' edges that are the outline of their union, by their ends.
 

@@ -160,6 +160,8 @@ class Limits:
     cones: tuple[Cone, ...] = ()
     bursts: tuple[Burst, ...] = ()
     turns: tuple[Turns, ...] = ()
+    cell: float = 0.0  # m that a body goes along an axis in a tick, or not at all; 0: any way
+    diagonals: bool = False  # whether it may go along both
     notice: int = 0  # ticks before `since` by which a zone must be told: what was sent before may run so long
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
 from npc_sdk.constraints.clearance import polygon_edges
+from npc_sdk.constraints.moves import grid_moves
 from npc_sdk.constraints.rules import (
     KINDS,
     AccelerationLimit,
@@ -60,6 +61,10 @@ class Body(Protocol):
     def brake(self) -> float: ...
     @property
     def radius(self) -> float: ...
+    @property
+    def cell(self) -> float: ...
+    @property
+    def diagonals(self) -> bool: ...
 
 
 class Outline(Protocol):
@@ -234,6 +239,8 @@ class RuleTables:
     applies: Bool[np.ndarray, "n c"]  # c = len(KINDS)
     shares: tuple[Share, ...] = ()  # forecasts, no concern of the shield; so are the next
     clear: tuple[Clear, ...] = ()
+    # m/s, all velocities that a body can be told, standing still first; without rows any
+    moves: Float[np.ndarray, "k 2"] = field(default_factory=lambda: np.zeros((0, 2)))
 
     def rows(self, ids: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Finds the rows of NPCs by id. Raises KeyError for an id that was not compiled."""
@@ -355,6 +362,8 @@ def compile_rules(
     applies[:, KIND["spacing"]] = (spacing > 0).any(1)
     applies[:, KIND["hold_fire"]] = hold_fire
     applies[:, KIND["turn"]] = np.isfinite(turn)
+    moves = grid_moves(kinematics.cell, kinematics.diagonals, dt)
+    applies[:, KIND["grid"]] = len(moves) > 0
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
     several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst | Turns] = [*no_stop, *apart, *windows]
     several += [*shared, *stocks, *cones, *bursts, *turns]
@@ -391,6 +400,7 @@ def compile_rules(
         applies=applies,
         shares=tuple(shares),
         clear=tuple(clear),
+        moves=moves,
     )
 
 

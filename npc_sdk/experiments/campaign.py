@@ -23,6 +23,7 @@ from npc_sdk.shield import Tally, certify
 GAMES = 6  # per shard
 TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
+BY_CELLS = 0.2  # share of games whose bodies go by whole cells
 CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
 _SHARD = (
@@ -120,9 +121,10 @@ def draw(seed: int) -> zoo.Setting:
     rate = float(rng.choice(RATES))
     speed = float(0.3 * 100.0 ** rng.random())
     acceleration = max(float(100.0 ** rng.random()), speed * rate / _STOPS_WITHIN)
-    return zoo.make_setting(
+    setting = zoo.make_setting(
         seed, 1.0 / rate, speed, acceleration, float(rng.uniform(0.6, 1.5)), int(rng.choice([6, 12, 40, 160]))
     )
+    return zoo.by_cells(setting, seed) if rng.random() < BY_CELLS else setting
 
 
 def shard(index: int, seed: int, shielded: bool) -> Totals:

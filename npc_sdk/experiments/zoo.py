@@ -92,6 +92,8 @@ class Body:
     max_acceleration: float
     brake: float
     radius: float
+    cell: float = 0.0  # m that a step goes along an axis; 0: it goes as it likes
+    diagonals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +267,7 @@ def _rules_about_places(
         rules.append(Navmesh("floor", tuple(cells), tuple(ids[few].tolist())))
     if rng.random() < 0.5:
         for k in range(spots):
-            centre = homes[k * _PER_SPOT] + rng.uniform(-2, 2, 2) * unit
+            centre = homes[k * _PER_SPOT % len(homes)] + rng.uniform(-2, 2, 2) * unit
             rules.append(NoStop(f"door {k}", star(rng, centre, 0.5 * unit, 1.5 * unit, 6)))
     if rng.random() < 0.5:
         rules.append(Leash("post", float(rng.uniform(2.0, 5.0)) * unit))
@@ -364,6 +366,25 @@ def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
         position=place[placed],
         velocity=motion[placed],
     )
+
+
+def by_cells(setting: Setting, seed: int) -> Setting:
+    """The same game with bodies that go by whole cells, at rest when it begins: where one may move it may stand."""
+    rng, body = np.random.default_rng([seed, 78]), setting.body
+    diagonals = bool(rng.random() < 0.5)
+    pace = body.max_speed * float(rng.choice([0.4, 0.7, 1.0])) / (np.sqrt(2.0) if diagonals else 1.0)
+    least = pace * float(rng.uniform(1.0, 1.5))  # m/s, which may leave no diagonals
+    harder = max(1.0, float(rng.uniform(1.6, 3.2)) * body.max_speed / setting.dt / body.max_acceleration)
+    rules = list[Rule]()
+    for rule in setting.rules:
+        if isinstance(rule, SpeedLimit):
+            rule = replace(rule, speed=max(rule.speed, least))
+        if isinstance(rule, AccelerationLimit):
+            rule = replace(rule, acceleration=rule.acceleration * harder)
+        rules.append(rule)
+    hard = body.max_acceleration * harder
+    stepping = replace(body, max_acceleration=hard, brake=hard, cell=float(pace) * setting.dt, diagonals=diagonals)
+    return replace(setting, rules=tuple(rules), body=stepping, velocity=np.zeros_like(setting.velocity))
 
 
 def make_crowd(seed: int) -> Setting:
@@ -744,6 +765,8 @@ def limits(setting: Setting) -> audit.Limits:
         cones=tuple(cones),
         bursts=tuple(bursts),
         turns=tuple(taken),
+        cell=body.cell,
+        diagonals=body.diagonals,
     )
 
 

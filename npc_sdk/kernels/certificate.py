@@ -44,6 +44,7 @@ class Rules(NamedTuple):
     way_first: Ints  # w+1
     way_kind: Ints  # w
     way_binds: Bools  # w r
+    moves: Floats  # k 2, all that a body can be told; without rows anything
 
 
 class Movers(NamedTuple):
@@ -93,6 +94,7 @@ class Columns(NamedTuple):
     acceleration: int
     turn: int
     spacing: int
+    grid: int
     kinds: int  # how many there are
 
 
@@ -174,7 +176,7 @@ def certify(rules, movers, them, terms, tried, columns, wishes):  # type: ignore
     _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, answer)
     _margins(rules, movers, planes, ground, columns, answer)
     _rare_margins(rules, movers, them, ground, answer)
-    _activity(movers, rules.dt, columns, wishes, answer)
+    _activity(movers, rules, columns, wishes, answer)
     return answer
 
 
@@ -335,6 +337,8 @@ def _places(rules, movers, terms, columns, start, ground, answer):  # type: igno
         px, py, ex, ey = position[i, 0], position[i, 1], stop[i, 0], stop[i, 1]
         pace = length(movers.velocity[i, 0], movers.velocity[i, 1])
         broken[i, columns.speed] = pace > movers.speed[i] * (1.0 + 1e-6)
+        once = movers.certified_acceleration[i] * rules.dt
+        broken[i, columns.grid] = len(rules.moves) > 0 and pace > once * (1.0 + 1e-9)
         limit, spare = movers.leash[i], 2e9
         away = max(length(px - home[i, 0], py - home[i, 1]), length(ex - home[i, 0], ey - home[i, 1]))
         if math.isfinite(limit):
@@ -406,12 +410,13 @@ def _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, a
             wx, wy = wishes[i, step, 0], wishes[i, step, 1]
             usable = math.isfinite(wx) and math.isfinite(wy)
             turn = sector(vx, vy, movers.turn[i], movers.turn_above[i], terms.turn_give)
-            ux, uy = project(wx, wy, vx, vy, speed, a * dt, turn)
+            ux, uy = project(wx, wy, vx, vy, speed, a * dt, turn, rules.moves)
             ex, ey = rest(x, y, ux, uy, a, dt)
-            fast, hard, turned = limited(wx, wy, vx, vy, speed, a * dt, turn, same)
+            fast, hard, turned, between = limited(wx, wy, vx, vy, speed, a * dt, turn, rules.moves, same)
             rejected[i, columns.speed] |= fast
             rejected[i, columns.acceleration] |= hard
             rejected[i, columns.turn] |= turned
+            rejected[i, columns.grid] |= between
             bad = not _holds(edge, e0, e1, plane, q0, q1, frozen, hx, hy, leash, x, y, ex, ey)
             if rare and not bad:
                 bad = not _holds_rare(rules, them, ground, terms, i, a, step, ux, uy, x, y, ex, ey)
@@ -426,7 +431,7 @@ def _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, a
             else:
                 bx, by = brake(vx, vy, a, dt)
                 bx, by = np.float64(np.float32(bx)), np.float64(np.float32(by))
-                _candidates(tried, speed, a * dt, vx, vy, wx, wy, usable, ux, uy, bx, by, turn, candidates)
+                _candidates(tried, speed, a * dt, vx, vy, wx, wy, usable, ux, uy, bx, by, turn, rules.moves, candidates)
                 far = np.empty(len(candidates))
                 far[0] = math.inf  # it has failed, or nobody wished it
                 for q in range(1, len(candidates)):
@@ -542,7 +547,7 @@ def _failing_rare(rules, them, ground, terms, i, a, step, ux, uy, sx, sy, ex, ey
 
 @exactly
 def _candidates(  # type: ignore[no-untyped-def]
-    tried, speed, change, vx, vy, wx, wy, usable, ax, ay, bx, by, turn, out
+    tried, speed, change, vx, vy, wx, wy, usable, ax, ay, bx, by, turn, moves, out
 ):
     """Fills candidates within both discs: the aim a, blends to the brake b, turns of the wish, a ring."""
     out[0, 0], out[0, 1] = ax, ay
@@ -563,7 +568,7 @@ def _candidates(  # type: ignore[no-untyped-def]
         out[q, 0], out[q, 1] = vx + change * math.cos(angle), vy + change * math.sin(angle)
         q += 1
     for k in range(1, q):
-        out[k, 0], out[k, 1] = project(out[k, 0], out[k, 1], vx, vy, speed, change, turn)
+        out[k, 0], out[k, 1] = project(out[k, 0], out[k, 1], vx, vy, speed, change, turn, moves)
 
 
 @exactly
@@ -638,13 +643,14 @@ def _rare_margins(rules, movers, them, ground, answer):  # type: ignore[no-untyp
 
 
 @exactly
-def _activity(movers, dt, columns, wishes, answer):  # type: ignore[no-untyped-def]
+def _activity(movers, rules, columns, wishes, answer):  # type: ignore[no-untyped-def]
     """Adds to the rules that can matter those that limit motion, and those that are broken."""
     n, m, _ = wishes.shape
     active, broken = answer.active, answer.broken
     for i in range(n):
+        active[i, columns.grid] |= len(rules.moves) > 0
         bx, by, speed = movers.velocity[i, 0], movers.velocity[i, 1], movers.certified_speed[i]
-        change, turns = movers.certified_acceleration[i] * dt, math.isfinite(movers.turn[i])
+        change, turns = movers.certified_acceleration[i] * rules.dt, math.isfinite(movers.turn[i])
         for step in range(m):
             wx, wy = wishes[i, step, 0], wishes[i, step, 1]
             active[i, columns.speed] |= not (length(wx, wy) < 0.95 * speed)

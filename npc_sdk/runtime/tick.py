@@ -18,6 +18,7 @@ from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError
 from npc_sdk.runtime.game import Game, check_names
+from npc_sdk.runtime.strides import strides
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
 from npc_sdk.runtime.witness import Findings
 from npc_sdk.shield import (
@@ -292,11 +293,11 @@ class Runtime:
         tables, frame = view.rules[index], game.frame
         assert frame is not None
         _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
-        proposals = ramp(
-            view.velocity[rows].astype(np.float64),
-            np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(length)], 1),
-            acceleration * game.dt,
-        )
+        wanted = np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(length)], 1)
+        if len(tables.moves):
+            proposals = strides(wanted, start, tables.moves)
+        else:
+            proposals = ramp(view.velocity[rows].astype(np.float64), wanted, acceleration * game.dt)
         proposals[np.isin(ids, game.settling)] = 0.0
         findings = game.witness.look(snapshot, tables)
         fields = game.fields(snapshot, ids)

@@ -30,6 +30,7 @@ from npc_sdk.shield.ground import (
     signed_clearance,
     survey,
 )
+from npc_sdk.shield.moves import nearest_move, within_sector
 from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
 from npc_sdk.shield.turns import Waiting, take_turns
@@ -46,6 +47,7 @@ _EARLIER = 1e-6  # m/s: of two candidates as near as each other the earlier one,
 _TRIED = Tried(_SAME, _EARLIER, _BLENDS, _TURNS, _RING)
 _HUGE = 1e30  # m/s
 _CREEP = 1e-8  # m/s below which a command is none: the direction of so small a difference is rounding
+_ANY = np.zeros((0, 2))  # moves of a body that may have any velocity
 _DEFAULT = ShieldConfig()
 
 
@@ -282,19 +284,23 @@ def project(
     speed: Float[np.ndarray, ...],
     change: Float[np.ndarray, ...],
     turn: Float[np.ndarray, ...] | float = np.inf,
+    moves: Float[np.ndarray, "k 2"] = _ANY,
 ) -> Float[np.ndarray, "... 2"]:
     """Returns a command within the speed disc, the acceleration disc and the turning sector, near the wanted one.
 
     Turning into the sector, shortening to the speed limit and then going towards the present velocity lands in all
     three at once: they are convex and the velocity lies in all of them, if `turn`, in radians, is at most a right angle
-    or infinite. Where the velocity is too fast, only the brake is left, and so for non-finite wishes.
+    or infinite. Where the velocity is too fast, only the brake is left, and so for non-finite wishes. A body that has
+    only certain moves gets the one nearest to the shortened wish.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         size = _norm(wanted)
         usable = np.isfinite(size)
-        target = _within_sector(np.where(usable[..., None], wanted, 0.0), velocity, turn)
+        target = within_sector(np.where(usable[..., None], wanted, 0.0), velocity, turn)
         size = _norm(target)
         target = target * np.minimum(1.0, speed / np.maximum(np.where(usable, size, 0.0), 1e-12))[..., None]
+    if len(moves):
+        return nearest_move(moves, target, velocity, speed, change, turn)
     step = target - velocity
     command = velocity + step * np.minimum(1.0, change / np.maximum(_norm(step), 1e-12))[..., None]
     slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_norm(velocity), 1e-12))[..., None]
@@ -303,22 +309,6 @@ def project(
     # What is certified must be what the wire can carry.
     exact: Float[np.ndarray, "... 2"] = np.where(too_fast[..., None], slowest, command).astype(np.float32)
     return exact.astype(np.float64)
-
-
-def _within_sector(
-    wanted: Float[np.ndarray, "... 2"], velocity: Float[np.ndarray, "... 2"], turn: Float[np.ndarray, ...] | float
-) -> Float[np.ndarray, "... 2"]:
-    """Returns the point nearest to the wanted velocity whose direction is at most `turn` from that of `velocity`."""
-    if np.isposinf(turn).all():
-        return wanted
-    ahead = velocity / np.maximum(_norm(velocity), 1e-12)[..., None]
-    side = ahead[..., 0] * wanted[..., 1] - ahead[..., 1] * wanted[..., 0]
-    angle = np.arctan2(side, np.sum(ahead * wanted, -1))
-    bound = np.where(np.isfinite(turn), np.sign(angle) * turn, 0.0)
-    cos, sin = np.cos(bound), np.sin(bound)
-    edge = np.stack([ahead[..., 0] * cos - ahead[..., 1] * sin, ahead[..., 0] * sin + ahead[..., 1] * cos], -1)
-    on_edge = edge * np.maximum(np.sum(edge * wanted, -1), 0.0)[..., None]
-    return np.asarray(np.where((np.abs(angle) > turn)[..., None], on_edge, wanted))
 
 
 def _sector(ground: Ground, rows: NDArray[np.intp], now: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:
@@ -340,7 +330,7 @@ def _roll(
     here, now, everybody = ground.position, ground.velocity, np.arange(n)
     change = ground.acceleration * ground.dt
     for step in range(m):
-        command = project(wanted[:, step], now, ground.speed, change, _sector(ground, everybody, now))
+        command = project(wanted[:, step], now, ground.speed, change, _sector(ground, everybody, now), ground.moves)
         limited[:, step] = _limited(ground, everybody, wanted[:, step], now)
         points[:, step, 0] = here
         points[:, step, 1] = segment_end(here, command, ground.acceleration, ground.dt)
@@ -352,14 +342,16 @@ def _roll(
 def _limited(
     ground: Ground, rows: NDArray[np.intp], wanted: Float[np.ndarray, "q 2"], now: Float[np.ndarray, "q 2"]
 ) -> Bool[np.ndarray, "q c"]:
-    """Says whether the speed or the acceleration limit turns a wish down."""
+    """Says whether what a body can do, or a rule about its motion, turns a wish down."""
     out = np.zeros((len(wanted), len(KINDS)), np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
         out[:, KIND["speed"]] = ~(_norm(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
         change = ground.acceleration[rows] * ground.dt
         out[:, KIND["acceleration"]] = ~(_norm(wanted - now) <= change * (1.0 + 1e-5))
-        turned = _within_sector(wanted, now, _sector(ground, rows, now))
+        turned = within_sector(wanted, now, _sector(ground, rows, now))
         out[:, KIND["turn"]] = _norm(turned - wanted) > _SAME
+        if len(ground.moves):
+            out[:, KIND["grid"]] = ~(_norm(ground.moves - wanted[:, None]).min(1) <= _SAME)
     return out
 
 
@@ -445,7 +437,7 @@ def _repair(
     change = ground.acceleration[todo] * ground.dt
     stopping = brake(now, ground.acceleration[todo], ground.dt).astype(np.float32).astype(np.float64)
     turn = _sector(ground, todo, now)
-    aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change, turn)
+    aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change, turn, ground.moves)
     ends = segment_end(here[:, None], candidates, ground.acceleration[todo][:, None], ground.dt)
     fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
@@ -472,9 +464,10 @@ def _candidates(
     speed: Float[np.ndarray, " n"],
     change: Float[np.ndarray, " n"],
     turn: Float[np.ndarray, " n"],
+    moves: Float[np.ndarray, "k 2"],
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n q 2"]]:
     """Returns the aim, and candidates within both discs: the aim, blends to the brake, turns of the wish, a ring."""
-    aim = project(wish, now, speed, change, turn)
+    aim = project(wish, now, speed, change, turn, moves)
     blends = aim[:, None] + (stopping - aim)[:, None] * _BLENDS[:, None]
     target = np.where(usable[:, None], wish, 0.0)
     target = target * np.minimum(1.0, speed / np.maximum(np.hypot(target[:, 0], target[:, 1]), 1e-12))[:, None]
@@ -484,7 +477,7 @@ def _candidates(
     ) * np.abs(cos)[:, None].clip(0.25)
     ring = now[:, None] + change[:, None, None] * np.stack([np.cos(_RING), np.sin(_RING)], 1)
     wishes = np.concatenate([blends, turned, ring], 1)
-    rest = project(wishes, now[:, None], speed[:, None], change[:, None], turn[:, None])
+    rest = project(wishes, now[:, None], speed[:, None], change[:, None], turn[:, None], moves)
     return aim, np.concatenate([aim[:, None], rest], 1)
 
 
@@ -527,6 +520,7 @@ def _margins(
 def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarray, "n c"]:
     """Says which rules about motion can matter in this chunk."""
     active = ground.near | ground.broken
+    active[:, KIND["grid"]] |= len(ground.moves) > 0
     with np.errstate(over="ignore", invalid="ignore"):
         before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
         active[:, KIND["speed"]] |= ~(_norm(wanted) < 0.95 * ground.speed[:, None]).all(1)

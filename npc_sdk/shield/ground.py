@@ -81,6 +81,7 @@ class Ground:
     turn: Float[np.ndarray, " n"]  # rad per tick by which the direction may change at this NPC's speeds; infinity: any
     turn_above: Float[np.ndarray, " n"]  # m/s from which it binds
     turn_give: float  # m/s by which the velocity may be off
+    moves: Float[np.ndarray, "m 2"]  # m/s, all that a body can be told; without rows anything
     planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
     plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
     frozen: Bool[np.ndarray, " n"]  # only the brake is left, until promises that cross another's have run out
@@ -116,6 +117,7 @@ def survey(
     broken = np.zeros((len(rows), len(KINDS)), np.bool_)
     near = np.zeros_like(broken)
     broken[:, KIND["speed"]] = np.hypot(velocity[:, 0], velocity[:, 1]) > tables.speed[rows] * (1.0 + 1e-6)
+    broken[:, KIND["grid"]] = runs_on(tables, velocity, acceleration)
 
     body = tables.radius[rows]
     edges, shape = _near_edges(tables, rows, position, reach + body + margin)
@@ -204,6 +206,7 @@ def survey(
         turn=tables.turn[rows] * dt,
         turn_above=tables.turn_above[rows],
         turn_give=turn_give(tables, rows, config),
+        moves=tables.moves,
         planes=planes,
         plane_slack=slack,
         frozen=frozen,
@@ -245,7 +248,8 @@ def astray(
     """Says who has no brake that keeps the rules about places and speed: of `survey`'s judgement what stands still."""
     known = np.isfinite(np.hypot(position, velocity)).all(1)
     position, velocity = np.where(known[:, None], position, 0.0), np.where(known[:, None], velocity, 0.0)
-    stop = brake_end(position, velocity, certified_limits(tables, rows, config)[1], tables.dt)
+    limit = certified_limits(tables, rows, config)[1]
+    stop = brake_end(position, velocity, limit, tables.dt)
     short = (
         segment_distance(position[:, None], stop[:, None], tables.edges[None]) < tables.radius[rows, None] + 0.5 * eps
     )
@@ -256,7 +260,15 @@ def astray(
     out |= np.maximum(_norm(position - home), _norm(stop - home)) > tables.leash[rows] - 0.5 * eps
     for way in tables.no_stop:
         out |= way.binds[rows] & (clear_of(way, stop) < 0.5 * eps)
+    out |= runs_on(tables, velocity, limit)
     return np.asarray(out | (_norm(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
+
+
+def runs_on(
+    tables: RuleTables, velocity: Float[np.ndarray, "q 2"], acceleration: Float[np.ndarray, " q"]
+) -> Bool[np.ndarray, " q"]:
+    """Says which bodies that go by whole cells cannot stop at once: their brake is no move."""
+    return np.asarray((len(tables.moves) > 0) & (_norm(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
 
 
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
@@ -267,8 +279,21 @@ def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     """
     everybody = np.arange(len(tables.ids))
     rounding(tables, np.zeros((0, 2)), config)
-    certified_limits(tables, everybody, config)
     turn_give(tables, everybody, config)
+    speed, acceleration = certified_limits(tables, everybody, config)
+    pace = _norm(tables.moves[1:])
+    if len(pace) and np.any(speed < pace.min() * (1.0 - 1e-9)):
+        raise ConstraintError(
+            f"speed limit: expected at least {pace.min():.9g} m/s, a cell per tick, got {speed.min():g}; who is slower "
+            "never moves"
+        )
+    fastest = np.where(pace <= speed[:, None] * (1.0 + 1e-9), pace, 0.0).max(1, initial=0.0)
+    if runs_on(tables, fastest[:, None] * [1.0, 0.0], acceleration).any():
+        needed = (float(fastest.max()) + config.velocity_tolerance) / tables.dt
+        raise ConstraintError(
+            f"acceleration limit: expected more than {needed:g} m/s^2, so that a step of "
+            f"{float(fastest.max()) * tables.dt:g} m ends with its tick, got {float(tables.acceleration.min()):g}"
+        )
 
 
 def rounding(tables: RuleTables, position: Float[np.ndarray, "n 2"], config: ShieldConfig) -> float:
@@ -296,8 +321,11 @@ def rounding(tables: RuleTables, position: Float[np.ndarray, "n 2"], config: Shi
 def certified_limits(
     tables: RuleTables, rows: NDArray[np.intp], config: ShieldConfig
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Returns the speed and acceleration to certify with: under the limits by the velocity tolerance and rounding."""
-    speed = tables.speed[rows] * (1.0 - 1e-6)
+    """Returns the speed and acceleration to certify with: under the limits by the velocity tolerance and rounding.
+
+    A body that goes by whole cells has exact velocities, the fastest of which may be its top speed.
+    """
+    speed = tables.speed[rows] * (1.0 if len(tables.moves) else 1.0 - 1e-6)
     give = (config.velocity_tolerance + FLOAT32 * speed) / tables.dt
     limit = tables.acceleration[rows]
     if np.any(give > 0.5 * limit):

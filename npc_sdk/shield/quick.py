@@ -18,7 +18,9 @@ from npc_sdk.shield.moving import Others, targets
 from npc_sdk.shield.outstanding import Outstanding
 
 _FASTEST = 1e6  # m/s; what is faster is no game's doing, and left to the definition
-_COLUMNS = kernel.Columns(KIND["leash"], KIND["speed"], KIND["acceleration"], KIND["turn"], KIND["spacing"], len(KINDS))
+_COLUMNS = kernel.Columns(
+    KIND["leash"], KIND["speed"], KIND["acceleration"], KIND["turn"], KIND["spacing"], KIND["grid"], len(KINDS)
+)
 
 
 def serves(movers: Movers, config: ShieldConfig) -> bool:
@@ -109,4 +111,5 @@ def _rules(tables: RuleTables) -> kernel.Rules:
         way_first=_plain(np.cumsum([0, *(len(way) for way in ways)]), np.int64),
         way_kind=np.array([way.kind for way in tables.no_stop], np.int64),
         way_binds=np.array([way.binds for way in tables.no_stop], np.bool_).reshape(len(ways), len(tables.ids)),
+        moves=_floats(tables.moves),
     )

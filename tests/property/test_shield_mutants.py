@@ -300,12 +300,16 @@ def steps_without_a_match_at_the_start(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def no_acceleration_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "project", lambda w, v, s, c, t: certify_project(w, v, s, np.asarray(c) * 3.0, t))
+    patch.setattr(
+        shield_certify, "project", lambda w, v, s, c, *more: certify_project(w, v, s, np.asarray(c) * 3.0, *more)
+    )
 
 
 @mutant
 def no_speed_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "project", lambda w, v, s, c, t: certify_project(w, v, np.asarray(s) * 2.0, c, t))
+    patch.setattr(
+        shield_certify, "project", lambda w, v, s, c, *more: certify_project(w, v, np.asarray(s) * 2.0, c, *more)
+    )
 
 
 @mutant
@@ -371,7 +375,7 @@ def crossing_a_thin_wall_goes_unseen(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def no_turn_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "_within_sector", lambda wanted, velocity, turn: wanted)
+    patch.setattr(shield_certify, "within_sector", lambda wanted, velocity, turn: wanted)
 
 
 @mutant

@@ -30,6 +30,11 @@ def kinematics(**changes: object) -> Kinematics:
     return replace(SCHEMA.kinematics, **changes)  # type: ignore[arg-type]
 
 
+def on_grid(**changes: object) -> Schema:
+    able = {"kind": "grid", "cell": 0.1, "max_acceleration": 300.0, "brake": 300.0}
+    return replace(SCHEMA, kinematics=kinematics(**{**able, **changes}))
+
+
 def _with_fire(**changes: object) -> Schema:
     fire = channel(**{"name": "fire", "unit": "1", "low": 0.0, "high": 1.0, "kind": "discrete", "count": 2, **changes})
     return replace(SCHEMA, channels=(*(c for c in SCHEMA.channels if c.name != "fire"), fire))
@@ -64,6 +69,14 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("kind: expected one of", lambda: kinematics(kind="rocket")),
     ("max_speed expected a number above 0", lambda: kinematics(max_speed=0.0)),
     ("brake", lambda: kinematics(brake=math.inf)),
+    ("kinematics: cell expected a number above 0, got 0", lambda: kinematics(kind="grid")),
+    ("diagonals expected true or false, got 1", lambda: kinematics(kind="grid", cell=0.1, diagonals=1)),
+    ("kind 'velocity' expected no cell and no diagonals, got cell 0.1", lambda: kinematics(cell=0.1)),
+    ("kind 'velocity' expected no cell and no diagonals, got cell 0", lambda: kinematics(diagonals=True)),
+    ("max_speed expected at least 4.5 m/s, its fastest step, got 4", lambda: on_grid(cell=0.15)),
+    ("max_speed expected at least 4.24264", lambda: on_grid(cell=0.1, diagonals=True)),
+    ("max_acceleration expected at least 180 m/s^2, any step", lambda: on_grid(max_acceleration=179.0)),
+    ("brake expected at least 180 m/s^2, any step after any other, got 170", lambda: on_grid(brake=170.0)),
     ("expected one of wall, zone", lambda: Polygon("p", "lake", SQUARE, True)),
     ("opaque expected true or false", lambda: Polygon("p", "wall", SQUARE, 1)),  # type: ignore[arg-type]
     ("vertices: expected 3..256", lambda: Polygon("p", "wall", SQUARE[:2], True)),
@@ -114,6 +127,20 @@ def test_an_origin_is_part_of_the_identity_and_none_leaves_it_as_it_was() -> Non
     assert far.interface_sha256 == SCHEMA.interface_sha256
     assert "origin" not in unpack(SCHEMA.canonical())
     assert replace(far, origin=(0.0, -0.0)).canonical() == SCHEMA.canonical()
+
+
+def test_only_a_grid_names_its_cells_in_the_canonical_form() -> None:
+    """What a kind of body does not have is no part of its identity: games without a grid stay what they were."""
+    plain = unpack(SCHEMA.canonical())["kinematics"]
+    assert isinstance(plain, dict)
+    assert not {"cell", "diagonals"} & set(plain)
+    again = Schema.from_canonical(on_grid(diagonals=False).canonical())
+    assert (again.kinematics.kind, again.kinematics.cell, again.kinematics.diagonals) == ("grid", 0.1, False)
+    assert on_grid(cell=0.125).sha256 != on_grid().sha256
+    whole = unpack(on_grid().canonical())
+    short = {k: v for k, v in whole["kinematics"].items() if k != "cell"}  # type: ignore[union-attr]
+    with pytest.raises(SchemaError, match="cell"):
+        Schema.from_canonical(pack({**whole, "kinematics": short}))  # type: ignore[dict-item]
 
 
 def test_minus_zero_has_one_form() -> None:

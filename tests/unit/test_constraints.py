@@ -58,6 +58,8 @@ class Body:
     max_acceleration: float = 16.0
     brake: float = 16.0
     radius: float = 0.35
+    cell: float = 0.0
+    diagonals: bool = False
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,13 @@ def test_what_a_player_did_is_known_as_late_as_the_picture_says() -> None:
     assert np.isnan(view.kept[:9]).all(), "nobody is known before the reaction time has passed"
 
 
+def test_as_many_npcs_move_at_a_time_as_the_picture_says() -> None:
+    view: Any = picture("move_in_turn").view
+    assert (view.asked.max(), view.kept.max()) == (3.0, 1.0)
+    assert view.barred[0] == 1.0
+    assert (view.kept > 0.0).mean() > 0.7, "they do cross"
+
+
 def times(rule: str) -> list[tuple[Floats, Floats]]:
     view: Any = picture(rule).view
     assert isinstance(view, Rows)

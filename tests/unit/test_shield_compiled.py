@@ -239,7 +239,9 @@ def test_wishes_are_projected_as_by_the_definition(turn: float) -> None:
     wish, now = rng.normal(size=(200, 2)) * 5, rng.normal(size=(200, 2)) * 2
     wish[0], wish[1] = np.nan, 1e30
     want = shield_certify.project(wish, now, np.full(200, 3.0), np.full(200, 0.5), np.full(200, turn))
-    got = np.array([projection.project(*w, *v, 3.0, 0.5, turn) for w, v in zip(wish, now, strict=True)])
+    got = np.array(
+        [projection.project(*w, *v, 3.0, 0.5, turn, np.zeros((0, 2))) for w, v in zip(wish, now, strict=True)]
+    )
     np.testing.assert_allclose(got, want, rtol=3e-7)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from npc_sdk.audit import Trace
-from npc_sdk.constraints import AccelerationLimit, AllyDistance, Rule, SpeedLimit, TurnLimit
+from npc_sdk.constraints import AccelerationLimit, AllyDistance, MoveInTurn, Rule, SpeedLimit, TurnLimit
 from npc_sdk.experiments.pictures.places import ways
 from npc_sdk.experiments.pictures.stage import DT, Floats, Stage, played
 from npc_sdk.experiments.pictures.view import Area, Curves, Floor, Picture
@@ -66,8 +66,22 @@ def ally_distance() -> Picture:
     )
 
 
+def move_in_turn() -> Picture:
+    """Three NPCs that want to cross at once."""
+
+    def wish(tick: int, place: Floats) -> Floats:
+        return np.stack([np.clip(3.0 * (6.0 - place[:, 0]), 0.0, 4.0), np.zeros(len(place))], 1)
+
+    start = np.array([[0.0, 0.0], [0.0, 2.0], [0.0, 4.0]])
+    both = played(Stage((MoveInTurn("bounding", 1, 0.8, "all"),), start, 210, wish), "in_turn")
+    asked, kept = (np.asarray(np.hypot(*np.moveaxis(t.command, 2, 0)) > 0.0).sum(1) for t in (both.asked, both.kept))
+    view = Curves("NPCs in motion", DT * np.arange(1.0, 211.0), asked.astype(float), kept.astype(float), (1.0, 3.5))
+    says = "Three NPCs that would have set off together cross one after the other, each for at most 0.8 s at a time"
+    return Picture("move_in_turn", says, view, both.margin_asked, both.margin_kept, "NPCs")
+
+
 PICTURES: Mapping[str, Callable[[], Picture]] = {
-    rule.__name__: rule for rule in (speed_limit, acceleration_limit, turn_limit, ally_distance)
+    rule.__name__: rule for rule in (speed_limit, acceleration_limit, turn_limit, ally_distance, move_in_turn)
 }
 
 
