@@ -21,6 +21,7 @@ from npc_sdk.constraints.compile import (
     compile_rules,
 )
 from npc_sdk.constraints.margins import margins, shape_clearance
+from npc_sdk.constraints.remarks import Remark, remarks
 from npc_sdk.constraints.rules import (
     KINDS,
     RULES,
@@ -84,6 +85,7 @@ __all__ = [
     "Points",
     "Pool",
     "ReactionTime",
+    "Remark",
     "Reserve",
     "Rule",
     "RuleTables",
@@ -105,5 +107,6 @@ __all__ = [
     "from_table",
     "margins",
     "parse_who",
+    "remarks",
     "shape_clearance",
 ]

@@ -148,7 +148,8 @@ class Runtime:
     def admit(self, rules: tuple[Rule, ...]) -> None:
         """Refuses rules that cannot hold together in some game that has shown its NPCs.
 
-        Rules for a persona are looked at by themselves only: who wears it changes.
+        Rules for a persona are looked at by themselves only: who wears it changes. What can be obeyed, but hardly as it
+        was meant, goes to the log.
 
         Raises:
             ConstraintError: names the conflicting rules.
@@ -158,6 +159,12 @@ class Runtime:
         named = tuple(r for r in rules if not (isinstance(r.who, str) and r.who.startswith("persona:")))
         for game in self._games.values():
             game.admit(named, self.config.shield)
+        for game in self._games.values():
+            told = game.remarks(named, self.config.shield)
+            for remark in told:
+                if remark not in game.remarked:
+                    log.warning("%s: %s", game.faction, remark.text)
+            game.remarked = told
 
     def tick(
         self,
