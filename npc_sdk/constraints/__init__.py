@@ -22,6 +22,7 @@ from npc_sdk.constraints.compile import (
     compile_rules,
 )
 from npc_sdk.constraints.margins import margins, shape_clearance
+from npc_sdk.constraints.remarks import Remark, remarks
 from npc_sdk.constraints.rules import (
     KINDS,
     RULES,
@@ -89,6 +90,7 @@ __all__ = [
     "Points",
     "Pool",
     "ReactionTime",
+    "Remark",
     "Reserve",
     "Rule",
     "RuleTables",
@@ -112,6 +114,7 @@ __all__ = [
     "margins",
     "moved",
     "parse_who",
+    "remarks",
     "shape_clearance",
     "shifted",
 ]

@@ -12,7 +12,7 @@ from npc_bridge.client import ControlClient, TelemetryReader
 from npc_bridge.errors import ControlRefused, ControlTimeout
 from npc_bridge.messages import Ack
 from npc_bridge.packing import Value
-from npc_sdk.designer.rulebook import read_rulebook
+from npc_sdk.designer.rulebook import located, read_rulebook
 from npc_sdk.errors import ControlError
 
 TOPIC = "plan"  # what the brain publishes with every answer
@@ -37,6 +37,7 @@ class Designer:
         self._reader = TelemetryReader(telemetry, (TOPIC,)) if telemetry else None
         self._timeout_s = timeout_s
         self._who = who
+        self._places: dict[str, str] = {}  # where rules that were added from a file stand, by name
 
     def set_weight(self, term: str, value: float, scope: str = "global", group: str = "") -> int:
         """Turn one weight and return the board's revision.
@@ -75,20 +76,31 @@ class Designer:
 
     def add_rule(self, rule: Told) -> int:
         """Add a hard constraint, or replace the one of that name: the keys of its TOML table."""
-        return self._change("add_rule", {"rule": dict(rule)})
+        name = str(rule.get("name", rule.get("rule")))
+        places = {other: place for other, place in self._places.items() if other != name}
+        try:
+            revision = self._change("add_rule", {"rule": dict(rule)})
+        except ControlError as error:
+            raise ControlError(located(str(error), places), current=error.current, valid=error.valid) from error
+        self._places = places
+        return revision
 
     def add_rules(self, path: str | Path) -> int:
         """Add all rules of a TOML file in one revision, or none of them.
 
         Raises:
             ConstraintError: the file is wrong; with file and line.
-            ControlError: the brain refuses the set; the smallest conflicting one is named, with file and lines.
+            ControlError: the brain refuses the set; the smallest conflicting one is named, with the files and lines
+                of all of its rules that this designer has added from a file.
         """
         book = read_rulebook(path)
+        places = self._places | book.places
         try:
-            return self._change("add_rules", {"rules": [cast(Told, table) for table in book.tables]})
+            revision = self._change("add_rules", {"rules": [cast(Told, table) for table in book.tables]})
         except ControlError as error:
-            raise ControlError(book.located(str(error)), current=error.current, valid=error.valid) from error
+            raise ControlError(located(str(error), places), current=error.current, valid=error.valid) from error
+        self._places = places
+        return revision
 
     def remove_rule(self, name: str) -> int:
         """Remove a hard constraint that was added."""

@@ -24,14 +24,17 @@ class Rulebook:
     tables: tuple[dict[str, object], ...]
     lines: tuple[int, ...]  # 1-based, of each table's header
 
-    def located(self, text: str) -> str:
-        """Adds to a message where in the file the rules that it names are: `... (rules.toml:3, rules.toml:12)`."""
-        named = [
-            f"{self.path.name}:{line}"
-            for table, line in zip(self.tables, self.lines, strict=True)
-            if f"'{table.get('name', table.get('rule'))}'" in text
-        ]
-        return f"{text} ({', '.join(named)})" if named else text
+    @property
+    def places(self) -> dict[str, str]:
+        """Where each rule stands, by name: `rules.toml:3`."""
+        names = (str(table.get("name", table.get("rule"))) for table in self.tables)
+        return {name: f"{self.path.name}:{line}" for name, line in zip(names, self.lines, strict=True)}
+
+
+def located(text: str, places: Mapping[str, str]) -> str:
+    """Adds to a message where the rules that it names stand: `... (rules.toml:3, more.toml:12)`."""
+    named = [place for name, place in places.items() if f"'{name}'" in text]
+    return f"{text} ({', '.join(named)})" if named else text
 
 
 def read_rule(table: Mapping[str, object], zones: Mapping[str, Points] | None = None) -> Rule:

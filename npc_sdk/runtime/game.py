@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from npc_sdk.constraints import (
     KIND,
     FriendlyFire,
     KeepAway,
+    Remark,
     Rule,
     RuleTables,
     Splash,
@@ -25,7 +27,9 @@ from npc_sdk.constraints import (
     check_rules,
     compile_rules,
     moved,
+    remarks,
 )
+from npc_sdk.constraints.admission import listed, names_of, smallest
 from npc_sdk.errors import ConstraintError, nearest
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
@@ -90,6 +94,8 @@ class Game:
         self.settling: NDArray[np.uint32] = np.zeros(0, np.uint32)  # NPCs that brake until another limit takes hold
         self._between: tuple[RuleTables, RuleTables] | None = None  # and as long as somebody settles
         self.refused = ""  # why the last answer was not given
+        self.looks = 0  # at what there is to remark on
+        self.remarked: tuple[Remark, ...] = ()  # what the log has said of the rules in force
         self.frame: Frame | None = None
         self.hold_fire = False
         self.passed = 1  # ticks between the last two snapshots
@@ -256,8 +262,51 @@ class Game:
             slots = self.movers()
             ids, squads, homes = frame.ids[0, slots], frame.squad[0, slots], frame.home[0, slots]
             body, bounds = self.schema.kinematics, self.schema.bounds
-            check_rules(self._here(rules), ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds)
-            check_margins(self._compiled(rules, ids, slots), config)
+            walls = self.schema.polygons
+            here = self._here(rules)
+            check_rules(here, ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds, walls=walls)
+            self._check_margins(rules, ids, slots, config)
+
+    def _check_margins(
+        self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp], config: ShieldConfig
+    ) -> None:
+        """Names the rules but for which the shield could certify."""
+
+        def refused(some: Sequence[Rule]) -> str:
+            try:
+                check_margins(self._compiled(tuple(some), ids, slots), config)
+            except ConstraintError as error:
+                return str(error)
+            return ""
+
+        if refused(rules):
+            few = smallest(rules, lambda some: bool(refused(some)))
+            said = refused(few)
+            raise ConstraintError(f"{listed(few)}: {said}" if few else said, names_of(few))
+
+    def remarks(self, rules: tuple[Rule, ...], config: ShieldConfig) -> Callable[[], tuple[Remark, ...]]:
+        """Returns what will say what can be obeyed, but hardly as it was meant; it takes a while, on any thread."""
+        frame = self.frame
+        if frame is None:
+            return tuple
+        slots = self.movers()
+        most: dict[str, float] = {}
+        for entity in self.schema.entities:
+            for told in entity.fields if entity.role == "npc" else ():
+                most[told.name] = max(told.high, most.get(told.name, told.high))
+        return partial(
+            remarks,
+            self._here(rules),
+            ids=frame.ids[0, slots],
+            squads=frame.squad[0, slots],
+            homes=frame.home[0, slots],
+            places=frame.pose[0, slots, :2],
+            kinematics=self.schema.kinematics,
+            bounds=self.schema.bounds,
+            walls=self.schema.polygons,
+            most=most,
+            spare=config.eps + config.tolerance,
+        )
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         """Compiles the rules for the NPCs `ids`, once per set of rules, NPCs, squads and homes."""

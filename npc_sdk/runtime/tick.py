@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from npc_bridge.messages import STATUS_CHANGED, STATUS_GUARDED, STATUS_PLANNED, Action, Snapshot
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Sight, join
-from npc_sdk.constraints import ReactionTime, Rule, Standing, check_polygons
+from npc_sdk.constraints import ReactionTime, Remark, Rule, Standing, check_polygons
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError
@@ -77,6 +78,21 @@ class Report:
     standings: dict[int, tuple[Standing, ...]]  # with rules of class H, by NPC id of those that decided now: forecasts
 
 
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+def _remark(game: Game, look: int, find: Callable[[], tuple[Remark, ...]]) -> None:
+    """Logs what is new in what there is to remark on, unless the rules have changed again meanwhile."""
+    if look != game.looks:
+        return
+    told = find()
+    for remark in told:
+        if remark not in game.remarked:
+            log.warning("%s: %s", game.faction, remark.text)
+    game.remarked = told
+
+
 def _never() -> bool:
     return False
 
@@ -89,6 +105,7 @@ class Runtime:
         board: gives the designers' settings; read once per tick.
         config: how the brain paces itself.
         ledger: is told every call of the shield and its answer.
+        later: runs what may take a fifth of a second and only writes to the log; on a thread of its own, in play.
     """
 
     def __init__(
@@ -97,7 +114,9 @@ class Runtime:
         board: Callable[[], BoardSnapshot],
         config: RuntimeConfig | None = None,
         ledger: Ledger | None = None,
+        later: Callable[[Callable[[], None]], object] = _at_once,
     ) -> None:
+        self._later = later
         self.config = config or RuntimeConfig()
         self.decider = decider
         self._board = board
@@ -149,7 +168,8 @@ class Runtime:
     def admit(self, rules: tuple[Rule, ...]) -> None:
         """Refuses rules that cannot hold together in some game that has shown its NPCs.
 
-        Rules for a persona are looked at by themselves only: who wears it changes.
+        Rules for a persona are looked at by themselves only: who wears it changes. What can be obeyed, but hardly as it
+        was meant, goes to the log.
 
         Raises:
             ConstraintError: names the conflicting rules.
@@ -159,6 +179,9 @@ class Runtime:
         named = tuple(r for r in rules if not (isinstance(r.who, str) and r.who.startswith("persona:")))
         for game in self._games.values():
             game.admit(named, self.config.shield)
+        for game in self._games.values():
+            game.looks += 1
+            self._later(partial(_remark, game, game.looks, game.remarks(named, self.config.shield)))
 
     def tick(
         self,

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def serve(args: argparse.Namespace) -> int:
         calibration=loaded.calibration,
     )
     ledger = _ledger(args.log)
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger)
+    aside = ThreadPoolExecutor(1, "remarks")
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger, aside.submit)
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     stop = threading.Event()

@@ -15,11 +15,13 @@ from npc_bridge.errors import ControlTimeout
 from npc_bridge.messages import Ack, Control
 from npc_bridge.server import BridgeServer, ControlRequested, Endpoints
 from npc_bridge.session import Offer
+from npc_sdk.constraints import Rule, check_rules
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.client import TOPIC, Designer
 from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
 from npc_sdk.errors import ControlError
+from npc_sdk.experiments.zoo import Body
 from npc_sdk.objectives.terms import DEFAULT_TERMS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "01_designer_script.py"
@@ -69,6 +71,33 @@ def brain() -> Iterator[BoardOnly]:
 def designer(brain: BoardOnly) -> Iterator[Designer]:
     with Designer(brain.endpoints.control, brain.endpoints.telemetry, timeout_s=10.0, who="ann") as made:
         yield made
+
+
+def one_guard(rules: tuple[Rule, ...]) -> None:
+    """Admits what leaves an NPC at the origin room."""
+    body = Body(4.0, 16.0, 16.0, 0.35)
+    check_rules(rules, ids=[101], squads=[0], homes=[[0, 0]], kinematics=body, bounds=(-12.0, -12.0, 12.0, 12.0))
+
+
+def test_a_conflict_between_files_names_the_lines_of_both(brain: BoardOnly, designer: Designer, tmp_path: Path) -> None:
+    brain.board = Board(admit=one_guard)
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    first.write_text('# posts\n[[constraints]]\nrule = "leash"\nname = "post"\nradius = 3.0\n', encoding="utf-8")
+    second.write_text(
+        '[[constraints]]\nrule = "hold_fire"\n\n'
+        '[[constraints]]\nrule = "keep_in"\nname = "far"\npolygon = [[8, 8], [11, 8], [11, 11], [8, 11]]\n',
+        encoding="utf-8",
+    )
+    designer.add_rules(first)
+    with pytest.raises(ControlError, match=r"'post', 'far'.* \(first\.toml:2, second\.toml:4\)$"):
+        designer.add_rules(second)
+    far = {"rule": "keep_in", "name": "far", "polygon": [[8, 8], [11, 8], [11, 11], [8, 11]]}
+    with pytest.raises(ControlError, match=r"'post', 'far'.* \(first\.toml:2\)$"):
+        designer.add_rule(far)
+    designer.add_rule({"rule": "leash", "name": "post", "radius": 4.0})
+    with pytest.raises(ControlError, match=r"'post', 'far'.* \(second\.toml:4\)$"):
+        designer.add_rules(second)
+    assert [rule.name for rule in brain.board.snapshot.rules] == ["post"]
 
 
 def test_every_kind_of_change_reaches_the_board(brain: BoardOnly, designer: Designer) -> None:

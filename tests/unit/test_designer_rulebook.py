@@ -8,7 +8,7 @@ import pytest
 
 from npc_sdk.constraints import Rule
 from npc_sdk.designer.board import Board
-from npc_sdk.designer.rulebook import read_rulebook
+from npc_sdk.designer.rulebook import located, read_rulebook
 from npc_sdk.errors import ConstraintError, ControlError
 
 GOOD = """# rules of the vault
@@ -37,12 +37,10 @@ def test_a_file_is_read_with_the_line_of_every_rule(tmp_path: Path) -> None:
     found = read_rulebook(book(tmp_path, GOOD))
     assert [table["name"] for table in found.tables] == ["post", "vault"]
     assert found.lines == (2, 7)
-    assert (
-        found.located("rules 'vault', 'post': no room") == "rules 'vault', 'post': no room (rules.toml:2, rules.toml:7)"
-    )
     said = "rules 'vault', 'post': no room"
-    assert found.located(said) == f"{said} (rules.toml:2, rules.toml:7)"
-    assert found.located("something else") == "something else"
+    assert located(said, found.places) == f"{said} (rules.toml:2, rules.toml:7)"
+    assert located(said, {"post": "first.toml:9"} | {"vault": "rules.toml:7"}) == f"{said} (first.toml:9, rules.toml:7)"
+    assert located("something else", found.places) == "something else"
 
 
 @pytest.mark.parametrize(

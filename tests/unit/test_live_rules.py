@@ -364,3 +364,39 @@ def test_a_zone_put_over_npcs_binds_the_others_at_once_and_the_log_says_whom_it_
     assert game.guards[0, 0] > 1.0 + BODY.radius
     assert game.guards[1, 0] < -3.0 - BODY.radius
     assert caplog.text.count("rules changed") == 1
+
+
+def closing(x: float) -> dict[str, Any]:
+    """A strip from one side of the floor to the other."""
+    return {"rule": "keep_out", "name": "strip", "polygon": [[x, -99], [x + 1, -99], [x + 1, 99], [x, 99]]}
+
+
+def test_what_a_rule_makes_unreachable_is_said_once_when_it_comes_into_force(caplog: pytest.LogCaptureFixture) -> None:
+    brain = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(horizon=10, stagger=False))
+    board = Board(admit=brain.admit)
+    brain.register("g", the_schema())
+    Play(brain, np.array([[-6.0, 0, 0, 0, 0]])).step()
+    add(board, **closing(2.0))
+    assert caplog.text.count("rule 'strip': unreachable for NPC 101 from (-6.00, 0.00)") == 1
+    add(board, rule="attack_tokens", name="none", capacity=1.0, weight=2.0, seconds=1.0)
+    assert caplog.text.count("unreachable") == 1
+    assert caplog.text.count("NPC 101 will never attack") == 1
+    board.apply({"op": "remove_rule", "name": "strip"})
+    add(board, rule="reserve", name="many", field="shots", least=2e6)
+    assert "will never fire: that takes 2e+06 of 'shots', which holds at most 1e+06" in caplog.text
+    add(board, **closing(2.0))
+    assert caplog.text.count("unreachable") == 2
+
+
+def test_a_limit_that_tolerances_leave_nothing_of_is_refused_by_its_name() -> None:
+    brain = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(horizon=10, stagger=False))
+    board = Board(admit=brain.admit)
+    brain.register("g", the_schema())
+    Play(brain, np.array([[0.0, 0, 0, 0, 0]])).step()
+    steady = {"rule": "turn_limit", "name": "steady", "rate": 5.0, "above": 3.0}
+    board.apply({"op": "add_rules", "rules": [steady, closing(9.0)]})
+    with pytest.raises(ControlError, match=r"^rule 'hairline': turn limit: expected"):
+        add(board, rule="turn_limit", name="hairline", rate=0.1, above=0.1)
+    with pytest.raises(ControlError, match=r"^rule 'limp': velocity tolerance: expected"):
+        add(board, rule="acceleration_limit", name="limp", acceleration=0.2)
+    assert [rule.name for rule in board.snapshot.rules] == ["steady", "strip"]
