@@ -93,6 +93,29 @@ def test_a_window_is_open_at_one_end() -> None:
     assert when(field.ask(9)) == [1]  # tick 10, not 9: ten ticks later
 
 
+def test_an_attack_between_two_that_share_no_window_is_allowed() -> None:
+    field = Range(AttackLimit("burst", 2, 1.0), n=1)
+    fourth = np.arange(M) == 3
+    assert when(field.ask(0, fourth)) == [3]
+    assert when(field.ask(10, fourth)) == [3]
+    assert when(field.ask(5, np.arange(M) == 0)) == [0]  # 3 and 5, or 5 and 13
+
+
+def test_what_is_left_of_a_limit_is_what_its_fullest_window_leaves() -> None:
+    field = Range(AttackLimit("burst", 3, 1.0), n=1)
+    assert field.ask(0, np.arange(M) < 2).margins[0, KIND["attack_limit"]] == 1.0
+    assert field.ask(20, np.arange(M) == 0).margins[0, KIND["attack_limit"]] == 1.0
+
+
+def test_what_a_counter_gives_back_is_given_back_to_no_limit_without_one() -> None:
+    field = Range(AttackLimit("counted", 1, 1.0, counter="shots"), AttackLimit("sent", 1, 1.0), n=1)
+    field.see(0, shots=[0])
+    assert when(field.ask(0)) == [0]
+    field.see(3, shots=[0])
+    assert when(field.ask(3)) == []
+    assert when(field.ask(6)) == [4]
+
+
 def test_a_squad_shares_its_limit_also_with_those_who_are_gone() -> None:
     field = Range(AttackLimit("burst", 3, 5.0, per="squad"), n=4)
     answer = field.ask(0)
