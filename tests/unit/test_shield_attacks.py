@@ -206,6 +206,11 @@ def test_a_squad_whose_number_is_an_id_is_not_that_npc() -> None:
     field.tables = replace(field.tables, windows=(replace(field.tables.windows[0], group=squads),))
     assert when(field.ask(0, np.array([[False], [True]])), 1) == [0, 1, 2, 3, 4, 5]
     assert not field.ask(2, np.array([[True], [False]])).triggers.any()  # 102 holds the only token
+    other = Range(Reserve("r", "ammo", 1.0, 0.0, "any"), AttackLimit("squad", 9, 1.0, "squad"), n=2)
+    other.tables = replace(other.tables, windows=(replace(other.tables.windows[0], group=squads),))
+    ammo = {"ammo": np.array([1.0, 9.0])}
+    assert when(other.ask(0, np.array([[False], [True]]), fields=ammo), 1) == [0, 1, 2, 3, 4, 5]
+    assert when(other.ask(0, np.array([[True], [False]]), fields=ammo)) == [0]  # what 102 uses is its own
 
 
 def test_tokens_that_one_holds_longer_than_a_chunk_are_held_in_later_ones() -> None:
