@@ -219,6 +219,7 @@ def test_tokens_that_one_holds_longer_than_a_chunk_are_held_in_later_ones() -> N
     first = np.zeros((2, M), bool)
     first[0, 0] = True
     assert when(field.ask(0, first)) == [0]
+    field.see(10)  # nothing that is still held is forgotten
     assert when(field.ask(16, np.array([[False], [True]])), 1) == [4, 5]
 
 
@@ -321,10 +322,10 @@ def test_who_changes_squads_takes_along_what_it_may_still_do() -> None:
 
 
 def test_where_ticks_begin_anew_nothing_counts_any_more() -> None:
-    field = Range(AttackLimit("burst", 1, 9.0), n=1)
-    field.see(50)
+    field = Range(AttackLimit("burst", 1, 9.0, counter="shots"), n=1)
+    field.see(50, shots=[3])
     assert when(field.ask(50)) == [0]
-    field.see(1)
+    field.see(1, shots=[5])  # the new level's own count, not two more than there were
     assert when(field.ask(1)) == [0]
 
 

@@ -169,6 +169,8 @@ def test_a_brake_is_followed_to_its_last_tick_and_one_longer_than_2000_ticks_is_
 def test_at_rest_there_is_nothing_to_answer_for() -> None:
     """The second tick goes at a billionth of a metre per second, which counts as none: the first is answered for."""
     assert kept(distance=50.0, near=True, top_speed=5.0, speed=2e-9, change=1e-9) == pytest.approx(50.0 - 3.0 - 5.0)
+    slow = kept(distance=50.0, near=True, top_speed=5.0, speed=1e-9, change=1.0)
+    assert slow == kept(distance=50.0, near=True, top_speed=5.0, speed=0.0, change=1.0) > 1e6
 
 
 def test_nobody_else_is_no_place_and_no_name() -> None:
