@@ -148,6 +148,14 @@ def test_a_shot_that_nobody_sent_uses_up_the_limit_too() -> None:
     assert when(field.ask(9)) == [5]  # it may have been at tick 4
 
 
+def test_a_shot_that_nobody_sent_uses_up_the_limit_of_its_squad() -> None:
+    field = Range(AttackLimit("burst", 1, 1.0, per="squad", counter="shots"), n=4)
+    field.see(0, shots=[0, 0, 0, 0])
+    field.see(5, shots=[1, 0, 0, 0])
+    assert when(field.ask(9, rows=[1])) == [5]
+    assert when(field.ask(9, rows=[2])) == [0]
+
+
 def test_a_shot_that_only_a_second_look_at_the_same_tick_shows_counts() -> None:
     field = Range(AttackLimit("burst", 1, 1.0, counter="shots"), n=1)
     field.see(5, shots=[0])
@@ -333,6 +341,13 @@ def test_rules_that_bind_nobody_may_be_looked_at() -> None:
     field = Range(AttackTokens("t", 1.0, 0.5), AttackLimit("burst", 1, 1.0, counter="shots"), n=0)
     field.see(3, shots=[])
     assert field.ask(3).triggers.shape == (0, M, 2)
+
+
+def test_what_the_longest_window_reaches_is_remembered() -> None:
+    field = Range(AttackLimit("burst", 1, 2.0), Cooldown("reload", 0.1), n=1)
+    assert when(field.ask(0)) == [0]
+    field.see(10)
+    assert when(field.ask(16)) == [4]
 
 
 def test_what_no_window_reaches_is_forgotten() -> None:
