@@ -48,9 +48,17 @@ def judge(paths: Sequence[str], again: bool, jobs: int) -> None:
     from mutmut.__main__ import _reset_mutant_results, _run
 
     operators.install()
+    used, now = Path("mutants/operators.py"), Path(operators.__file__).read_text("utf-8")
+    if used.exists() and used.read_text("utf-8") != now:  # mutants of one number would be others
+        _reset_mutant_results(lambda key, code: True)
+    used.parent.mkdir(exist_ok=True)
+    used.write_text(now, "utf-8")
     made = outcome.mutants(paths)
     if again:
-        open_ = {mutant.key for mutant in made if mutant.fate in ("survived", "not covered")}
+        listed = outcome.equivalents(outcome.EQUIVALENT.read_text("utf-8"))
+        open_ = {
+            mutant.key for mutant in made if mutant.fate in ("survived", "not covered") and mutant.change not in listed
+        }
         _reset_mutant_results(lambda key, code: key in open_)
         made = outcome.mutants(paths)
     left = [mutant.key for mutant in made if mutant.fate == "not run"]

@@ -15,6 +15,8 @@ OPPOSITES = {"min": "max", "minimum": "maximum", "any": "all", "argmin": "argmax
 OPPOSITES |= {there: here for here, there in OPPOSITES.items()}
 SYMMETRIC = {"min", "max", "minimum", "maximum", "hypot", "array_equal"}  # the order of what they are given is nothing
 
+STRICT = "strict"  # of zip: states that two are as long as each other, or may be otherwise; nothing goes by it
+
 
 def negated(node: cst.If | cst.While | cst.CompIf) -> Iterable[cst.CSTNode]:
     """Lets a branch be taken where it was not, and the other way round."""
@@ -54,10 +56,18 @@ def without_option(node: cst.Call) -> Iterable[cst.Call]:
     if _called(node)[:1].isupper():
         return
     for k, argument in enumerate(node.args):
-        if argument.keyword and len(node.args) > 1:
+        if argument.keyword and argument.keyword.value != STRICT and len(node.args) > 1:
             rest = [*node.args[:k], *node.args[k + 1 :]]
             rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
             yield node.with_changes(args=rest)
+
+
+def flipped(node: cst.Arg | cst.Element | cst.Return | cst.Assign | cst.AnnAssign) -> Iterable[cst.CSTNode]:
+    """Says yes for no, and no for yes."""
+    if isinstance(node, cst.Arg) and node.keyword and node.keyword.value == STRICT:
+        return
+    if node.value is not None and isinstance(node.value, cst.Name):
+        yield from (node.with_changes(value=turned) for turned in mutators.operator_name(node.value))
 
 
 def opposite(node: cst.Call) -> Iterable[cst.Call]:
@@ -74,7 +84,6 @@ def _called(node: cst.Call) -> str:
 
 OPERATORS: mutators.OPERATORS_TYPE = [
     (cst.BaseNumber, mutators.operator_number),
-    (cst.Name, mutators.operator_name),
     (cst.AugAssign, mutators.operator_augmented_assignment),
     (cst.UnaryOperation, mutators.operator_remove_unary_ops),
     (cst.CSTNode, mutators.operator_keywords),
@@ -92,6 +101,11 @@ OPERATORS: mutators.OPERATORS_TYPE = [
     (cst.Call, swapped),
     (cst.Call, without_option),
     (cst.Call, opposite),
+    (cst.Arg, flipped),
+    (cst.Element, flipped),
+    (cst.Return, flipped),
+    (cst.Assign, flipped),
+    (cst.AnnAssign, flipped),
 ]
 
 

@@ -116,7 +116,7 @@ def judged(made: Collection[Judged], listed: Mapping[Change, str]) -> Outcome:
     for mutant in made:
         change = mutant.change if mutant.fate == "survived" or mutant.function in functions else None
         fate = mutant.fate
-        if change in listed:
+        if change is not None and change in listed:
             seen.add(change)
             fate = "equivalent" if fate == "survived" else fate
             outcome.wrong += [change] if fate == "killed" else []

@@ -93,6 +93,29 @@ def test_a_window_is_open_at_one_end() -> None:
     assert when(field.ask(9)) == [1]  # tick 10, not 9: ten ticks later
 
 
+def test_an_attack_between_two_that_share_no_window_is_allowed() -> None:
+    field = Range(AttackLimit("burst", 2, 1.0), n=1)
+    fourth = np.arange(M) == 3
+    assert when(field.ask(0, fourth)) == [3]
+    assert when(field.ask(10, fourth)) == [3]
+    assert when(field.ask(5, np.arange(M) == 0)) == [0]  # 3 and 5, or 5 and 13
+
+
+def test_what_is_left_of_a_limit_is_what_its_fullest_window_leaves() -> None:
+    field = Range(AttackLimit("burst", 3, 1.0), n=1)
+    assert field.ask(0, np.arange(M) < 2).margins[0, KIND["attack_limit"]] == 1.0
+    assert field.ask(20, np.arange(M) == 0).margins[0, KIND["attack_limit"]] == 1.0
+
+
+def test_what_a_counter_gives_back_is_given_back_to_no_limit_without_one() -> None:
+    field = Range(AttackLimit("counted", 1, 1.0, counter="shots"), AttackLimit("sent", 1, 1.0), n=1)
+    field.see(0, shots=[0])
+    assert when(field.ask(0)) == [0]
+    field.see(3, shots=[0])
+    assert when(field.ask(3)) == []
+    assert when(field.ask(6)) == [4]
+
+
 def test_a_squad_shares_its_limit_also_with_those_who_are_gone() -> None:
     field = Range(AttackLimit("burst", 3, 5.0, per="squad"), n=4)
     answer = field.ask(0)
@@ -123,6 +146,14 @@ def test_a_shot_that_nobody_sent_uses_up_the_limit_too() -> None:
     field.see(0, shots=[0])
     field.see(5, shots=[1])  # the game's own behaviour fired
     assert when(field.ask(9)) == [5]  # it may have been at tick 4
+
+
+def test_a_shot_that_nobody_sent_uses_up_the_limit_of_its_squad() -> None:
+    field = Range(AttackLimit("burst", 1, 1.0, per="squad", counter="shots"), n=4)
+    field.see(0, shots=[0, 0, 0, 0])
+    field.see(5, shots=[1, 0, 0, 0])
+    assert when(field.ask(9, rows=[1])) == [5]
+    assert when(field.ask(9, rows=[2])) == [0]
 
 
 def test_a_shot_that_only_a_second_look_at_the_same_tick_shows_counts() -> None:
@@ -183,6 +214,11 @@ def test_a_squad_whose_number_is_an_id_is_not_that_npc() -> None:
     field.tables = replace(field.tables, windows=(replace(field.tables.windows[0], group=squads),))
     assert when(field.ask(0, np.array([[False], [True]])), 1) == [0, 1, 2, 3, 4, 5]
     assert not field.ask(2, np.array([[True], [False]])).triggers.any()  # 102 holds the only token
+    other = Range(Reserve("r", "ammo", 1.0, 0.0, "any"), AttackLimit("squad", 9, 1.0, "squad"), n=2)
+    other.tables = replace(other.tables, windows=(replace(other.tables.windows[0], group=squads),))
+    ammo = {"ammo": np.array([1.0, 9.0])}
+    assert when(other.ask(0, np.array([[False], [True]]), fields=ammo), 1) == [0, 1, 2, 3, 4, 5]
+    assert when(other.ask(0, np.array([[True], [False]]), fields=ammo)) == [0]  # what 102 uses is its own
 
 
 def test_tokens_that_one_holds_longer_than_a_chunk_are_held_in_later_ones() -> None:
@@ -191,6 +227,7 @@ def test_tokens_that_one_holds_longer_than_a_chunk_are_held_in_later_ones() -> N
     first = np.zeros((2, M), bool)
     first[0, 0] = True
     assert when(field.ask(0, first)) == [0]
+    field.see(10)  # nothing that is still held is forgotten
     assert when(field.ask(16, np.array([[False], [True]])), 1) == [4, 5]
 
 
@@ -293,10 +330,10 @@ def test_who_changes_squads_takes_along_what_it_may_still_do() -> None:
 
 
 def test_where_ticks_begin_anew_nothing_counts_any_more() -> None:
-    field = Range(AttackLimit("burst", 1, 9.0), n=1)
-    field.see(50)
+    field = Range(AttackLimit("burst", 1, 9.0, counter="shots"), n=1)
+    field.see(50, shots=[3])
     assert when(field.ask(50)) == [0]
-    field.see(1)
+    field.see(1, shots=[5])  # the new level's own count, not two more than there were
     assert when(field.ask(1)) == [0]
 
 
@@ -304,6 +341,13 @@ def test_rules_that_bind_nobody_may_be_looked_at() -> None:
     field = Range(AttackTokens("t", 1.0, 0.5), AttackLimit("burst", 1, 1.0, counter="shots"), n=0)
     field.see(3, shots=[])
     assert field.ask(3).triggers.shape == (0, M, 2)
+
+
+def test_what_the_longest_window_reaches_is_remembered() -> None:
+    field = Range(AttackLimit("burst", 1, 2.0), Cooldown("reload", 0.1), n=1)
+    assert when(field.ask(0)) == [0]
+    field.see(10)
+    assert when(field.ask(16)) == [4]
 
 
 def test_what_no_window_reaches_is_forgotten() -> None:

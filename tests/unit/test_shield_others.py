@@ -160,15 +160,17 @@ def kept(*, distance: float, near: bool, top_speed: float, speed: float, change:
 def test_a_brake_is_followed_to_its_last_tick_and_one_longer_than_2000_ticks_is_vouched_for_by_nobody() -> None:
     change = 2.0**-10
     walked = change * (2000 * 2001 // 2)
-    ways = {"near": True, "top_speed": 0.0, "change": change}
-    assert kept(distance=1e4, speed=2000 * change, **ways) == pytest.approx(1e4 - 3.0 - walked, abs=1e-9)
-    assert kept(distance=1e4, speed=2000.5 * change, **ways) == -np.inf
-    assert kept(distance=1e4, speed=2000.0 * 8.0, near=True, top_speed=0.0, change=8.0) > -np.inf
+    last = kept(distance=1e4, near=True, top_speed=0.0, speed=2000 * change, change=change)
+    assert last == pytest.approx(1e4 - 3.0 - walked, abs=1e-9)
+    assert kept(distance=1e4, near=True, top_speed=0.0, speed=2000.5 * change, change=change) == -np.inf
+    assert kept(distance=1e4, near=True, top_speed=0.0, speed=2000 * 8.0, change=8.0) > -np.inf
 
 
 def test_at_rest_there_is_nothing_to_answer_for() -> None:
-    """The second tick goes at a billionth of a metre per second, which counts as none: only the first counts."""
+    """The second tick goes at a billionth of a metre per second, which counts as none: the first is answered for."""
     assert kept(distance=50.0, near=True, top_speed=5.0, speed=2e-9, change=1e-9) == pytest.approx(50.0 - 3.0 - 5.0)
+    slow = kept(distance=50.0, near=True, top_speed=5.0, speed=1e-9, change=1.0)
+    assert slow == kept(distance=50.0, near=True, top_speed=5.0, speed=0.0, change=1.0) > 1e6
 
 
 def test_nobody_else_is_no_place_and_no_name() -> None:
