@@ -197,22 +197,32 @@ class Game:
 
     def ahead(
         self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Rolls our own NPCs forward, through what they have been told, to the tick at which an answer can apply.
 
-        Returns positions and velocities, n 2 each. Exact under K1 and K2 (docs/explanation/shield.md) when every issued
-        chunk arrives in time.
+        Returns positions and velocities, n 2 each, and headings, n. Exact under K1 and K2 (docs/explanation/shield.md)
+        when every issued chunk arrives in time.
         """
         frame = self.frame
         assert frame is not None
         pose = frame.pose[0, slots].astype(np.float64)
-        ids = frame.ids[0, slots]
+        ids, heading = frame.ids[0, slots], self.facing(slots)
         alive = np.ones(len(slots), np.bool_)
         for tick in range(snapshot.tick, snapshot.tick + lead):
             step = self.ladder.step(tick, ids, pose.astype(np.float32), alive)
             velocity = step.commands[:, :2].astype(np.float64)
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
-        return pose[:, :2], pose[:, 2:]
+            heading = np.where((velocity != 0.0).any(1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
+        return pose[:, :2], pose[:, 2:], heading
+
+    def facing(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Returns where the newest snapshot shows our NPCs to face: n, rad."""
+        assert self.frame is not None
+        return self.frame.heading[0, slots].astype(np.float64)
+
+    def margins(self, config: ShieldConfig) -> ShieldConfig:
+        """Returns what the shield keeps for this game: a car's velocity must tell its direction."""
+        return _margins(self.schema, config)
 
     def due(self, slots: NDArray[np.intp], apply_tick: int, stagger: bool) -> NDArray[np.bool_]:
         """Says which NPCs decide now: who has no plan before those with the oldest plans.
@@ -250,7 +260,7 @@ class Game:
             ids, squads, homes = frame.ids[0, slots], frame.squad[0, slots], frame.home[0, slots]
             body, bounds = self.schema.kinematics, self.schema.bounds
             check_rules(rules, ids=ids, squads=squads, homes=homes, kinematics=body, bounds=bounds)
-            check_margins(self._compiled(rules, ids, slots), config)
+            check_margins(self._compiled(rules, ids, slots), self.margins(config))
 
     def rules(self, rules: tuple[Rule, ...], ids: NDArray[np.uint32], slots: NDArray[np.intp]) -> RuleTables:
         """Compiles the rules for the NPCs `ids`, once per set of rules, NPCs, squads and homes."""
@@ -337,7 +347,12 @@ def check_game(schema: Schema, config: ShieldConfig) -> None:
         bounds=schema.bounds,
         dt=schema.dt,
     )
-    check_margins(tables, config)
+    check_margins(tables, _margins(schema, config))
+
+
+def _margins(schema: Schema, config: ShieldConfig) -> ShieldConfig:
+    """Takes the velocity tolerance that the game's last hop is told: see `npc_bridge.session`."""
+    return replace(config, velocity_tolerance=min(config.velocity_tolerance, schema.velocity_tolerance))
 
 
 def check_names(rules: Sequence[Rule], schemas: Sequence[Schema]) -> None:

@@ -51,6 +51,7 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
         case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
     )
     last = wanted.apply_tick + case.proposals.shape[1] - 1
-    promised.add(chunk, last, ids, certified.points)
+    told = np.stack([certified.expected[..., 2:], certified.velocities], 2)
+    promised.add(chunk, last, ids, certified.points, told)
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)
     return certified

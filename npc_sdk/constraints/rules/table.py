@@ -68,7 +68,7 @@ TYPES: Mapping[str, type[Rule]] = {rule.rule: rule for rule in (*_ZONES, *_OTHER
 """The rules there are, by what a table's `rule` key calls them."""
 
 RULES = tuple(TYPES)
-KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values() if rule.kind), "grid")
+KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values() if rule.kind), "grid", "steering")
 """The columns of every per-rule array. A kind is what the shield counts by; walls, bounds and how a body moves need no
 rule. The wire numbers them: new ones come last."""
 
