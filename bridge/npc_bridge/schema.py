@@ -39,6 +39,7 @@ FIELD_ROLES: dict[str, str | None] = {  # role -> the unit it must have; None: a
     "fuse": "s",
     "alive": "1",
     "hold_fire": "1",
+    "airborne": "1",
 }
 POSE = ("x", "y", "vx", "vy")
 MOVE = ("move_x", "move_y")  # the channels that hold the velocity wanted

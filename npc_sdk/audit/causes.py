@@ -53,6 +53,8 @@ def moved_by(trace: Trace, limits: Limits, executed: float, place: float, pace: 
     if len(trace.heading):
         cause[_heads_elsewhere(trace)] = K1
     cause[trace.driver == CALLBACK] = GAME
+    if len(trace.airborne):
+        cause[trace.airborne] = GAME
     cause[~living] = OWN
     return cause
 

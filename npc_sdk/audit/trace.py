@@ -191,3 +191,4 @@ class Trace:
     decided: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # of steps that ran
     forecasts: tuple[Forecast, ...] = ()
     heading: Float[np.ndarray, "t1 a"] = field(default_factory=lambda: np.zeros((0, 0)))  # rad, of cars
+    airborne: Bool[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # the game moves them

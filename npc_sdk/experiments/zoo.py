@@ -123,6 +123,7 @@ class Setting:
     chase: bool = False  # every NPC runs at another, a new one every so often
     kidnaps: float = 0.0  # share of NPC-ticks in which the game's own behaviour takes over for a while
     heading: Floats | None = None  # n, rad, of cars; None: where they go
+    flies: bool = False  # who is taken over is in the air, and shown to be
 
     def tables(self) -> RuleTables:
         """Compiles the rules."""
@@ -405,12 +406,12 @@ def ahead_of(rng: np.random.Generator, setting: Setting, heading: Floats, wish: 
     course = heading[:, None] + np.cumsum(side, 1) * setting.body.turn_rate * setting.dt
     pace = setting.body.max_speed * rng.uniform(0.02, 1.2, (n, 1))
     drives = np.stack([np.cos(course), np.sin(course)], 2) * pace[..., None]
-    return np.where((rng.random(n) < 0.7)[:, None, None], drives, wish)
+    return np.where(rng.random((n, 1, 1)) < 0.7, drives, wish)
 
 
 def turned(heading: Floats, velocity: Floats) -> Floats:
     """Returns where everybody heads, rad: where it goes, or as before where it stands."""
-    return np.where((velocity != 0.0).any(1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
+    return np.where(np.any(velocity != 0.0, axis=1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
 
 
 def make_crowd(seed: int) -> Setting:
@@ -643,7 +644,16 @@ def play(
             aim = Aim(np.where(rng.random((n, 1)) < 0.02, np.nan, angle), np.abs(reach))
             priority = rng.choice([0.0, 1.0, np.nan], n)
             case = Case(
-                Movers(setting.ids, ahead, pace, position, velocity, heading=course, seen_heading=facing),
+                Movers(
+                    setting.ids,
+                    ahead,
+                    pace,
+                    position,
+                    velocity,
+                    heading=course,
+                    seen_heading=facing,
+                    airborne=taken > 0 if setting.flies else None,
+                ),
                 tables,
                 proposed,
                 Others(whom, setting.names, setting.lead),

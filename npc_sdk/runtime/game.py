@@ -185,6 +185,18 @@ class Game:
                     values[known] = block.values[at[known], column]
         return out
 
+    def airborne(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> NDArray[np.bool_] | None:
+        """Says which of the NPCs `ids` are in the air and obey nobody; None in a game that does not show it."""
+        flying = set[int]()
+        declared = False
+        for entity in self.schema.entities:
+            column = self.schema.role_column(entity.name, "airborne")
+            if entity.role == "npc" and column is not None:
+                declared = True
+                block = snapshot.blocks.get(entity.name)
+                flying |= set() if block is None else set(block.ids[block.values[:, column] > 0.5].tolist())
+        return np.isin(ids, list(flying)) if declared else None
+
     def names(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> tuple[frozenset[str], ...]:
         """Returns the role and the type of each of the NPCs `ids`, as rules about whom to spare name them."""
         types = {
@@ -218,7 +230,7 @@ class Game:
     def facing(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
         """Returns where the newest snapshot shows our NPCs to face: n, rad."""
         assert self.frame is not None
-        return self.frame.heading[0, slots].astype(np.float64)
+        return np.asarray(self.frame.heading[0, slots], np.float64)
 
     def margins(self, config: ShieldConfig) -> ShieldConfig:
         """Returns what the shield keeps for this game: a car's velocity must tell its direction."""

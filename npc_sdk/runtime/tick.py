@@ -315,6 +315,7 @@ class Runtime:
             replace(
                 _movers(game, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
                 names=game.names(snapshot, ids) if tables.cones or tables.bursts else None,  # who else asks for them
+                airborne=game.airborne(snapshot, ids),
                 heading=view.heading[rows] if tables.steers else None,
                 seen_heading=game.facing(slots.astype(np.intp)) if tables.steers else None,
             ),

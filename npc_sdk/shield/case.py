@@ -51,7 +51,6 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
         case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
     )
     last = wanted.apply_tick + case.proposals.shape[1] - 1
-    told = np.stack([certified.expected[..., 2:], certified.velocities], 2)
-    promised.add(chunk, last, ids, certified.points, told)
+    promised.add(chunk, last, ids, certified.points, certified.told)
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)
     return certified

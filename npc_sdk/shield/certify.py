@@ -6,7 +6,7 @@ The proof is docs/explanation/shield.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -70,6 +70,11 @@ class Certified:
     rank: NDArray[np.int8]  # n m, index into REASONS
 
     @property
+    def told(self) -> Float[np.ndarray, "n m 2 2"]:
+        """The velocity expected before each step and the one that it tells, for `Outstanding.add`."""
+        return np.stack([self.expected[..., 2:], self.velocities], 2)
+
+    @property
     def reason(self) -> tuple[str, ...]:
         """The worst of REASONS per NPC, or why it is unguarded."""
         return tuple(
@@ -110,10 +115,15 @@ def certify(
     n, m, _ = wishes.shape
     rows, whom = tables.rows(movers.ids), others or Others.none()
     asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    flies = np.zeros(n, np.bool_) if movers.airborne is None else movers.airborne
+    if flies.any():  # it is told to brake, and to hold its fire: that it would do so is not vouched for
+        wishes = np.where(flies[:, None, None], np.nan, wishes)
+        asked = replace(asked, triggers=asked.triggers & ~flies[:, None, None])
     if quick.serves(movers, config):
         answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, asked.apply_tick, _TRIED)
     else:
         answer = _judge(movers, tables, outstanding, wishes, config, whom, asked.apply_tick)
+    answer.broken[:, KIND["airborne"]] = flies
     if answer.broken.any():
         _stay_home(tables, rows, answer, config)
     where = None

@@ -46,7 +46,7 @@ class Movers:
     position and velocity: exact at the tick the answer applies (assumption K2). seen_position and seen_velocity: at the
     tick of the snapshot; None where the answer applies at that very tick. names: role and type of each, by which rules
     say whom to spare; None: all of them are just NPCs. heading: rad, of cars, at the apply tick, and as the snapshot
-    showed it; None where it applies at that very tick.
+    showed it; None where it applies at that very tick. airborne: who obeys nobody for now; None: all obey.
     """
 
     ids: NDArray[np.uint32]  # n
@@ -57,6 +57,7 @@ class Movers:
     names: tuple[frozenset[str], ...] | None = None
     heading: Float[np.ndarray, " n"] | None = None
     seen_heading: Float[np.ndarray, " n"] | None = None
+    airborne: Bool[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,10 @@ def nearest_move(
         kept = within_cone(np.broadcast_to(moves, (*legal.shape, 2)), each)
         legal &= _length(kept - moves) <= _EARLIER
     far = _length(moves - wanted[..., None, :]) + _EARLIER * np.arange(len(moves))
-    best = moves[np.where(legal, far, np.inf).argmin(-1)]
+    best = moves[np.argmin(np.where(legal, far, np.inf), axis=-1)]
     slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_length(velocity), 1e-12))[..., None]
-    exact: Float[np.ndarray, "... 2"] = np.where(legal.any(-1)[..., None], best, slowest).astype(np.float32)
+    any_legal = np.any(legal, axis=-1, keepdims=True)
+    exact: Float[np.ndarray, "... 2"] = np.where(any_legal, best, slowest).astype(np.float32)
     return exact.astype(np.float64)
 
 

@@ -19,7 +19,14 @@ from npc_sdk.shield.outstanding import Outstanding
 
 _FASTEST = 1e6  # m/s; what is faster is no game's doing, and left to the definition
 _COLUMNS = kernel.Columns(
-    *(KIND[kind] for kind in ("leash", "speed", "acceleration", "turn", "spacing", "grid", "steering")), len(KINDS)
+    leash=KIND["leash"],
+    speed=KIND["speed"],
+    acceleration=KIND["acceleration"],
+    turn=KIND["turn"],
+    spacing=KIND["spacing"],
+    grid=KIND["grid"],
+    steering=KIND["steering"],
+    kinds=len(KINDS),
 )
 
 

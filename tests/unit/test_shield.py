@@ -83,11 +83,6 @@ def ask(tables: RuleTables, who: Movers, wish: Any, **more: Any) -> Certified:
     return certify(who, tables, more.pop("outstanding", Outstanding()), wishes, **more)
 
 
-def told_by(answer: Certified) -> Floats:
-    """What an answer tells, and before which velocities."""
-    return np.stack([answer.expected[..., 2:], answer.velocities], 2)
-
-
 def drive(tables: RuleTables, who: Movers, wish: Any, ticks: int, **more: Any) -> tuple[Movers, list[Certified]]:
     """Lets the first step of every answer run."""
     answers = []
@@ -187,7 +182,7 @@ def test_what_was_promised_to_one_is_not_given_to_another() -> None:
     only_second = np.stack([np.zeros((M, 2)), np.tile([-9.0, 0.0], (M, 1))])
     free = certify(who, tables, outstanding, only_second)
     first = certify(who, tables, outstanding, only_first)
-    outstanding.add(1, M - 1, who.ids, first.points, told_by(first))
+    outstanding.add(1, M - 1, who.ids, first.points, first.told)
     second = certify(who, tables, outstanding, only_second)
     assert second.points[1, -1, 1, 0] > free.points[1, -1, 1, 0] + 0.01  # it must leave room that it had before
     reached = first.points[0, -1, 1], second.points[1, -1, 1]
@@ -288,7 +283,7 @@ def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_
     apart = movers([[-3.0, 0.0], [3.0, 0.0]], [[3.0, 0.0], [0.0, 0.0]])
     wish = np.stack([np.tile([4.0, 0.0], (M, 1)), np.zeros((M, 2))])
     first = certify(apart, tables, outstanding, wish)
-    outstanding.add(1, M - 1, apart.ids, first.points, told_by(first))
+    outstanding.add(1, M - 1, apart.ids, first.points, first.told)
     walked_in = movers([[-3.0, 0.0], [-1.9, 0.0]], [[0.0, 0.0], [0.0, 0.0]])
     away = np.stack([np.tile([0.0, 2.0], (M, 1)), np.tile([2.0, 0.0], (M, 1))])
     stuck = certify(walked_in, tables, outstanding, away)
