@@ -87,6 +87,14 @@ def grid_schema() -> Schema:
     return replace(schema, kinematics=replace(able, kind="grid", cell=0.09375, diagonals=True))
 
 
+def car_schema() -> Schema:
+    """Returns the same schema with cars, which show where they head."""
+    schema = sample_schema()
+    heading = Field("heading", "rad", -4.0, 4.0, role="heading")
+    entities = tuple(replace(e, fields=(*e.fields, heading)) if e.role == "npc" else e for e in schema.entities)
+    return replace(schema, entities=entities, kinematics=replace(schema.kinematics, kind="car"))
+
+
 def sample_snapshot(npcs: int = 3, players: int = 1, executing: bool = True) -> Snapshot:
     """Returns a legal snapshot with distinct numbers in it."""
     ids = np.arange(101, 101 + npcs, dtype=np.uint32)
@@ -149,6 +157,7 @@ def valid() -> Iterator[tuple[str, bytes]]:
         "hello": Hello((1,), "vectors 1", "conformance", schema, nonce=9),
         "hello_two_majors": Hello((1, 2), "vectors 1", "conformance", schema, nonce=9, capabilities=("delta",)),
         "hello_grid": Hello((1,), "vectors 1", "conformance", grid_schema(), nonce=9),
+        "hello_car": Hello((1,), "vectors 1", "conformance", car_schema(), nonce=9),
         "hello_unicode": Hello((1,), "vectors 1", "Überlebende 生存者 🎮", schema),
         "welcome": Welcome(0x01020304, 1, 9, schema.sha256),
         "welcome_full": Welcome(

@@ -39,13 +39,14 @@ FIELD_ROLES: dict[str, str | None] = {  # role -> the unit it must have; None: a
     "fuse": "s",
     "alive": "1",
     "hold_fire": "1",
+    "airborne": "1",
 }
 POSE = ("x", "y", "vx", "vy")
 MOVE = ("move_x", "move_y")  # the channels that hold the velocity wanted
 ATTACKS = ("fire", "throw")  # the channels that hurt somebody
 NAN_POLICIES = ("reject", "clamp", "mask")
 CHANNEL_KINDS = ("continuous", "discrete")
-KINEMATICS_KINDS = ("velocity", "grid")
+KINEMATICS_KINDS = ("velocity", "grid", "car")
 _KIND_KEYS = {"cell": "grid", "diagonals": "grid"}  # keys of kinematics that one kind alone has
 POLYGON_KINDS = ("wall", "zone")
 COORDINATES = ("wire", "unity", "unreal", "godot", "pygame")
@@ -166,6 +167,8 @@ class Kinematics:
     With kind `velocity`: p+ = p + u dt and v+ = u, where |u| <= max_speed and |u - v| <= max_acceleration dt.
     With kind `grid` the same, and in a tick a body stands still or goes by one cell along an axis, with `diagonals`
     also along both: u is 0 or a cell per tick. It must be able to let any of these follow any other.
+    With kind `car` the same as `velocity`, and u is 0 or along a heading, which turns by at most turn_rate dt in a tick
+    and stays where it is while u is 0. The field with the role `heading` shows it.
 
     Args:
         max_speed: m/s.
@@ -283,6 +286,7 @@ class Schema:
         for name in MOVE:
             _moves(self, name)
         _steps(self)
+        _heads(self)
         for name in ATTACKS:
             _rests(self, name)
         canonical = pack(_describe(self))
@@ -318,6 +322,19 @@ class Schema:
     def dt(self) -> float:
         """Seconds per tick."""
         return 1.0 / self.tick_hz
+
+    @property
+    def velocity_tolerance(self) -> float:
+        """How far off its velocity a body may be for its direction to be told well enough, m/s; infinity: any.
+
+        A car that starts goes at least half of what its acceleration allows in a tick, and what is off hides a quarter
+        of a tick's turn.
+        """
+        body = self.kinematics
+        if body.kind != "car":
+            return math.inf
+        start = 0.5 * min(body.max_acceleration, body.brake) * self.dt
+        return 0.5 * start * math.sin(0.25 * min(body.turn_rate * self.dt, 0.5 * math.pi))
 
     def entity(self, name: str) -> EntityType:
         """Returns an entity type by name; KeyError if there is none."""
@@ -708,6 +725,15 @@ def _steps(schema: Schema) -> None:
         if limit < needed:
             raise SchemaError(
                 f"kinematics: {name} expected at least {needed:.9g} m/s^2, any step after any other, got {limit:g}"
+            )
+
+
+def _heads(schema: Schema) -> None:
+    """Cars show where they head: standing still does not tell."""
+    for entity in schema.entities if schema.kinematics.kind == "car" else ():
+        if entity.role == "npc" and schema.role_column(entity.name, "heading") is None:
+            raise SchemaError(
+                f"entity '{entity.name}': kinematics 'car' expected a field with role 'heading', got none"
             )
 
 

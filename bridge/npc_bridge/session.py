@@ -526,6 +526,13 @@ class ServerSession:
 
     def _registered(self, change: SchemaChange) -> Received:
         assert self._hello is not None  # LIVE implies a HELLO
+        told, asked = (schema.velocity_tolerance for schema in (self._hello.schema, change.schema))
+        if told != asked:  # the last hop took its number with the session
+            return self._refuse(
+                ErrorCode.SCHEMA,
+                "SCHEMA: expected bodies whose direction is told as before, by a velocity tolerance of "
+                f"{told:g} m/s, got {asked:g}; begin a new session with HELLO",
+            )
         warnings = self._register(change.schema)
         if isinstance(warnings, Received):
             return warnings
@@ -560,7 +567,7 @@ class ServerSession:
             heartbeat_ms=offer.heartbeat_ms,
             lead_ticks=offer.lead_ticks,
             fresh_steps=offer.fresh_steps,
-            velocity_tolerance=offer.velocity_tolerance,
+            velocity_tolerance=min(offer.velocity_tolerance, hello.schema.velocity_tolerance),
             server=offer.server,
             capabilities=tuple(name for name in hello.capabilities if name in offer.capabilities),
             barks=offer.barks,

@@ -29,6 +29,7 @@ ASSUMPTIONS = ("K1", "K2", "K3", "K4", "K4b", "K5", "K6")
 
 Causes = NDArray[np.int64]
 _SLOW = 1e-9  # m/s
+_TURNED = 1e-4  # rad, beyond what float32 hides of a heading
 
 
 def moved_by(trace: Trace, limits: Limits, executed: float, place: float, pace: float) -> Causes:
@@ -49,9 +50,21 @@ def moved_by(trace: Trace, limits: Limits, executed: float, place: float, pace: 
     off_place = np.linalg.norm(moved - trace.command * limits.dt, axis=-1)
     off_pace = np.linalg.norm(trace.velocity[1:] - trace.command, axis=-1) * limits.dt
     cause[(off_place > executed) | (off_pace > executed)] = K1
+    if len(trace.heading):
+        cause[_heads_elsewhere(trace)] = K1
     cause[trace.driver == CALLBACK] = GAME
+    if len(trace.airborne):
+        cause[trace.airborne] = GAME
     cause[~living] = OWN
     return cause
+
+
+def _heads_elsewhere(trace: Trace) -> Bool[np.ndarray, "t a"]:
+    """Says where a car's heading came out as another one than its command's, or than before where it had none."""
+    goes = (trace.command != 0.0).any(-1)
+    told = np.where(goes, np.arctan2(trace.command[..., 1], trace.command[..., 0]), trace.heading[:-1])
+    off = trace.heading[1:] - told
+    return np.asarray(np.abs(np.arctan2(np.sin(off), np.cos(off))) > _TURNED)
 
 
 def _does_not_brake(trace: Trace, limits: Limits) -> Bool[np.ndarray, "t a"]:

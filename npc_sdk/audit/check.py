@@ -197,6 +197,15 @@ def _audit(trace: Trace, limits: Limits, config: AuditConfig, standing: Standing
     if limits.cell > 0.0:
         room = config.relative * limits.cell - off_grid(trace.command * limits.dt, limits.cell, limits.diagonals)
         judge("grid", room, living, fault)
+    if np.isfinite(limits.steering):
+        facing = np.stack([np.cos(trace.heading[:-1]), np.sin(trace.heading[:-1])], -1)
+        room = limits.steering * limits.dt * (1.0 + config.relative) - turned_by(facing, trace.command)
+        judge(
+            "steering",
+            np.where(pace > 0.0, room, limits.steering * limits.dt),
+            living,
+            _lately(fault, config.settle_ticks),
+        )
     for zone in limits.clearways:
         rests = np.linalg.norm(trace.velocity[1:], axis=-1) <= _AT_REST
         judge(zone.kind, _rest_margins(trace, zone.corners, rests & living & zone.binds), living & zone.binds, fault)
@@ -285,6 +294,15 @@ def _left_by(cause: Int[np.ndarray, " a"], living: Bool[np.ndarray, " a"], off: 
     """Returns what holds of NPCs after a tick in which they were moved so."""
     left = np.where(cause == OWN, off, np.where(cause == GAME, K5, cause))
     return np.where(living, left, K5)
+
+
+def _lately(cause: Causes, ticks: int) -> Causes:
+    """Returns what moved each NPC in a tick, or else in so many before it: what was sent then knew nothing of it."""
+    out = cause.copy()
+    for back in range(1, min(ticks, len(cause) - 1) + 1):
+        before = np.where(cause[:-back] == GAME, K5, cause[:-back])
+        out[back:] = np.where(out[back:] == OWN, before, out[back:])
+    return out
 
 
 def _announced(

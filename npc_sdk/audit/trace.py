@@ -162,6 +162,9 @@ class Limits:
     turns: tuple[Turns, ...] = ()
     cell: float = 0.0  # m that a body goes along an axis in a tick, or not at all; 0: any way
     diagonals: bool = False  # whether it may go along both
+    steering: float = float(
+        "inf"
+    )  # rad/s by which a car's heading may turn, at any speed; it goes nowhere but along it
     notice: int = 0  # ticks before `since` by which a zone must be told: what was sent before may run so long
 
 
@@ -198,3 +201,5 @@ class Trace:
     session: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # 0: nobody
     decided: Int[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # of steps that ran
     forecasts: tuple[Forecast, ...] = ()
+    heading: Float[np.ndarray, "t1 a"] = field(default_factory=lambda: np.zeros((0, 0)))  # rad, of cars
+    airborne: Bool[np.ndarray, "t a"] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # the game moves them

@@ -76,7 +76,7 @@ def make_scene(seed: int, npcs: int, edges: int) -> Scene:
     config, outstanding = ShieldConfig(), Outstanding()
     start = Movers(ids, home, np.zeros((npcs, 2)))
     first = certify(start, tables, outstanding, _headings(rng, npcs, SPEED), config=config)
-    outstanding.add(0, STEPS - 1, ids, first.points)
+    outstanding.add(0, STEPS - 1, ids, first.points, first.told)
     outstanding.forget(2)
     movers = Movers(ids, first.expected[:, 2, :2], first.expected[:, 2, 2:])
     calm = certify(movers, tables, outstanding, _headings(rng, npcs, 0.7 * SPEED), config=config)

@@ -79,9 +79,10 @@ def _figures(
         }
         for kind in KINDS
     }
+    broken_at_all = [kind for kind in KINDS if kind != "airborne"]  # that no promise is made of
     enough = max(1.0, WANTED_ACTIVE * min(1.0, args.steps / FULL))
-    idle = [kind for kind in KINDS if total.active[kind] < enough]
-    tame = [kind for kind in KINDS if control.share_broken(kind) < WANTED_CONTROL]
+    idle = [kind for kind in broken_at_all if total.active[kind] < enough]
+    tame = [kind for kind in broken_at_all if control.share_broken(kind) < WANTED_CONTROL]
     return {
         "passed": total.caused() == 0 and not idle and not tame,
         "agent_steps": total.steps,

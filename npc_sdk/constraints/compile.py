@@ -65,6 +65,10 @@ class Body(Protocol):
     def cell(self) -> float: ...
     @property
     def diagonals(self) -> bool: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def turn_rate(self) -> float: ...
 
 
 class Outline(Protocol):
@@ -241,6 +245,7 @@ class RuleTables:
     clear: tuple[Clear, ...] = ()
     # m/s, all velocities that a body can be told, standing still first; without rows any
     moves: Float[np.ndarray, "k 2"] = field(default_factory=lambda: np.zeros((0, 2)))
+    steers: bool = False  # bodies are cars: `turn` limits them at every speed, `turn_above` is what tells a direction
 
     def rows(self, ids: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Finds the rows of NPCs by id. Raises KeyError for an id that was not compiled."""
@@ -362,6 +367,10 @@ def compile_rules(
     applies[:, KIND["spacing"]] = (spacing > 0).any(1)
     applies[:, KIND["hold_fire"]] = hold_fire
     applies[:, KIND["turn"]] = np.isfinite(turn)
+    steers = kinematics.kind == "car"
+    if steers:
+        turn, turn_above = np.minimum(turn, kinematics.turn_rate), 0.5 * acceleration * dt  # half of what a start is
+    applies[:, KIND["steering"]] = steers
     moves = grid_moves(kinematics.cell, kinematics.diagonals, dt)
     applies[:, KIND["grid"]] = len(moves) > 0
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
@@ -401,6 +410,7 @@ def compile_rules(
         shares=tuple(shares),
         clear=tuple(clear),
         moves=moves,
+        steers=steers,
     )
 
 

@@ -24,6 +24,7 @@ GAMES = 6  # per shard
 TICKS = 120  # per game
 RATES = (20, 30, 60, 100, 144)  # Hz
 BY_CELLS = 0.2  # share of games whose bodies go by whole cells
+BY_CAR = 0.25  # share of the other games whose bodies are cars
 CONTROL_EVERY = 4  # shards, one of which is played without the shield, too
 _STOPS_WITHIN = 60  # ticks
 _SHARD = (
@@ -124,7 +125,9 @@ def draw(seed: int) -> zoo.Setting:
     setting = zoo.make_setting(
         seed, 1.0 / rate, speed, acceleration, float(rng.uniform(0.6, 1.5)), int(rng.choice([6, 12, 40, 160]))
     )
-    return zoo.by_cells(setting, seed) if rng.random() < BY_CELLS else setting
+    if rng.random() < BY_CELLS:
+        return zoo.by_cells(setting, seed)
+    return zoo.by_car(setting, seed) if rng.random() < BY_CAR else setting
 
 
 def shard(index: int, seed: int, shielded: bool) -> Totals:

@@ -94,6 +94,8 @@ class Body:
     radius: float
     cell: float = 0.0  # m that a step goes along an axis; 0: it goes as it likes
     diagonals: bool = False
+    kind: str = "velocity"
+    turn_rate: float = np.inf  # rad/s, of a car
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Setting:
     single: bool  # the engine keeps float32 positions
     chase: bool = False  # every NPC runs at another, a new one every so often
     kidnaps: float = 0.0  # share of NPC-ticks in which the game's own behaviour takes over for a while
+    heading: Floats | None = None  # n, rad, of cars; None: where they go
+    flies: bool = False  # who is taken over is in the air, and shown to be
 
     def tables(self) -> RuleTables:
         """Compiles the rules."""
@@ -387,6 +391,40 @@ def by_cells(setting: Setting, seed: int) -> Setting:
     return replace(setting, rules=tuple(rules), body=stepping, velocity=np.zeros_like(setting.velocity))
 
 
+def by_car(setting: Setting, seed: int) -> Setting:
+    """The same game with cars that head where they go, and where they stand anywhere."""
+    rng, body, dt = np.random.default_rng([seed, 79]), setting.body, setting.dt
+    turn_rate = float(rng.uniform(0.05, 0.4)) / dt
+    hard = min([body.max_acceleration, *(r.acceleration for r in setting.rules if isinstance(r, AccelerationLimit))])
+    least = min([turn_rate, *(r.rate for r in setting.rules if isinstance(r, TurnLimit))])
+    tells = min(setting.config.velocity_tolerance, 0.25 * hard * dt * np.sin(0.25 * least * dt))
+    stands = rng.random(len(setting.ids)) < 0.5
+    velocity = np.where(stands[:, None], 0.0, setting.velocity)
+    facing = np.where(stands, rng.uniform(-np.pi, np.pi, len(stands)), np.arctan2(*velocity.T[::-1]))
+    return replace(
+        setting,
+        body=replace(body, kind="car", turn_rate=turn_rate),
+        config=replace(setting.config, velocity_tolerance=float(tells)),
+        velocity=velocity,
+        heading=facing,
+    )
+
+
+def ahead_of(rng: np.random.Generator, setting: Setting, heading: Floats, wish: Floats) -> Floats:
+    """Lets most cars wish for what they can nearly do: to one side all along, to and fro, or where nobody can turn."""
+    n, m, _ = wish.shape
+    side = rng.choice([-1.0, 0.5, 1.0, 3.0], (n, 1)) * np.where(rng.random((n, m)) < 0.2, -1.0, 1.0)
+    course = heading[:, None] + np.cumsum(side, 1) * setting.body.turn_rate * setting.dt
+    pace = setting.body.max_speed * rng.uniform(0.02, 1.2, (n, 1))
+    drives = np.stack([np.cos(course), np.sin(course)], 2) * pace[..., None]
+    return np.where(rng.random((n, 1, 1)) < 0.7, drives, wish)
+
+
+def turned(heading: Floats, velocity: Floats) -> Floats:
+    """Returns where everybody heads, rad: where it goes, or as before where it stands."""
+    return np.where(np.any(velocity != 0.0, axis=1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
+
+
 def make_crowd(seed: int) -> Setting:
     """Draws a game of NPCs among themselves, with a bad link."""
     rng = np.random.default_rng(seed)
@@ -584,6 +622,8 @@ def play(
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
     corners, rate = tables.edges[:, :2], certified_limits(tables, np.arange(n), setting.config)[1]
     position, velocity, whom = setting.position.copy(), setting.velocity.copy(), setting.others.copy()
+    facing = turned(np.zeros(n) if setting.heading is None else setting.heading, velocity)
+    faced = [facing]
     heading, half = rng.normal(size=whom.shape), setting.bounds[2]
     ammo, shots = rng.integers(0, 8, n).astype(float), np.zeros(n)
     outstanding, chunks = Outstanding(), list[Chunk]()
@@ -599,22 +639,34 @@ def play(
             style = styles(rng, setting)
         chunks = [chunk for chunk in chunks if tick - chunk.apply < setting.steps]
         if rng.random() > 0.1 and np.isfinite(velocity).all():
-            ahead, pace = position, velocity
+            ahead, pace, course = position, velocity, facing
             sure = [replace(chunk, arrives=0) for chunk in chunks]
             for later in range(tick, tick + setting.lead):
                 pace, _, _ = hop(sure, later, ahead, pace, setting, rate, None)
-                ahead = ahead + pace * dt
+                ahead, course = ahead + pace * dt, turned(course, pace)
             if not np.isfinite(ahead).all():
                 continue
             apply = tick + setting.lead
             asked = rng.random((n, setting.steps, len(TRIGGERS))) < rng.choice([0.0, 0.3, 1.0], (n, 1, 1))
             angle, reach = rng.uniform(-np.pi, np.pi, (2, n, setting.steps)) * [[[1.0]], [[half / np.pi]]]
+            proposed = script.wishes(apply) if script else wishes(rng, setting, corners, ahead, whom, style)
+            if setting.body.kind == "car":
+                proposed = ahead_of(rng, setting, course, proposed)
             aim = Aim(np.where(rng.random((n, 1)) < 0.02, np.nan, angle), np.abs(reach))
             priority = rng.choice([0.0, 1.0, np.nan], n)
             case = Case(
-                Movers(setting.ids, ahead, pace, position, velocity),
+                Movers(
+                    setting.ids,
+                    ahead,
+                    pace,
+                    position,
+                    velocity,
+                    heading=course,
+                    seen_heading=facing,
+                    airborne=taken > 0 if setting.flies else None,
+                ),
                 tables,
-                script.wishes(apply) if script else wishes(rng, setting, corners, ahead, whom, style),
+                proposed,
                 Others(whom, setting.names, setting.lead),
                 Wanted(asked, apply, tick, flag, {AMMO: ammo, SHOTS: shots}, priority, aim),
                 setting.config,
@@ -640,7 +692,8 @@ def play(
         position = position + command * dt
         if setting.single:
             position = position.astype(np.float32).astype(np.float64)
-        velocity = command
+        velocity, facing = command, turned(facing, command)
+        faced.append(facing)
         whom = script.others(tick, whom) if script else walk(rng, setting, whom, heading, rows[-1][0])
         ammo, shots = ammo - fired @ ROUNDS + (rng.random(n) < _RELOAD), shots + fired[:, 0]
         rows.append((position, velocity, whom, ammo))
@@ -663,6 +716,7 @@ def play(
         reach=aims[..., 1],
         others=others,
         levels={AMMO: levels},
+        heading=np.stack(faced) if setting.body.kind == "car" else np.zeros((0, 0)),
     )
     executed = 1.0 if shield is not unshielded else 1e9
     config = audit.AuditConfig(executed=executed, admission=setting.config.eps, settle_ticks=20)
@@ -767,6 +821,7 @@ def limits(setting: Setting) -> audit.Limits:
         turns=tuple(taken),
         cell=body.cell,
         diagonals=body.diagonals,
+        steering=body.turn_rate,
     )
 
 

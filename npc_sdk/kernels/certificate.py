@@ -20,7 +20,7 @@ from npc_sdk.kernels.clearance import at_least, from_point, from_segment, holds,
 from npc_sdk.kernels.compiled import exactly
 from npc_sdk.kernels.moving import ANYWHERE, never_worse
 from npc_sdk.kernels.planes import OWN, longer, share
-from npc_sdk.kernels.projection import limited, project, sector
+from npc_sdk.kernels.projection import cone, limited, project, wrapped
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +45,7 @@ class Rules(NamedTuple):
     way_kind: Ints  # w
     way_binds: Bools  # w r
     moves: Floats  # k 2, all that a body can be told; without rows anything
+    steers: bool  # bodies are cars
 
 
 class Movers(NamedTuple):
@@ -66,6 +67,7 @@ class Movers(NamedTuple):
     leash: Floats  # n
     turn: Floats  # n, rad per tick
     turn_above: Floats  # n
+    heading: Floats  # n 5, rad: of cars, expected; and from it on, what else it may be, and what starts before it leave
 
 
 class Terms(NamedTuple):
@@ -95,6 +97,7 @@ class Columns(NamedTuple):
     turn: int
     spacing: int
     grid: int
+    steering: int
     kinds: int  # how many there are
 
 
@@ -406,16 +409,24 @@ def _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, a
         hx, hy, leash, frozen = movers.home[i, 0], movers.home[i, 1], ground.leash[i], planes.frozen[i]
         e0, e1, q0, q1 = ground.edge_first[i], ground.edge_first[i + 1], planes.first[i], planes.first[i + 1]
         rare = ground.lost_first[i] < ground.lost_first[i + 1] or len(rules.way_kind) > 0 or len(them.distance) > 0
+        heading, low, high = movers.heading[i, 0], movers.heading[i, 1], movers.heading[i, 2]
+        least, most, tight, above = movers.heading[i, 3], movers.heading[i, 4], movers.turn[i], movers.turn_above[i]
         for step in range(m):
             wx, wy = wishes[i, step, 0], wishes[i, step, 1]
             usable = math.isfinite(wx) and math.isfinite(wy)
-            turn = sector(vx, vy, movers.turn[i], movers.turn_above[i], terms.turn_give)
-            ux, uy = project(wx, wy, vx, vy, speed, a * dt, turn, rules.moves)
+            ax, ay, right, left, tells = cone(
+                vx, vy, tight, above, terms.turn_give, rules.steers, heading, low, high, least, most
+            )
+            # A car whose velocity does not tell its direction starts as if from rest.
+            gx, gy, change = vx, vy, a * dt
+            if rules.steers and not tells:
+                gx, gy, change = 0.0, 0.0, max(a * dt - length(vx, vy), 0.0)
+            ux, uy = project(wx, wy, gx, gy, speed, change, ax, ay, right, left, rules.moves)
             ex, ey = rest(x, y, ux, uy, a, dt)
-            fast, hard, turned, between = limited(wx, wy, vx, vy, speed, a * dt, turn, rules.moves, same)
+            fast, hard, turned, between = limited(wx, wy, vx, vy, speed, a * dt, ax, ay, right, left, rules.moves, same)
             rejected[i, columns.speed] |= fast
             rejected[i, columns.acceleration] |= hard
-            rejected[i, columns.turn] |= turned
+            rejected[i, columns.steering if rules.steers else columns.turn] |= turned
             rejected[i, columns.grid] |= between
             bad = not _holds(edge, e0, e1, plane, q0, q1, frozen, hx, hy, leash, x, y, ex, ey)
             if rare and not bad:
@@ -431,7 +442,26 @@ def _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, a
             else:
                 bx, by = brake(vx, vy, a, dt)
                 bx, by = np.float64(np.float32(bx)), np.float64(np.float32(by))
-                _candidates(tried, speed, a * dt, vx, vy, wx, wy, usable, ux, uy, bx, by, turn, rules.moves, candidates)
+                _candidates(
+                    tried,
+                    speed,
+                    change,
+                    gx,
+                    gy,
+                    wx,
+                    wy,
+                    usable,
+                    ux,
+                    uy,
+                    bx,
+                    by,
+                    ax,
+                    ay,
+                    right,
+                    left,
+                    rules.moves,
+                    candidates,
+                )
                 far = np.empty(len(candidates))
                 far[0] = math.inf  # it has failed, or nobody wished it
                 for q in range(1, len(candidates)):
@@ -457,6 +487,9 @@ def _steps(rules, movers, them, planes, ground, terms, tried, columns, wishes, a
             expected[i, step, 0], expected[i, step, 1] = x, y
             expected[i, step, 2], expected[i, step, 3] = vx, vy
             x, y, vx, vy = x + ux * dt, y + uy * dt, ux, uy
+            if rules.steers and (ux != 0.0 or uy != 0.0):
+                turned_to = wrapped(math.atan2(uy + 0.0, ux + 0.0) - heading)
+                low, high = min(low, turned_to), max(high, turned_to)
 
 
 @exactly
@@ -547,17 +580,17 @@ def _failing_rare(rules, them, ground, terms, i, a, step, ux, uy, sx, sy, ex, ey
 
 @exactly
 def _candidates(  # type: ignore[no-untyped-def]
-    tried, speed, change, vx, vy, wx, wy, usable, ax, ay, bx, by, turn, moves, out
+    tried, speed, change, vx, vy, wx, wy, usable, mx, my, bx, by, ax, ay, low, high, moves, out
 ):
-    """Fills candidates within both discs: the aim a, blends to the brake b, turns of the wish, a ring."""
-    out[0, 0], out[0, 1] = ax, ay
+    """Fills candidates within both discs: the aim m, blends to the brake b, turns of the wish, a ring."""
+    out[0, 0], out[0, 1] = mx, my
     if not usable:
         wx, wy = 0.0, 0.0
     size = min(1.0, speed / max(length(wx, wy), 1e-12))
     wx, wy = wx * size, wy * size
     q = 1
     for blend in tried.blends:
-        out[q, 0], out[q, 1] = ax + (bx - ax) * blend, ay + (by - ay) * blend
+        out[q, 0], out[q, 1] = mx + (bx - mx) * blend, my + (by - my) * blend
         q += 1
     for angle in tried.turns:
         cos, sin = math.cos(angle), math.sin(angle)
@@ -568,7 +601,7 @@ def _candidates(  # type: ignore[no-untyped-def]
         out[q, 0], out[q, 1] = vx + change * math.cos(angle), vy + change * math.sin(angle)
         q += 1
     for k in range(1, q):
-        out[k, 0], out[k, 1] = project(out[k, 0], out[k, 1], vx, vy, speed, change, turn, moves)
+        out[k, 0], out[k, 1] = project(out[k, 0], out[k, 1], vx, vy, speed, change, ax, ay, low, high, moves)
 
 
 @exactly
@@ -649,8 +682,9 @@ def _activity(movers, rules, columns, wishes, answer):  # type: ignore[no-untype
     active, broken = answer.active, answer.broken
     for i in range(n):
         active[i, columns.grid] |= len(rules.moves) > 0
+        active[i, columns.steering] |= rules.steers
         bx, by, speed = movers.velocity[i, 0], movers.velocity[i, 1], movers.certified_speed[i]
-        change, turns = movers.certified_acceleration[i] * rules.dt, math.isfinite(movers.turn[i])
+        change, turns = movers.certified_acceleration[i] * rules.dt, math.isfinite(movers.turn[i]) and not rules.steers
         for step in range(m):
             wx, wy = wishes[i, step, 0], wishes[i, step, 1]
             active[i, columns.speed] |= not (length(wx, wy) < 0.95 * speed)

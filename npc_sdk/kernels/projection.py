@@ -1,5 +1,5 @@
-"""Wishes into what a body may do: the twins of `project`, `_sector` and `_limited` in `npc_sdk.shield.certify`, and of
-`npc_sdk.shield.moves`."""
+"""Wishes into what a body may do: the twins of `project`, `_ways` and `_limited` in `npc_sdk.shield.certify`, and of
+`npc_sdk.shield.heading` and `moves`."""
 
 from __future__ import annotations
 
@@ -11,31 +11,52 @@ from npc_sdk.kernels.clearance import length
 from npc_sdk.kernels.compiled import exactly
 
 _CREEP = 1e-8  # m/s, as in the definition
+_ROUNDED = 1e-6  # rad
 _EARLIER = 1e-6  # m/s
 _ROOM = 1.0 + 1e-9
 
 
 @exactly
-def sector(vx, vy, turn, turn_above, turn_give):  # type: ignore[no-untyped-def]
-    """Returns by how much the direction may change in a tick, whatever the velocity is within the tolerance of v."""
-    speed = length(vx, vy)
-    if not (math.isfinite(turn) and speed > turn_above - turn_give):
-        return math.inf
-    give = math.asin(min(1.0, turn_give / max(speed, 1e-12)))
-    return min(max(turn - give - 1e-6, 0.0), 0.5 * math.pi)
+def wrapped(angle):  # type: ignore[no-untyped-def]
+    """Returns the same direction as an angle within half a turn of 0."""
+    return math.atan2(math.sin(angle), math.cos(angle))
 
 
 @exactly
-def within(wx, wy, vx, vy, turn):  # type: ignore[no-untyped-def]
-    """Returns the point nearest to the wish w whose direction is at most `turn` from that of v."""
-    if math.isinf(turn):
+def cone(vx, vy, turn, above, give, steers, heading, low, high, least, most):  # type: ignore[no-untyped-def]
+    """Returns the axis and the sides of the directions that v may turn to in a tick, and whether v tells its own.
+
+    `low` to `high` is what a car may head for by now, `least` to `most` what starts sent before leave, both in rad from
+    its expected heading.
+    """
+    speed = length(vx, vy)
+    tells = math.isfinite(turn) and speed > above - give
+    ax, ay = vx / max(speed, 1e-12), vy / max(speed, 1e-12)
+    if tells:
+        room = min(max(turn - math.asin(min(1.0, give / max(speed, 1e-12))) - _ROUNDED, 0.0), 0.5 * math.pi)
+        if not steers:
+            return ax, ay, -room, room, True
+        ahead = wrapped(math.atan2(ay + 0.0, ax + 0.0) - heading)
+        if least <= ahead and ahead <= most:
+            return ax, ay, max(-room, least - ahead), min(room, most - ahead), True
+        return ax, ay, math.inf, -math.inf, True
+    if not steers:
+        return ax, ay, -math.inf, math.inf, False
+    turn = min(turn, 0.5 * math.pi) - _ROUNDED
+    return math.cos(heading), math.sin(heading), max(high - turn, least), min(low + turn, most), False
+
+
+@exactly
+def within(wx, wy, ax, ay, low, high):  # type: ignore[no-untyped-def]
+    """Returns the point of a cone that is nearest to the wish w: nothing where the cone holds none."""
+    if low > high:
+        return 0.0, 0.0
+    if math.isinf(high):
         return wx, wy
-    speed = max(length(vx, vy), 1e-12)
-    ax, ay = vx / speed, vy / speed
     angle = math.atan2(ax * wy - ay * wx + 0.0, ax * wx + ay * wy + 0.0)
-    if not abs(angle) > turn:
+    if low <= angle and angle <= high:
         return wx, wy
-    bound = turn if angle > 0 else -turn
+    bound = min(max(angle, low), high)
     cos, sin = math.cos(bound), math.sin(bound)
     ex, ey = ax * cos - ay * sin, ax * sin + ay * cos
     along = max(ex * wx + ey * wy, 0.0)
@@ -43,7 +64,7 @@ def within(wx, wy, vx, vy, turn):  # type: ignore[no-untyped-def]
 
 
 @exactly
-def nearest_move(moves, wx, wy, vx, vy, speed, change, turn):  # type: ignore[no-untyped-def]
+def nearest_move(moves, wx, wy, vx, vy, speed, change, ax, ay, low, high):  # type: ignore[no-untyped-def]
     """Returns the row of the move nearest to the wish of those that the limits allow; -1 where they allow none."""
     best, nearest = -1, math.inf
     for k in range(len(moves)):
@@ -51,7 +72,7 @@ def nearest_move(moves, wx, wy, vx, vy, speed, change, turn):  # type: ignore[no
         pace = length(mx, my)
         if pace > speed * _ROOM or pace > change * _ROOM or length(mx - vx, my - vy) > change * _ROOM:
             continue
-        tx, ty = within(mx, my, vx, vy, turn)
+        tx, ty = within(mx, my, ax, ay, low, high)
         far = length(mx - wx, my - wy) + _EARLIER * k
         if length(tx - mx, ty - my) <= _EARLIER and far < nearest:
             best, nearest = k, far
@@ -59,14 +80,14 @@ def nearest_move(moves, wx, wy, vx, vy, speed, change, turn):  # type: ignore[no
 
 
 @exactly
-def project(wx, wy, vx, vy, speed, change, turn, moves):  # type: ignore[no-untyped-def]
-    """Returns a command within the speed disc, the acceleration disc and the turning sector, near the wish."""
+def project(wx, wy, vx, vy, speed, change, ax, ay, low, high, moves):  # type: ignore[no-untyped-def]
+    """Returns a command within the speed disc, the acceleration disc and the cone of directions, near the wish."""
     if not math.isfinite(length(wx, wy)):
         wx, wy = 0.0, 0.0
-    tx, ty = within(wx, wy, vx, vy, turn)
+    tx, ty = within(wx, wy, ax, ay, low, high)
     share = min(1.0, speed / max(length(tx, ty), 1e-12))
     tx, ty = tx * share, ty * share
-    best = nearest_move(moves, tx, ty, vx, vy, speed, change, turn)
+    best = nearest_move(moves, tx, ty, vx, vy, speed, change, ax, ay, low, high)
     if best >= 0:
         return moves[best, 0], moves[best, 1]
     sx, sy = tx - vx, ty - vy
@@ -81,11 +102,11 @@ def project(wx, wy, vx, vy, speed, change, turn, moves):  # type: ignore[no-unty
 
 
 @exactly
-def limited(wx, wy, vx, vy, speed, change, turn, moves, same):  # type: ignore[no-untyped-def]
+def limited(wx, wy, vx, vy, speed, change, ax, ay, low, high, moves, same):  # type: ignore[no-untyped-def]
     """Says whether the speed, the acceleration and the turn limit, and a body's moves, turn a wish down."""
     fast = not (length(wx, wy) <= speed * (1.0 + 1e-5))
     hard = not (length(wx - vx, wy - vy) <= change * (1.0 + 1e-5))
-    tx, ty = within(wx, wy, vx, vy, turn)
+    tx, ty = within(wx, wy, ax, ay, low, high)
     between = len(moves) > 0
     for k in range(len(moves)):
         if length(moves[k, 0] - wx, moves[k, 1] - wy) <= same:

@@ -86,14 +86,31 @@ def _certify() -> None:
         way_kind=np.zeros(0, np.int64),
         way_binds=np.zeros((0, 1), np.bool_),
         moves=np.zeros((0, 2)),
+        steers=False,
     )
     movers = certificate.Movers(
-        index, index, pair, pair, pair, pair, np.zeros((1, 0, 2)), some, some, some, some, some, pair, some, some, some
+        index,
+        index,
+        pair,
+        pair,
+        pair,
+        pair,
+        np.zeros((1, 0, 2)),
+        some,
+        some,
+        some,
+        some,
+        some,
+        pair,
+        some,
+        some,
+        some,
+        np.zeros((1, 5)),
     )
     them = moving.Them(np.zeros((0, 2)), none, none, yes[:0], index[:0], np.zeros((1, 0), np.bool_), 0)
     terms, tried = certificate.Terms(1e-3, 0.0, 0.0), certificate.Tried(0.0, 0.0, some, some, some)
     certificate.certify(
-        rules, movers, them, terms, tried, certificate.Columns(0, 1, 2, 3, 4, 5, 6), np.zeros((1, 1, 2))
+        rules, movers, them, terms, tried, certificate.Columns(0, 1, 2, 3, 4, 5, 6, 7), np.zeros((1, 1, 2))
     )
 
 

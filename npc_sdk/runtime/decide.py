@@ -239,12 +239,12 @@ class PlannerDecider:
             planes, plane_of = self._free_grids(game.map, tables, view.shield)
             grids.append(planes)
             origins += [game.map.sdf.origin] * len(planes)
-            speed, acceleration = certified_limits(tables, local, view.shield)
+            speed, acceleration = certified_limits(tables, local, game.margins(view.shield))
             parts["speed"].append(speed)
             parts["acceleration"].append(acceleration)
             parts["leash"].append(np.minimum(tables.leash, 1e6)[local])
             parts["spacing"].append(tables.spacing.max(1, initial=0.0)[local])
-            turn, above = _turning(tables, local, view.shield)
+            turn, above = _turning(tables, local, game.margins(view.shield))
             parts["turn"].append(turn)
             parts["turn_above"].append(above)
             parts["free"].append(plane_of[local] + count)
@@ -365,7 +365,12 @@ def _apart(view: View, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDA
 def _turning(
     tables: RuleTables, local: NDArray[np.intp], shield: ShieldConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the rate, rad/s, that is left of each turn limit for a velocity that may be off, and from which speed."""
+    """Returns the rate, rad/s, that is left of each turn limit for a velocity that may be off, and from which speed.
+
+    Of a car none: a plan that has to stop before it turns round would be one for a body that turns on the spot.
+    """
+    if tables.steers:
+        return np.full(len(local), np.inf), np.full(len(local), np.inf)
     give, above = shield.velocity_tolerance, tables.turn_above[local]
     hidden = np.arcsin(np.minimum(1.0, give / np.maximum(above - give, 1e-9))) / tables.dt
     return np.maximum(tables.turn[local] - hidden, 0.0), above - give

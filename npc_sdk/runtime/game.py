@@ -198,6 +198,18 @@ class Game:
                     values[known] = block.values[at[known], column]
         return out
 
+    def airborne(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> NDArray[np.bool_] | None:
+        """Says which of the NPCs `ids` are in the air and obey nobody; None in a game that does not show it."""
+        flying = set[int]()
+        declared = False
+        for entity in self.schema.entities:
+            column = self.schema.role_column(entity.name, "airborne")
+            if entity.role == "npc" and column is not None:
+                declared = True
+                block = snapshot.blocks.get(entity.name)
+                flying |= set() if block is None else set(block.ids[block.values[:, column] > 0.5].tolist())
+        return np.isin(ids, list(flying)) if declared else None
+
     def names(self, snapshot: Snapshot, ids: NDArray[np.uint32]) -> tuple[frozenset[str], ...]:
         """Returns the role and the type of each of the NPCs `ids`, as rules about whom to spare name them."""
         types = {
@@ -210,22 +222,32 @@ class Game:
 
     def ahead(
         self, snapshot: Snapshot, slots: NDArray[np.intp], lead: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Rolls our own NPCs forward, through what they have been told, to the tick at which an answer can apply.
 
-        Returns positions and velocities, n 2 each. Exact under K1 and K2 (docs/explanation/shield.md) when every issued
-        chunk arrives in time.
+        Returns positions and velocities, n 2 each, and headings, n. Exact under K1 and K2 (docs/explanation/shield.md)
+        when every issued chunk arrives in time.
         """
         frame = self.frame
         assert frame is not None
         pose = frame.pose[0, slots].astype(np.float64)
-        ids = frame.ids[0, slots]
+        ids, heading = frame.ids[0, slots], self.facing(slots)
         alive = np.ones(len(slots), np.bool_)
         for tick in range(snapshot.tick, snapshot.tick + lead):
             step = self.ladder.step(tick, ids, pose.astype(np.float32), alive)
             velocity = step.commands[:, :2].astype(np.float64)
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
-        return pose[:, :2], pose[:, 2:]
+            heading = np.where((velocity != 0.0).any(1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
+        return pose[:, :2], pose[:, 2:], heading
+
+    def facing(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Returns where the newest snapshot shows our NPCs to face: n, rad."""
+        assert self.frame is not None
+        return np.asarray(self.frame.heading[0, slots], np.float64)
+
+    def margins(self, config: ShieldConfig) -> ShieldConfig:
+        """Returns what the shield keeps for this game: a car's velocity must tell its direction."""
+        return _margins(self.schema, config)
 
     def due(self, slots: NDArray[np.intp], apply_tick: int, stagger: bool) -> NDArray[np.bool_]:
         """Says which NPCs decide now: who has no plan before those with the oldest plans.
@@ -274,7 +296,7 @@ class Game:
 
         def refused(some: Sequence[Rule]) -> str:
             try:
-                check_margins(self._compiled(tuple(some), ids, slots), config)
+                check_margins(self._compiled(tuple(some), ids, slots), self.margins(config))
             except ConstraintError as error:
                 return str(error)
             return ""
@@ -398,7 +420,12 @@ def check_game(schema: Schema, config: ShieldConfig) -> None:
         bounds=schema.bounds,
         dt=schema.dt,
     )
-    check_margins(tables, config)
+    check_margins(tables, _margins(schema, config))
+
+
+def _margins(schema: Schema, config: ShieldConfig) -> ShieldConfig:
+    """Takes the velocity tolerance that the game's last hop is told: see `npc_bridge.session`."""
+    return replace(config, velocity_tolerance=min(config.velocity_tolerance, schema.velocity_tolerance))
 
 
 def check_names(rules: Sequence[Rule], schemas: Sequence[Schema]) -> None:

@@ -18,6 +18,7 @@ from npc_sdk.constraints import ReactionTime, Remark, Rule, Standing, check_poly
 from npc_sdk.designer.request import NpcKey
 from npc_sdk.designer.setting import BoardSnapshot
 from npc_sdk.errors import ConstraintError
+from npc_sdk.runtime.courses import courses
 from npc_sdk.runtime.game import Game, check_names
 from npc_sdk.runtime.strides import strides
 from npc_sdk.runtime.view import Decider, Evidence, Orders, View
@@ -234,7 +235,7 @@ class Runtime:
             table = game.observe(snapshot, math.ceil(reaction / game.dt - 1e-9))
             slots = game.movers()
             apply_tick = snapshot.tick + lead
-            position, velocity = game.ahead(snapshot, slots, lead)
+            position, velocity, heading = game.ahead(snapshot, slots, lead)
             pose = table.pose.copy()
             pose[:, slots] = np.concatenate([position, velocity], 1).astype(np.float32)
             tables.append(replace(table, pose=pose))
@@ -253,6 +254,7 @@ class Runtime:
                     "ids": ids,
                     "position": position,
                     "velocity": velocity,
+                    "heading": heading,
                     "due": game.due(slots, apply_tick, config.stagger),
                     "planned": planned,
                     "weights": board.resolve(npcs),
@@ -264,7 +266,9 @@ class Runtime:
             floors.append(np.zeros((len(slots), 0, 3)))
             if columns[-1]["due"].any():
                 movers = _movers(game, slots, ids, position, velocity, lead)
-                floors[-1] = half_planes(movers, rules[-1], game.outstanding, self._chunk(lead), config.shield)
+                floors[-1] = half_planes(
+                    movers, rules[-1], game.outstanding, self._chunk(lead), game.margins(config.shield)
+                )
             spans.append((first_row, first_row + len(slots)))
             first_scene += scenes
             first_row += len(slots)
@@ -280,6 +284,7 @@ class Runtime:
             ids=whole["ids"],
             position=whole["position"].astype(np.float32),
             velocity=whole["velocity"].astype(np.float32),
+            heading=whole["heading"],
             due=whole["due"],
             committed=whole["committed"],
             planned=whole["planned"],
@@ -309,18 +314,23 @@ class Runtime:
         self, view: View, orders: Orders, index: int, rows: slice, snapshot: Snapshot, board: BoardSnapshot
     ) -> tuple[Action, Report]:
         """Turns one game's plans into a chunk that the shield vouches for."""
-        config, game = self.config, view.games[index]
+        game = view.games[index]
+        shield = game.margins(self.config.shield)
         slots, ids, hands = view.slot[rows], view.ids[rows], _carried(view.games[index].schema, orders.hands[rows])
         start = int(view.apply_tick[index])
         length = self._chunk(start - snapshot.tick)
         tables, frame = view.rules[index], game.frame
         assert frame is not None
-        _, acceleration = certified_limits(tables, tables.rows(ids), config.shield)
+        local = tables.rows(ids)
+        step = certified_limits(tables, local, shield)[1] * game.dt
         wanted = np.stack([game.plans.at(start + k, game.ticks_per_step)[slots] for k in range(length)], 1)
         if len(tables.moves):
             proposals = strides(wanted, start, tables.moves)
+        elif tables.steers:
+            now = view.velocity[rows].astype(np.float64)
+            proposals = courses(view.heading[rows], now, wanted, tables.turn[local] * game.dt, step)
         else:
-            proposals = ramp(view.velocity[rows].astype(np.float64), wanted, acceleration * game.dt)
+            proposals = ramp(view.velocity[rows].astype(np.float64), wanted, step)
         proposals[np.isin(ids, game.settling)] = 0.0
         findings = game.witness.look(snapshot, tables)
         fields = game.fields(snapshot, ids)
@@ -328,6 +338,9 @@ class Runtime:
             replace(
                 _movers(game, slots, ids, view.position[rows], view.velocity[rows], start - snapshot.tick),
                 names=game.names(snapshot, ids) if tables.cones or tables.bursts else None,  # who else asks for them
+                airborne=game.airborne(snapshot, ids),
+                heading=view.heading[rows] if tables.steers else None,
+                seen_heading=game.facing(slots.astype(np.intp)) if tables.steers else None,
             ),
             tables,
             proposals,
@@ -340,7 +353,7 @@ class Runtime:
                 fields=fields,
                 aim=_aim(game.schema, hands, length),
             ),
-            config.shield,
+            shield,
         )
         certified = issue(game.outstanding, case, game.chunk + 1)
         game.chunk += 1
@@ -374,7 +387,7 @@ class Runtime:
             bark=np.zeros(len(ids), np.uint16),
         )
         if game.ladder.session != snapshot.session:
-            game.ladder.start(snapshot.session)
+            game.ladder.start(snapshot.session, velocity_tolerance=shield.velocity_tolerance)
         game.ladder.accept(action)
         game.witness.tell(action)
         evidence = {

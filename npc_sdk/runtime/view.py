@@ -35,6 +35,7 @@ class View:
     ids: NDArray[np.uint32]  # n
     position: Floats  # n 2, m, at the apply tick
     velocity: Floats  # n 2, m/s
+    heading: NDArray[np.float64]  # n, rad, where cars head by then, and others last went or faced
     due: NDArray[np.bool_]  # n, decides now
     committed: Floats  # b e h 2, what everybody has said it will do from the apply tick on
     planned: NDArray[np.bool_]  # n, has such a plan

@@ -3,7 +3,8 @@
 K1: a body moves as it was told. The snapshot says which step of which chunk, or that the brake, drove an NPC in the
 tick before it; what that came to is known here. K4: nobody else is faster than the rules about them declare. Both are
 docs/explanation/shield.md. Who was not there, alive and under the same id, in the snapshot before is not judged: it has
-spawned. Nor is an NPC that the game's callback drove, or whose chunk is not one of ours: nobody knows what it was told.
+spawned. Nor is an NPC that is in the air, that the game's callback drove, or whose chunk is not one of ours: nobody
+knows what it was told.
 """
 
 from __future__ import annotations
@@ -127,6 +128,9 @@ class Witness:
             return _Rows(np.zeros(0, np.uint32), np.zeros((0, 4)))
         alive = self._schema.role_column(name, "alive")
         living = np.ones(len(block.ids), np.bool_) if alive is None else block.values[:, alive] > 0.5
+        flies = self._schema.role_column(name, "airborne")
+        if flies is not None:  # it does not do what it is told, and says so
+            living &= block.values[:, flies] <= 0.5
         columns = np.array([self._schema.role_column(name, role) for role in POSE], np.intp)
         return _Rows(block.ids[living], block.values[living][:, columns].astype(np.float64))
 

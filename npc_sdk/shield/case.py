@@ -53,7 +53,7 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
         case.movers, tables, promised, case.proposals, others=case.others, wanted=wanted, config=case.config
     )
     last = wanted.apply_tick + case.proposals.shape[1] - 1
-    promised.add(chunk, last, ids, certified.points)
+    promised.add(chunk, last, ids, certified.points, certified.told)
     if tables.turns:
         promised.moves.begin(wanted.tick, ids[promised.moving(ids)])
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)

@@ -6,7 +6,7 @@ The proof is docs/explanation/shield.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,7 +30,8 @@ from npc_sdk.shield.ground import (
     signed_clearance,
     survey,
 )
-from npc_sdk.shield.moves import nearest_move, within_sector
+from npc_sdk.shield.heading import Cone, about_heading, about_velocity, within_cone
+from npc_sdk.shield.moves import nearest_move
 from npc_sdk.shield.moving import Others, never_worse
 from npc_sdk.shield.outstanding import Outstanding
 from npc_sdk.shield.turns import Waiting, take_turns
@@ -70,6 +71,11 @@ class Certified:
     rank: NDArray[np.int8]  # n m, index into REASONS
 
     @property
+    def told(self) -> Float[np.ndarray, "n m 2 2"]:
+        """The velocity expected before each step and the one that it tells, for `Outstanding.add`."""
+        return np.stack([self.expected[..., 2:], self.velocities], 2)
+
+    @property
     def reason(self) -> tuple[str, ...]:
         """The worst of REASONS per NPC, or why it is unguarded."""
         return tuple(
@@ -103,21 +109,27 @@ def certify(
 
     Raises:
         KeyError: a mover was not compiled into the tables.
+        ValueError: bodies are cars, and no heading is given.
         ConstraintError: the tolerances or the coordinates make certification impossible (see `survey`).
     """
     wishes = _sane(np.asarray(proposals, np.float64))
     n, m, _ = wishes.shape
     rows, whom = tables.rows(movers.ids), others or Others.none()
     asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
+    flies = np.zeros(n, np.bool_) if movers.airborne is None else movers.airborne
+    if flies.any():  # it is told to brake, and to hold its fire: that it would do so is not vouched for
+        wishes = np.where(flies[:, None, None], np.nan, wishes)
+        asked = replace(asked, triggers=asked.triggers & ~flies[:, None, None])
     waiting, wished = None, wishes
     if tables.turns:
         moving = in_motion(movers, outstanding, config)
         waiting = take_turns(tables, rows, outstanding.moves, moving, wished, asked.priority, asked.tick)
         wishes = np.where(waiting.held[:, None, None], 0.0, wished)
     if quick.serves(movers, config):
-        answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, _TRIED)
+        answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, asked.apply_tick, _TRIED)
     else:
-        answer = _judge(movers, tables, outstanding, wishes, config, whom)
+        answer = _judge(movers, tables, outstanding, wishes, config, whom, asked.apply_tick)
+    answer.broken[:, KIND["airborne"]] = flies
     if answer.broken.any():
         _stay_home(tables, rows, answer, config)
     if waiting is not None:
@@ -151,10 +163,11 @@ def _judge(
     wishes: Float[np.ndarray, "n m 2"],
     config: ShieldConfig,
     others: Others,
+    apply_tick: int,
 ) -> Answer:
     """Certifies what moves, attacks apart. This is the definition; `quick.judge` is its twin."""
     m = wishes.shape[1]
-    ground = survey(movers, tables, outstanding, m, config, others)
+    ground = survey(movers, tables, outstanding, m, config, others, apply_tick)
     velocities, points, limited = _roll(ground, wishes)
     fails = _rejections(ground, tables, velocities, points[:, :, 0], points[:, :, 1], np.arange(m))  # n m c
     bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wishes), axis=2)
@@ -283,24 +296,25 @@ def project(
     velocity: Float[np.ndarray, "... 2"],
     speed: Float[np.ndarray, ...],
     change: Float[np.ndarray, ...],
-    turn: Float[np.ndarray, ...] | float = np.inf,
+    cone: Cone | None = None,
     moves: Float[np.ndarray, "k 2"] = _ANY,
 ) -> Float[np.ndarray, "... 2"]:
-    """Returns a command within the speed disc, the acceleration disc and the turning sector, near the wanted one.
+    """Returns a command within the speed disc, the acceleration disc and a cone of directions, near the wanted one.
 
-    Turning into the sector, shortening to the speed limit and then going towards the present velocity lands in all
-    three at once: they are convex and the velocity lies in all of them, if `turn`, in radians, is at most a right angle
-    or infinite. Where the velocity is too fast, only the brake is left, and so for non-finite wishes. A body that has
-    only certain moves gets the one nearest to the shortened wish.
+    Turning into the cone, shortening to the speed limit and then going towards the present velocity lands in all
+    three at once: they are convex and the velocity lies in all of them, or in a cone that holds nothing. Where the
+    velocity is too fast, only the brake is left, and so for non-finite wishes. A body that has only certain moves gets
+    the one nearest to the shortened wish.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         size = _norm(wanted)
         usable = np.isfinite(size)
-        target = within_sector(np.where(usable[..., None], wanted, 0.0), velocity, turn)
+        target = np.where(usable[..., None], wanted, 0.0)
+        target = target if cone is None else within_cone(target, cone)
         size = _norm(target)
         target = target * np.minimum(1.0, speed / np.maximum(np.where(usable, size, 0.0), 1e-12))[..., None]
     if len(moves):
-        return nearest_move(moves, target, velocity, speed, change, turn)
+        return nearest_move(moves, target, velocity, speed, change, cone)
     step = target - velocity
     command = velocity + step * np.minimum(1.0, change / np.maximum(_norm(step), 1e-12))[..., None]
     slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_norm(velocity), 1e-12))[..., None]
@@ -311,13 +325,21 @@ def project(
     return exact.astype(np.float64)
 
 
-def _sector(ground: Ground, rows: NDArray[np.intp], now: Float[np.ndarray, "q 2"]) -> Float[np.ndarray, " q"]:
-    """Returns by how much each NPC may turn in a tick, whatever its velocity is within the tolerance of `now`."""
-    speed = _norm(now)
-    give = np.arcsin(np.minimum(1.0, ground.turn_give / np.maximum(speed, 1e-12)))
-    room = np.clip(ground.turn[rows] - give - 1e-6, 0.0, 0.5 * np.pi)
-    binds = np.isfinite(ground.turn[rows]) & (speed > ground.turn_above[rows] - ground.turn_give)
-    return np.where(binds, room, np.inf)
+def _ways(
+    ground: Ground, rows: NDArray[np.intp], now: Float[np.ndarray, "q 2"], before: Float[np.ndarray, "q k 2"]
+) -> tuple[Cone, Float[np.ndarray, "q 2"], Float[np.ndarray, " q"]]:
+    """Returns where each NPC may turn to, the velocity to go on from, and by how much it may change, m/s.
+
+    A car whose velocity does not tell its direction starts as if from rest: its velocity may lie outside the cone, and
+    what it has of it is taken off the change. `before` are its earlier commands of this chunk.
+    """
+    turn, change = ground.turn[rows], ground.acceleration[rows] * ground.dt
+    cone, tells = about_velocity(now, turn, ground.turn_above[rows], ground.turn_give)
+    if ground.headings is None:
+        return cone, now, change
+    cone = about_heading(cone, tells, ground.headings, rows, turn, before)
+    rest = np.maximum(change - _norm(now), 0.0)
+    return cone, np.where(tells[:, None], now, 0.0), np.where(tells, change, rest)
 
 
 def _roll(
@@ -328,10 +350,10 @@ def _roll(
     velocities, points = np.empty((n, m, 2)), np.empty((n, m, 2, 2))
     limited = np.zeros((n, m, len(KINDS)), np.bool_)
     here, now, everybody = ground.position, ground.velocity, np.arange(n)
-    change = ground.acceleration * ground.dt
     for step in range(m):
-        command = project(wanted[:, step], now, ground.speed, change, _sector(ground, everybody, now), ground.moves)
-        limited[:, step] = _limited(ground, everybody, wanted[:, step], now)
+        cone, base, change = _ways(ground, everybody, now, velocities[:, :step])
+        command = project(wanted[:, step], base, ground.speed, change, cone, ground.moves)
+        limited[:, step] = _limited(ground, everybody, wanted[:, step], now, cone)
         points[:, step, 0] = here
         points[:, step, 1] = segment_end(here, command, ground.acceleration, ground.dt)
         velocities[:, step] = now = command
@@ -340,7 +362,7 @@ def _roll(
 
 
 def _limited(
-    ground: Ground, rows: NDArray[np.intp], wanted: Float[np.ndarray, "q 2"], now: Float[np.ndarray, "q 2"]
+    ground: Ground, rows: NDArray[np.intp], wanted: Float[np.ndarray, "q 2"], now: Float[np.ndarray, "q 2"], cone: Cone
 ) -> Bool[np.ndarray, "q c"]:
     """Says whether what a body can do, or a rule about its motion, turns a wish down."""
     out = np.zeros((len(wanted), len(KINDS)), np.bool_)
@@ -348,8 +370,8 @@ def _limited(
         out[:, KIND["speed"]] = ~(_norm(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
         change = ground.acceleration[rows] * ground.dt
         out[:, KIND["acceleration"]] = ~(_norm(wanted - now) <= change * (1.0 + 1e-5))
-        turned = within_sector(wanted, now, _sector(ground, rows, now))
-        out[:, KIND["turn"]] = _norm(turned - wanted) > _SAME
+        turning = KIND["turn" if ground.headings is None else "steering"]
+        out[:, turning] = _norm(within_cone(wanted, cone) - wanted) > _SAME
         if len(ground.moves):
             out[:, KIND["grid"]] = ~(_norm(ground.moves - wanted[:, None]).min(1) <= _SAME)
     return out
@@ -434,10 +456,9 @@ def _repair(
         here = points[todo, step - 1, 0] + now * ground.dt
     wish = wanted[todo, step]
     usable: NDArray[np.bool_] = np.all(np.isfinite(wish), axis=1)
-    change = ground.acceleration[todo] * ground.dt
     stopping = brake(now, ground.acceleration[todo], ground.dt).astype(np.float32).astype(np.float64)
-    turn = _sector(ground, todo, now)
-    aim, candidates = _candidates(wish, usable, now, stopping, ground.speed[todo], change, turn, ground.moves)
+    cone, base, change = _ways(ground, todo, now, velocities[todo, :step])
+    aim, candidates = _candidates(wish, usable, base, stopping, ground.speed[todo], change, cone, ground.moves)
     ends = segment_end(here[:, None], candidates, ground.acceleration[todo][:, None], ground.dt)
     fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
@@ -447,7 +468,7 @@ def _repair(
     none = ~np.any(good, axis=1)
     line = np.arange(len(todo))
     command = np.where(none[:, None], stopping, candidates[line, choice])
-    rejected[todo, step] |= fails[:, 0] | _limited(ground, todo, wish, now)
+    rejected[todo, step] |= fails[:, 0] | _limited(ground, todo, wish, now, cone)
     moved = ~usable | (_norm(command - np.where(usable[:, None], wish, 0.0)) > _SAME)
     source = np.where(choice == 0, moved.astype(np.int8), np.where(choice <= len(_BLENDS), 2, 3))
     rank[todo, step] = np.where(none, 4, source)
@@ -463,11 +484,11 @@ def _candidates(
     stopping: Float[np.ndarray, "n 2"],
     speed: Float[np.ndarray, " n"],
     change: Float[np.ndarray, " n"],
-    turn: Float[np.ndarray, " n"],
+    cone: Cone,
     moves: Float[np.ndarray, "k 2"],
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n q 2"]]:
     """Returns the aim, and candidates within both discs: the aim, blends to the brake, turns of the wish, a ring."""
-    aim = project(wish, now, speed, change, turn, moves)
+    aim = project(wish, now, speed, change, cone, moves)
     blends = aim[:, None] + (stopping - aim)[:, None] * _BLENDS[:, None]
     target = np.where(usable[:, None], wish, 0.0)
     target = target * np.minimum(1.0, speed / np.maximum(np.hypot(target[:, 0], target[:, 1]), 1e-12))[:, None]
@@ -477,7 +498,8 @@ def _candidates(
     ) * np.abs(cos)[:, None].clip(0.25)
     ring = now[:, None] + change[:, None, None] * np.stack([np.cos(_RING), np.sin(_RING)], 1)
     wishes = np.concatenate([blends, turned, ring], 1)
-    rest = project(wishes, now[:, None], speed[:, None], change[:, None], turn[:, None], moves)
+    each = Cone(cone.axis[:, None], cone.low[:, None], cone.high[:, None])
+    rest = project(wishes, now[:, None], speed[:, None], change[:, None], each, moves)
     return aim, np.concatenate([aim[:, None], rest], 1)
 
 
@@ -527,7 +549,10 @@ def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarr
         limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
         active[:, KIND["acceleration"]] |= ~(_norm(wanted - before) < limit).all(1)
         fast = _norm(before) > ground.turn_above[:, None]
-        active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
+        if ground.headings is None:
+            active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
+        else:
+            active[:, KIND["steering"]] = True
     return np.asarray(active)
 
 

@@ -17,6 +17,7 @@ from npc_sdk.constraints import KIND, KINDS, Clearway, RuleTables
 from npc_sdk.constraints.clearance import inside, point_distance, segment_distance
 from npc_sdk.errors import ConstraintError
 from npc_sdk.shield.brake import brake, brake_end, travel
+from npc_sdk.shield.heading import Headings, direction, promised_headings
 from npc_sdk.shield.moving import Others, Targets, never_worse, targets
 from npc_sdk.shield.outstanding import Outstanding
 from npc_sdk.shield.separation import separate
@@ -44,7 +45,8 @@ class Movers:
 
     position and velocity: exact at the tick the answer applies (assumption K2). seen_position and seen_velocity: at the
     tick of the snapshot; None where the answer applies at that very tick. names: role and type of each, by which rules
-    say whom to spare; None: all of them are just NPCs.
+    say whom to spare; None: all of them are just NPCs. heading: rad, of cars, at the apply tick, and as the snapshot
+    showed it; None where it applies at that very tick. airborne: who obeys nobody for now; None: all obey.
     """
 
     ids: NDArray[np.uint32]  # n
@@ -53,6 +55,9 @@ class Movers:
     seen_position: Float[np.ndarray, "n 2"] | None = None
     seen_velocity: Float[np.ndarray, "n 2"] | None = None
     names: tuple[frozenset[str], ...] | None = None
+    heading: Float[np.ndarray, " n"] | None = None
+    seen_heading: Float[np.ndarray, " n"] | None = None
+    airborne: Bool[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Ground:
     turn: Float[np.ndarray, " n"]  # rad per tick by which the direction may change at this NPC's speeds; infinity: any
     turn_above: Float[np.ndarray, " n"]  # m/s from which it binds
     turn_give: float  # m/s by which the velocity may be off
+    headings: Headings | None  # of cars
     moves: Float[np.ndarray, "m 2"]  # m/s, all that a body can be told; without rows anything
     planes: Float[np.ndarray, "n j 3"]  # x . (0, 1) <= 2
     plane_slack: Float[np.ndarray, "n j"]  # what 2 keeps in hand beyond the bare rule
@@ -97,10 +103,12 @@ def survey(
     steps: int,
     config: ShieldConfig,
     others: Others,
+    apply_tick: int = 0,
 ) -> Ground:
-    """Gathers what `steps` steps from the movers' start can meet, and judges that start.
+    """Gathers what `steps` steps from the movers' start at the apply tick can meet, and judges that start.
 
     Raises:
+        ValueError: bodies are cars, and no heading is given.
         ConstraintError: a tolerance eats up half an NPC's acceleration, or coordinates are too large to certify.
     """
     rows = tables.rows(movers.ids)
@@ -110,6 +118,7 @@ def survey(
     eps = rounding(tables, position, config)
     margin = eps + config.tolerance
     speed, acceleration = certified_limits(tables, rows, config)
+    give = turn_give(tables, rows, config)
     pace = np.maximum(speed, np.hypot(velocity[:, 0], velocity[:, 1]))
     reach = pace * dt * steps + travel(pace, acceleration, dt)
     stop = brake_end(position, velocity, acceleration, dt)
@@ -205,7 +214,8 @@ def survey(
         spare=margin,
         turn=tables.turn[rows] * dt,
         turn_above=tables.turn_above[rows],
-        turn_give=turn_give(tables, rows, config),
+        turn_give=give,
+        headings=headings(movers, tables, outstanding, rows, give, apply_tick),
         moves=tables.moves,
         planes=planes,
         plane_slack=slack,
@@ -269,6 +279,33 @@ def runs_on(
 ) -> Bool[np.ndarray, " q"]:
     """Says which bodies that go by whole cells cannot stop at once: their brake is no move."""
     return np.asarray((len(tables.moves) > 0) & (_norm(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
+
+
+def headings(
+    movers: Movers,
+    tables: RuleTables,
+    outstanding: Outstanding,
+    rows: NDArray[np.intp],
+    give: float,
+    apply_tick: int,
+) -> Headings | None:
+    """Returns where cars may head; None for other bodies.
+
+    Raises:
+        ValueError: they are cars, and no heading is given.
+    """
+    if not tables.steers:
+        return None
+    if movers.heading is None:
+        raise ValueError("movers: expected the heading of every car, got none")
+    heading = np.asarray(movers.heading, np.float64)
+    seen = [heading if movers.seen_heading is None else np.asarray(movers.seen_heading, np.float64)]
+    for velocity in (movers.velocity, movers.seen_velocity):
+        if velocity is not None:
+            seen.append(np.where((velocity != 0.0).any(1), direction(velocity), np.nan))
+    turn = tables.turn[rows] * tables.dt
+    tells = tables.turn_above[rows] - give
+    return promised_headings(movers.ids, outstanding, heading, np.stack(seen, 1), turn, tells, apply_tick)
 
 
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.shield.attacks import Sent
@@ -18,13 +18,15 @@ from npc_sdk.shield.turns import Moves
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """One chunk of several NPCs. points[i, k] = (place at the start of step k, resting place if braking follows it)."""
+    """One chunk of several NPCs. points[i, k] = (place at the start of step k, resting place if braking follows it);
+    velocities[i, k] = (velocity expected before step k, the one that it tells), m/s."""
 
     chunk: int
     apply_tick: int
     valid_until_tick: int
     ids: NDArray[np.uint32]  # n
     points: Float[np.ndarray, "n m 2 2"]
+    velocities: Float[np.ndarray, "n m 2 2"]
 
     def remaining(self, tick: int) -> Float[np.ndarray, "n q 2"]:
         """Points whose hull holds every path that can still be run from `tick` on."""
@@ -50,12 +52,19 @@ class Outstanding:
         self._issued = [issued for issued in self._issued if issued.valid_until_tick >= tick]
 
     def add(
-        self, chunk: int, valid_until_tick: int, ids: NDArray[np.uint32], points: Float[np.ndarray, "n m 2 2"]
+        self,
+        chunk: int,
+        valid_until_tick: int,
+        ids: NDArray[np.uint32],
+        points: Float[np.ndarray, "n m 2 2"],
+        velocities: Float[np.ndarray, "n m 2 2"],
     ) -> None:
-        """Remembers a chunk that has been sent, its last step being `valid_until_tick`."""
+        """Remembers a chunk that has been sent, its last step being `valid_until_tick`. Arrays as in `Issued`."""
         if len(ids):
             apply_tick = valid_until_tick - points.shape[1] + 1
-            self._issued.append(Issued(chunk, apply_tick, valid_until_tick, ids.copy(), points.copy()))
+            self._issued.append(
+                Issued(chunk, apply_tick, valid_until_tick, ids.copy(), points.copy(), velocities.copy())
+            )
 
     def clear(self) -> None:
         """Forgets all chunks: those of an old session are never executed in the new one. Attacks go on counting."""
@@ -79,12 +88,29 @@ class Outstanding:
         """Returns all outstanding points of the NPCs; where an NPC has fewer than others, `filler` stands in."""
         columns = [filler[:, None]]
         for issued in self._issued:
-            points = issued.remaining(self._tick)
-            if np.array_equal(issued.ids, ids):
-                columns.append(points)
-                continue
-            order = np.argsort(issued.ids, kind="stable")
-            place = order[np.minimum(np.searchsorted(issued.ids, ids, sorter=order), len(order) - 1)]
-            known = issued.ids[place] == ids
-            columns.append(np.where(known[:, None, None], points[place], filler[:, None]))
+            place, known = _rows_of(issued, ids)
+            points = issued.remaining(self._tick)[place]
+            columns.append(np.where(known[:, None, None], points, filler[:, None]))
         return np.concatenate(columns, axis=1)
+
+    def commands(self, ids: NDArray[np.uint32]) -> tuple[Float[np.ndarray, "n q 2 2"], Int[np.ndarray, " q"]]:
+        """Returns what the NPCs may still be told and before which velocity, as in `Issued`, and at which tick.
+
+        Where one has fewer than others, it stands still.
+        """
+        columns, ticks = [np.zeros((len(ids), 0, 2, 2))], [np.zeros(0, np.int64)]
+        for issued in self._issued:
+            place, known = _rows_of(issued, ids)
+            first = max(0, self._tick - issued.apply_tick)
+            columns.append(np.where(known[:, None, None, None], issued.velocities[place, first:], 0.0))
+            ticks.append(np.arange(issued.apply_tick + first, issued.valid_until_tick + 1))
+        return np.concatenate(columns, axis=1), np.concatenate(ticks)
+
+
+def _rows_of(issued: Issued, ids: NDArray[np.uint32]) -> tuple[NDArray[np.intp] | slice, NDArray[np.bool_]]:
+    """Returns where the NPCs are in a chunk, and whether they are."""
+    if np.array_equal(issued.ids, ids):
+        return slice(None), np.ones(len(ids), np.bool_)
+    order = np.argsort(issued.ids, kind="stable")
+    place = order[np.minimum(np.searchsorted(issued.ids, ids, sorter=order), len(order) - 1)]
+    return place, issued.ids[place] == ids

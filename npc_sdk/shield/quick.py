@@ -13,13 +13,20 @@ from npc_sdk.constraints import KIND, KINDS, RuleTables
 from npc_sdk.kernels import certificate as kernel
 from npc_sdk.kernels.compiled import AVAILABLE
 from npc_sdk.kernels.moving import Them
-from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, rounding, turn_give
+from npc_sdk.shield.ground import Movers, ShieldConfig, certified_limits, headings, rounding, turn_give
 from npc_sdk.shield.moving import Others, targets
 from npc_sdk.shield.outstanding import Outstanding
 
 _FASTEST = 1e6  # m/s; what is faster is no game's doing, and left to the definition
 _COLUMNS = kernel.Columns(
-    KIND["leash"], KIND["speed"], KIND["acceleration"], KIND["turn"], KIND["spacing"], KIND["grid"], len(KINDS)
+    leash=KIND["leash"],
+    speed=KIND["speed"],
+    acceleration=KIND["acceleration"],
+    turn=KIND["turn"],
+    spacing=KIND["spacing"],
+    grid=KIND["grid"],
+    steering=KIND["steering"],
+    kinds=len(KINDS),
 )
 
 
@@ -38,14 +45,22 @@ def judge(
     wishes: Float[np.ndarray, "n m 2"],
     config: ShieldConfig,
     others: Others,
+    apply_tick: int,
     tried: kernel.Tried,
 ) -> kernel.Answer:
     """Certifies what moves; raises as `npc_sdk.shield.ground.survey` does."""
     position, velocity = _floats(movers.position).reshape(-1, 2), _floats(movers.velocity).reshape(-1, 2)
     eps = rounding(tables, position, config)
     speed, acceleration = certified_limits(tables, rows, config)
+    give = turn_give(tables, rows, config)
     seen, moving = movers.seen_position, movers.seen_velocity
     them = targets(tables, rows, others)
+    course = headings(movers, tables, outstanding, rows, give, apply_tick)
+    arcs = (
+        np.zeros((len(rows), 5))
+        if course is None
+        else np.stack([course.expected, course.low, course.high, course.least, course.most], 1)
+    )
     crowd = kernel.Movers(
         rows=_plain(rows, np.int64),
         order=np.argsort(position[:, 0]),
@@ -63,6 +78,7 @@ def judge(
         leash=tables.leash[rows],
         turn=tables.turn[rows] * tables.dt,
         turn_above=tables.turn_above[rows],
+        heading=arcs,
     )
     return kernel.certify(  # type: ignore[no-any-return]
         _rules(tables),
@@ -76,7 +92,7 @@ def judge(
             binds=_plain(them.binds, np.bool_),
             age_ticks=int(them.age_ticks),
         ),
-        kernel.Terms(eps, float(config.tolerance), turn_give(tables, rows, config)),
+        kernel.Terms(eps, float(config.tolerance), give),
         tried,
         _COLUMNS,
         wishes,
@@ -112,4 +128,5 @@ def _rules(tables: RuleTables) -> kernel.Rules:
         way_kind=np.array([way.kind for way in tables.no_stop], np.int64),
         way_binds=np.array([way.binds for way in tables.no_stop], np.bool_).reshape(len(ways), len(tables.ids)),
         moves=_floats(tables.moves),
+        steers=tables.steers,
     )

@@ -375,7 +375,7 @@ def crossing_a_thin_wall_goes_unseen(patch: pytest.MonkeyPatch) -> Any:
 
 @mutant
 def no_turn_limit(patch: pytest.MonkeyPatch) -> Any:
-    patch.setattr(shield_certify, "within_sector", lambda wanted, velocity, turn: wanted)
+    patch.setattr(shield_certify, "within_cone", lambda wanted, cone: wanted)
 
 
 @mutant

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from npc_bridge.conformance import sample_action, sample_schema, sample_snapshot
+from npc_bridge.conformance import car_schema, sample_action, sample_schema, sample_snapshot
 from npc_bridge.errors import ErrorCode, LocalProtocolError, Refused, RemoteProtocolError
 from npc_bridge.faults import KINDS, REMEDIES, of_code
 from npc_bridge.frames import Kind
@@ -225,6 +225,20 @@ def test_a_schema_change_keeps_the_session_or_closes_it() -> None:
     received = server.receive(encode(SchemaChange(7, replace(SCHEMA, game="bad"))), 0)
     assert isinstance(received.events[0], GameLeft)
     assert report_of(received).fatal
+
+
+def test_a_game_of_cars_is_told_a_tolerance_that_tells_their_direction_and_keeps_it_for_the_session() -> None:
+    cars, numbers = car_schema(), count(7)
+    server = ServerSession(lambda: next(numbers), Offer(), lambda schema: ())
+    (welcome,) = (decode(reply) for reply in server.receive(encode(Hello((1,), "c", "g", cars)), 0).replies)
+    assert isinstance(welcome, Welcome)
+    assert welcome.velocity_tolerance == cars.velocity_tolerance < Offer().velocity_tolerance
+    same = server.receive(encode(SchemaChange(7, replace(cars, barks=()))), 0)
+    assert isinstance(same.events[0], SchemaChanged)
+    slower = replace(cars, kinematics=replace(cars.kinematics, turn_rate=1.0))
+    refused = server.receive(encode(SchemaChange(7, slower)), 0)
+    assert report_of(refused).code is ErrorCode.SCHEMA
+    assert report_of(refused).fatal
 
 
 def test_an_action_of_the_wrong_shape_is_the_brains_fault() -> None:

@@ -60,6 +60,8 @@ class Body:
     radius: float = 0.35
     cell: float = 0.0
     diagonals: bool = False
+    kind: str = "velocity"
+    turn_rate: float = 6.0
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.strides import strides
 from npc_sdk.shield import Movers, Outstanding, ShieldConfig, certify, check_margins, project
+from npc_sdk.shield.heading import Cone
 from npc_sdk.shield.moves import nearest_move
 from npc_sdk.world import ConstantVelocity
 
@@ -156,8 +157,13 @@ def test_both_ways_find_the_same_step(body: Body, turn: float) -> None:
     wish[::9] = wish[::9, :1] * rng.choice([-1.0, 1.0], (len(wish[::9]), 2))  # as near to two
     wish[0] = np.nan
     for speed, change in ((7.1, 15.0), (5.0, 6.0), (4.0, 6.0), (7.1, 4.0)):
-        want = project(wish, now, np.full(400, speed), np.full(400, change), np.full(400, turn), moves)
-        got = [projection.project(*w, *v, speed, change, turn, moves) for w, v in zip(wish, now, strict=True)]
+        axis = now / np.maximum(np.hypot(*now.T), 1e-12)[:, None]
+        cone = Cone(axis, np.full(400, -turn), np.full(400, turn))
+        want = project(wish, now, np.full(400, speed), np.full(400, change), cone, moves)
+        got = [
+            projection.project(*w, *v, speed, change, *a, -turn, turn, moves)
+            for w, v, a in zip(wish, now, axis, strict=True)
+        ]
         np.testing.assert_allclose(got, want, rtol=3e-7, atol=0.0)
 
 

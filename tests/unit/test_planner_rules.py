@@ -28,6 +28,10 @@ class Kinematics:
     max_acceleration: float = 16.0
     brake: float = 16.0
     radius: float = RADIUS
+    cell: float = 0.0
+    diagonals: bool = False
+    kind: str = "velocity"
+    turn_rate: float = 6.0
 
 
 RULES = (

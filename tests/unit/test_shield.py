@@ -54,6 +54,8 @@ class Body:
     radius: float = 0.35
     cell: float = 0.0
     diagonals: bool = False
+    kind: str = "velocity"
+    turn_rate: float = 6.0
 
 
 def tables_for(*rules: Any, n: int = 1, homes: Any = None) -> RuleTables:
@@ -180,7 +182,7 @@ def test_what_was_promised_to_one_is_not_given_to_another() -> None:
     only_second = np.stack([np.zeros((M, 2)), np.tile([-9.0, 0.0], (M, 1))])
     free = certify(who, tables, outstanding, only_second)
     first = certify(who, tables, outstanding, only_first)
-    outstanding.add(1, M - 1, who.ids, first.points)
+    outstanding.add(1, M - 1, who.ids, first.points, first.told)
     second = certify(who, tables, outstanding, only_second)
     assert second.points[1, -1, 1, 0] > free.points[1, -1, 1, 0] + 0.01  # it must leave room that it had before
     reached = first.points[0, -1, 1], second.points[1, -1, 1]
@@ -304,7 +306,8 @@ def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_
     outstanding = Outstanding()
     apart = movers([[-3.0, 0.0], [3.0, 0.0]], [[3.0, 0.0], [0.0, 0.0]])
     wish = np.stack([np.tile([4.0, 0.0], (M, 1)), np.zeros((M, 2))])
-    outstanding.add(1, M - 1, apart.ids, certify(apart, tables, outstanding, wish).points)
+    first = certify(apart, tables, outstanding, wish)
+    outstanding.add(1, M - 1, apart.ids, first.points, first.told)
     walked_in = movers([[-3.0, 0.0], [-1.9, 0.0]], [[0.0, 0.0], [0.0, 0.0]])
     away = np.stack([np.tile([0.0, 2.0], (M, 1)), np.tile([2.0, 0.0], (M, 1))])
     stuck = certify(walked_in, tables, outstanding, away)
@@ -394,7 +397,8 @@ def test_outstanding_points_are_forgotten_by_tick_alone() -> None:
     outstanding = Outstanding()
     ids = np.array([7, 3], np.uint32)
     points = np.arange(2 * 3 * 2 * 2, dtype=float).reshape(2, 3, 2, 2)
-    outstanding.add(1, 12, ids, points)  # applies at 10
+    told = np.arange(1.0, 25.0).reshape(2, 3, 2, 2)
+    outstanding.add(1, 12, ids, points, told)  # applies at 10
     filler = np.zeros((2, 2))
     assert outstanding.points(ids, filler).shape == (2, 1 + 1 + 3, 2)
     outstanding.forget(12)
@@ -404,10 +408,13 @@ def test_outstanding_points_are_forgotten_by_tick_alone() -> None:
     other = outstanding.points(np.array([3, 9], np.uint32), filler)
     assert other[0, 2].tolist() == points[1, 2, 1].tolist()
     assert not other[1].any()
+    commands, ticks = outstanding.commands(np.array([3, 9], np.uint32))
+    assert commands.tolist() == [[told[1, 2].tolist()], [[[0.0, 0.0], [0.0, 0.0]]]]
+    assert ticks.tolist() == [12]
     outstanding.forget(13)
     assert len(outstanding) == 0
-    outstanding.add(2, 20, ids, points)
-    outstanding.add(3, 20, np.zeros(0, np.uint32), np.zeros((0, 3, 2, 2)))
+    outstanding.add(2, 20, ids, points, told)
+    outstanding.add(3, 20, np.zeros(0, np.uint32), np.zeros((0, 3, 2, 2)), np.zeros((0, 3, 2, 2)))
     assert len(outstanding) == 1
     outstanding.clear()
     assert len(outstanding) == 0

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from npc_sdk.constraints import AllyDistance, KeepIn, KeepOut, RuleTables, compile_rules
 from npc_sdk.constraints import clearance as definition
-from npc_sdk.experiments.zoo import Body, Outline, Setting, make_crowd, make_setting, play, star
+from npc_sdk.experiments.zoo import Body, Outline, Setting, by_car, by_cells, make_crowd, make_setting, play, star
 from npc_sdk.kernels import bins, braking, certificate, clearance, moving, projection, separation
 from npc_sdk.kernels.compiled import AVAILABLE
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
 from npc_sdk.shield.brake import brake_end
+from npc_sdk.shield.heading import Cone
 from npc_sdk.shield.moving import Targets, never_worse
 from npc_sdk.shield.separation import separate
 
@@ -84,7 +85,15 @@ class Twins:
         return quick
 
 
-@pytest.mark.parametrize("make", [make_setting, make_crowd])
+def cells(seed: int) -> Setting:
+    return by_cells(make_setting(seed), seed)
+
+
+def cars(seed: int) -> Setting:
+    return by_car(make_setting(seed), seed)
+
+
+@pytest.mark.parametrize("make", [make_setting, make_crowd, cells, cars])
 def test_both_decide_alike_in_games_of_every_rule(
     make: Callable[[int], Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,9 +247,14 @@ def test_wishes_are_projected_as_by_the_definition(turn: float) -> None:
     rng = np.random.default_rng(4)
     wish, now = rng.normal(size=(200, 2)) * 5, rng.normal(size=(200, 2)) * 2
     wish[0], wish[1] = np.nan, 1e30
-    want = shield_certify.project(wish, now, np.full(200, 3.0), np.full(200, 0.5), np.full(200, turn))
+    axis = now / np.hypot(*now.T)[:, None]
+    cone = Cone(axis, np.full(200, -turn), np.full(200, turn))
+    want = shield_certify.project(wish, now, np.full(200, 3.0), np.full(200, 0.5), cone)
     got = np.array(
-        [projection.project(*w, *v, 3.0, 0.5, turn, np.zeros((0, 2))) for w, v in zip(wish, now, strict=True)]
+        [
+            projection.project(*w, *v, 3.0, 0.5, *a, -turn, turn, np.zeros((0, 2)))
+            for w, v, a in zip(wish, now, axis, strict=True)
+        ]
     )
     np.testing.assert_allclose(got, want, rtol=3e-7)
 

@@ -70,9 +70,9 @@ TYPES: Mapping[str, type[Rule]] = {rule.rule: rule for rule in (*_ZONES, *_OTHER
 """The rules there are, by what a table's `rule` key calls them."""
 
 RULES = tuple(TYPES)
-KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values() if rule.kind), "grid")
-"""The columns of every per-rule array. A kind is what the shield counts by; walls, bounds and how a body moves need no
-rule. The wire numbers them: new ones come last."""
+KINDS = ("wall", "bounds", *(rule.kind for rule in TYPES.values() if rule.kind), "grid", "steering", "airborne")
+"""The columns of every per-rule array. A kind is what the shield counts by; walls, bounds and how a body moves, or that
+it does not obey, need no rule. The wire numbers them: new ones come last."""
 
 
 def from_table(table: Mapping[str, object], zones: Mapping[str, Points] | None = None) -> Rule:

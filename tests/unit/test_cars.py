@@ -1,0 +1,303 @@
+"""Cars: where they may turn to, at rest, too; that nothing that was sent turns one faster; and a game of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from npc_bridge.errors import SchemaError
+from npc_bridge.ladder import Ladder
+from npc_bridge.messages import EntityBlock, Snapshot
+from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
+from npc_sdk.audit import Limits, Trace, audit
+from npc_sdk.audit.measure import turned_by
+from npc_sdk.constraints import KIND, RuleTables, TurnLimit, compile_rules
+from npc_sdk.designer.board import Board
+from npc_sdk.errors import ConstraintError
+from npc_sdk.experiments.zoo import Body, by_car, make_setting, play
+from npc_sdk.kernels.compiled import AVAILABLE
+from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Runtime, RuntimeConfig
+from npc_sdk.runtime.courses import courses
+from npc_sdk.runtime.decide import PlannerDecider
+from npc_sdk.shield import Certified, Movers, Outstanding, ShieldConfig, certify, check_margins
+from npc_sdk.world import ConstantVelocity
+
+DT, TURN = 1 / 30, 0.1
+CAR = Body(4.0, 16.0, 16.0, 0.3, kind="car", turn_rate=TURN / DT)
+TELLS = ShieldConfig(velocity_tolerance=0.003)
+BOTH = pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=pytest.mark.skipif(not AVAILABLE, reason="numba is not there"))]
+)
+
+
+def tables_for(*rules: Any, body: Body = CAR, n: int = 1) -> RuleTables:
+    return compile_rules(
+        rules,
+        ids=np.arange(101, 101 + n),
+        squads=np.zeros(n),
+        homes=np.zeros((n, 2)),
+        kinematics=body,
+        walls=[],
+        bounds=(-30.0, -30.0, 30.0, 30.0),
+        dt=DT,
+    )
+
+
+def polar(angle: Any, pace: Any = 1.0) -> Any:
+    return np.stack([np.cos(angle), np.sin(angle)], -1) * np.asarray(pace)[..., None]
+
+
+def ask(wish: Any, velocity: Any = (0.0, 0.0), heading: float = 0.0, compiled: bool = True, **more: Any) -> Certified:
+    """One car's answer; `seen` is the heading that the snapshot shows, if it is another one."""
+    seen = more.pop("seen", None)
+    movers = Movers(
+        np.array([101], np.uint32),
+        np.zeros((1, 2)),
+        np.array([velocity], float),
+        heading=np.array([heading]),
+        seen_heading=None if seen is None else np.array([seen]),
+    )
+    wishes = np.atleast_2d(np.array(wish, float))[None]
+    config = replace(TELLS, compiled=compiled)
+    return certify(
+        movers, more.pop("tables", tables_for()), more.pop("outstanding", Outstanding()), wishes, config=config
+    )
+
+
+def fast(*angles: float) -> Any:
+    """What a chunk tells that is run at full speed."""
+    return np.repeat(polar(np.array([angles]), 4.0)[:, :, None], 2, 2)
+
+
+def courses_of(answer: Certified) -> Any:
+    return np.arctan2(answer.velocities[0, :, 1], answer.velocities[0, :, 0])
+
+
+@BOTH
+@pytest.mark.parametrize("heading", [0.0, 1.0, -3.1])
+def test_a_car_at_rest_starts_within_a_ticks_turn_of_its_heading(heading: float, compiled: bool) -> None:
+    left = ask(polar(heading + 1.0, 3.0), heading=heading, compiled=compiled)
+    assert turned_by(polar(heading), left.velocities[0, 0]) == pytest.approx(TURN, abs=2e-6)
+    assert np.hypot(*left.velocities[0, 0]) == pytest.approx(16 * DT, rel=0.02)
+    assert left.rejected[0, KIND["steering"]]
+    assert not left.rejected[0, KIND["turn"]]
+    assert ask(polar(heading, 0.3), heading=heading, compiled=compiled).reason == ("as proposed",)
+    back = ask(polar(heading + 3.0, 3.0), heading=heading, compiled=compiled)
+    assert not back.velocities.any(), "neither backwards nor on the spot"
+    assert not ask([math.nan, 1.0], heading=heading, compiled=compiled).velocities.any()
+
+
+@BOTH
+def test_a_moving_car_turns_by_no_more_than_its_velocity_may_hide(compiled: bool) -> None:
+    quick = ask(polar(0.4 + TURN * np.arange(6), 4.0), polar(0.0, 3.0), compiled=compiled)
+    turns = np.diff(np.concatenate([[0.0], courses_of(quick)]))
+    assert (turns <= TURN).all()
+    assert (turns[1:] > 0.95 * TURN).all()
+    slow = ask(polar(0.4, 4.0), polar(0.0, 0.3), compiled=compiled)
+    assert 0.5 * TURN < courses_of(slow)[0] < TURN
+    brakes = ask(polar(3.0, 4.0), polar(0.0, 3.0), compiled=compiled)
+    assert courses_of(brakes)[0] == pytest.approx(0.0, abs=1e-6)
+    assert np.hypot(*brakes.velocities[0, 0]) == pytest.approx(3.0 - 16 * DT, rel=0.02)
+
+
+@BOTH
+def test_a_start_is_held_to_every_heading_that_the_car_may_have_by_then(compiled: bool) -> None:
+    """Half of what it was sent may have been run: it may head as it did, as it was told to, or anything between."""
+    promised = Outstanding()
+    promised.add(1, 7, np.array([101], np.uint32), np.zeros((1, 3, 2, 2)), fast(0.05, 0.08, 0.06))
+    between = ask(polar(1.0, 3.0), compiled=compiled, outstanding=promised)
+    assert courses_of(between)[0] == pytest.approx(TURN, abs=2e-6)  # as far as from 0.0
+    other = ask(polar(-1.0, 3.0), compiled=compiled, outstanding=promised)
+    assert courses_of(other)[0] == pytest.approx(0.08 - TURN, abs=2e-6)  # and as far as from 0.08
+    seen = ask(polar(-1.0, 3.0), compiled=compiled, seen=0.07)
+    assert courses_of(seen)[0] == pytest.approx(0.07 - TURN, abs=2e-6)
+    promised.add(2, 7, np.array([101], np.uint32), np.zeros((1, 1, 2, 2)), fast(0.3))
+    assert not ask(polar(0.0, 3.0), compiled=compiled, outstanding=promised).velocities.any(), "it waits"
+    promised.forget(8)
+    assert ask(polar(0.0, 3.0), compiled=compiled, outstanding=promised).velocities.any()
+
+
+@BOTH
+def test_a_start_is_held_to_earlier_steps_of_its_own_chunk(compiled: bool) -> None:
+    wish = np.concatenate([np.tile(polar(1.0, 0.3), (1, 1)), np.zeros((1, 2)), np.tile(polar(1.0, 0.3), (4, 1))])
+    answer = ask(wish, compiled=compiled)
+    course = courses_of(answer)
+    assert course[0] == pytest.approx(TURN, abs=2e-6)
+    # The first step may have been missed: from rest no further than a tick's turn from where the chunk began.
+    assert course[2] == pytest.approx(TURN, abs=2e-6)
+
+
+@BOTH
+def test_nothing_is_sent_that_a_start_still_to_run_would_have_to_turn_back_from(compiled: bool) -> None:
+    promised = Outstanding()
+    told = np.zeros((1, 6, 2, 2))
+    told[0, 5, 1] = polar(0.0, 0.4)  # from rest, at tick 5
+    promised.add(1, 5, np.array([101], np.uint32), np.zeros((1, 6, 2, 2)), told)
+    wish = polar(0.4 + TURN * np.arange(6), 4.0)
+    free = courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled))
+    held = courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised))
+    assert free.max() > 4 * TURN
+    assert held.max() == pytest.approx(TURN, abs=1e-5)
+    promised.forget(6)
+    assert courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised)).max() > 4 * TURN
+
+
+def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refused() -> None:
+    tables = tables_for(TurnLimit("steady", 0.5 * TURN / DT, 3.0))
+    answer = ask(polar(0.3, 4.0), polar(0.0, 3.5), tables=tables)
+    assert 0.3 * TURN < courses_of(answer)[0] < 0.5 * TURN
+    check_margins(tables, TELLS)
+    with pytest.raises(ConstraintError, match="turn"):
+        check_margins(tables_for(), ShieldConfig())
+    with pytest.raises(ValueError, match="heading of every car"):
+        certify(Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2))), tables_for(), Outstanding(),
+                np.zeros((1, 1, 2)), config=TELLS)  # fmt: skip
+
+
+@pytest.mark.parametrize("kidnaps", [0.0, 0.02])
+def test_games_of_cars_break_no_rule(kidnaps: float) -> None:
+    for seed in range(8):
+        found = play(replace(by_car(make_setting(seed), seed), kidnaps=kidnaps), seed, ticks=80).report
+        assert found.total("npc") == 0, found.examples[:3]
+        assert found.rules["steering"].steps == found.steps
+
+
+@pytest.mark.parametrize("forgets", ["what was sent", "its own steps", "the heading"])
+def test_the_checker_finds_a_shield_out_that_forgets(forgets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = __import__("npc_sdk.shield.certify", fromlist=["certify"])
+    ground = __import__("npc_sdk.shield.ground", fromlist=["survey"])
+    about, promised = module.about_heading, ground.promised_headings
+    if forgets == "its own steps":
+        monkeypatch.setattr(module, "about_heading", lambda *args: about(*args[:5], args[5][:, :0]))
+    elif forgets == "what was sent":
+        nothing = {"low": 0.0, "high": 0.0, "least": -np.inf, "most": np.inf}
+        bare = lambda ids: {name: np.full(len(ids), value) for name, value in nothing.items()}  # noqa: E731
+        monkeypatch.setattr(ground, "promised_headings", lambda *args: replace(promised(*args), **bare(args[0])))
+    else:
+        monkeypatch.setattr(module, "about_heading", lambda cone, *args: cone)
+    caught = 0
+    for seed in range(40):
+        setting = by_car(make_setting(seed, size=1.5, most=8), seed)
+        plain = replace(setting, config=replace(setting.config, compiled=False))
+        caught += play(plain, seed, ticks=100).report.rules["steering"].violations["npc"]
+        if caught:
+            return
+    pytest.fail("not found out")
+
+
+def judged(headings: Any, commands: Any, driver: int = 0) -> dict[str, int]:
+    """What the checker says of one car's steering."""
+    command = np.array(commands, float)[:, None]
+    velocity = np.concatenate([np.zeros((1, 1, 2)), command])
+    t = len(command)
+    trace = Trace(
+        ids=np.array([1], np.uint32),
+        position=np.concatenate([np.zeros((1, 1, 2)), np.cumsum(command * DT, 0)]),
+        velocity=velocity,
+        command=command,
+        alive=np.ones((t + 1, 1), np.bool_),
+        driver=np.full((t, 1), driver, np.uint8),
+        attacks=np.zeros((t, 1, 2), np.bool_),
+        hold_fire=np.zeros(t, np.bool_),
+        hold_known=np.zeros((t, 1), np.bool_),
+        heading=np.array(headings, float)[:, None],
+    )
+    one = np.ones(1)
+    limits = Limits(
+        dt=DT, radius=one, speed=4 * one, acceleration=200 * one, brake=100 * one, home=np.zeros((1, 2)),
+        leash=np.inf * one, spacing=np.zeros((1, 1)), hold_fire=np.zeros(1, np.bool_), zones=(), steering=TURN / DT,
+    )  # fmt: skip
+    found = audit(trace, limits).rules["steering"].violations
+    return {who: count for who, count in found.items() if count}
+
+
+def test_the_checker_judges_steering_at_every_speed_and_knows_a_car_that_was_turned() -> None:
+    assert judged([0.0, 0.09, 0.09, 0.0], [polar(0.09), (0.0, 0.0), polar(0.0)]) == {}
+    assert judged([0.0, 0.11], [polar(0.11, 1e-3)]) == {"npc": 1}
+    assert judged([0.0, np.pi], [polar(np.pi)]) == {"npc": 1}  # backwards
+    assert judged([0.0, 0.2], [polar(0.2)], driver=2) == {"external": 1}
+    assert judged([0.0, 1.0, 1.0], [(0.0, 0.0), polar(1.0)]) == {}  # K1: it was turned where it stood; no NPC's doing
+    assert judged([0.0, 1.0, 0.0], [(0.0, 0.0), polar(0.0)]) == {"breach": 1}  # told before anybody knew
+    late = [(0.0, 0.0)] * 22
+    assert judged([0.0, *[1.0] * 22, 0.0], [*late, polar(0.0)]) == {"npc": 1}
+
+
+def test_plans_are_followed_by_turning_as_one_goes() -> None:
+    heading, velocity = np.array([0.0]), np.zeros((1, 2))
+    back = courses(heading, velocity, np.tile([-4.0, 0.1], (1, 60, 1)), np.array([TURN]), np.array([0.5]))
+    pace, course = np.hypot(*back[0].T), np.unwrap(np.arctan2(back[0, :, 1], back[0, :, 0]))
+    assert (np.abs(np.diff(course)) <= 0.75 * TURN + 1e-9).all()
+    assert course[-1] == pytest.approx(np.arctan2(0.1, -4.0), abs=1e-6)
+    assert pace[5] < 1.5 < pace[-1] == pytest.approx(4.0, rel=1e-3)
+    stands = courses(heading, polar(np.zeros(1), 2.0), np.zeros((1, 9, 2)), np.array([TURN]), np.array([0.5]))
+    assert not stands[0, -1].any()
+    assert not stands[0, :, 1].any()
+
+
+def car_schema(**changes: Any) -> Schema:
+    pose = [Field(n, "m" if n in "xy" else "m/s", -40, 40, role=n) for n in ("x", "y", "vx", "vy")]
+    facing = Field("facing", "rad", -4, 4, role="heading")
+    settings = {"max_speed": 4.0, "max_acceleration": 16.0, "brake": 16.0, "radius": 0.3, "turn_rate": 3.0}
+    return Schema(
+        game="race",
+        tick_hz=30,
+        coordinates="wire",
+        bounds=(-12, -12, 12, 12),
+        entities=(
+            EntityType("player", "player", 1, pose),
+            EntityType("npc", "npc", 2, (*pose, facing, Field("squad", "1", 0, 63, role="squad"))),
+        ),
+        channels=(Channel("move_x", "m/s", -6, 6), Channel("move_y", "m/s", -6, 6)),
+        kinematics=Kinematics(kind="car", **{**settings, **changes}),
+        polygons=(Polygon("house", "wall", ((-2, -2), (2, -2), (2, 2), (-2, 2)), True),),
+    )
+
+
+def test_a_car_must_show_where_it_heads_and_its_last_hop_is_told_to_look_closely() -> None:
+    schema = car_schema()
+    assert Schema.from_canonical(schema.canonical()) == schema
+    assert schema.velocity_tolerance == pytest.approx(0.25 * 16 / 30 * math.sin(0.025))
+    blind = EntityType("npc", "npc", 2, tuple(f for f in schema.entity("npc").fields if f.role != "heading"))
+    with pytest.raises(SchemaError, match="entity 'npc': kinematics 'car' expected a field with role 'heading'"):
+        replace(schema, entities=(schema.entities[0], blind))
+    assert replace(schema, kinematics=replace(schema.kinematics, kind="velocity")).velocity_tolerance == math.inf
+
+
+def test_a_game_of_cars_is_led_from_schema_to_steering() -> None:
+    """Two NPCs that face away turn round and come, two ticks behind, through planner, shield and last hop."""
+    schema, board = car_schema(), Board()
+    board.apply({"op": "add_rule", "rule": {"rule": "ally_distance", "distance": 1.0}})
+    decider = PlannerDecider(ConstantVelocity(), PlannerConfig(candidates=16, horizon=10), torch.device("cpu"))
+    brain = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=2, horizon=10))
+    brain.register("g", schema)
+    ladder, ids = Ladder(schema), np.array([101, 102], np.uint32)
+    ladder.start(1, velocity_tolerance=schema.velocity_tolerance)
+    place, pace, facing = np.array([[-8.0, 3.0], [-8.0, -3.0]]), np.zeros((2, 2)), np.array([3.0, -3.0])
+    player, flying, turns = np.array([[8.0, 0.0, 0.0, 0.0]]), [], []
+    for tick in range(120):
+        blocks = {
+            "player": EntityBlock(np.array([1], np.uint32), np.float32(player)),
+            "npc": EntityBlock(ids, np.float32(np.c_[place, pace, facing, [0.0, 0.0]])),
+        }
+        snapshot = Snapshot(1, schema.schema_id, tick, tick * 33_333, tick, blocks, ladder.executing)
+        ((_, action, report),) = brain.tick([("g", snapshot)])
+        assert report.findings.breaches == ()
+        assert report.certified.guarded.all()
+        flying.append(action)
+        ladder.accept(flying.pop(0)) if tick >= 2 else None
+        step = ladder.step(tick, ids, np.c_[place, pace], np.ones(2, np.bool_))
+        pace = step.commands[:, :2].astype(np.float64)
+        place = place + pace * DT
+        goes = pace.any(1)
+        turns.append(np.where(goes, turned_by(polar(facing), pace), 0.0))
+        facing = np.where(goes, np.arctan2(pace[:, 1], pace[:, 0]), facing)
+    assert ladder.counters.off_pose == 0
+    assert np.max(turns) <= TURN * (1.0 + 1e-6)
+    assert np.max(turns) > 0.5 * TURN
+    assert np.hypot(*(place - player[:, :2]).T).max() < 13.0  # they began over 16 m away, facing away
