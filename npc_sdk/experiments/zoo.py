@@ -373,7 +373,10 @@ def _placed(setting: Setting, rng: np.random.Generator, unit: float) -> Setting:
 
 
 def by_cells(setting: Setting, seed: int) -> Setting:
-    """The same game with bodies that go by whole cells, at rest when it begins: where one may move it may stand."""
+    """The same game with bodies that go by whole cells, at rest when it begins.
+
+    Where one may move it may stand, but for a doorway: who was crossing it begins off its certificate (K5).
+    """
     rng, body = np.random.default_rng([seed, 78]), setting.body
     diagonals = bool(rng.random() < 0.5)
     pace = body.max_speed * float(rng.choice([0.4, 0.7, 1.0])) / (np.sqrt(2.0) if diagonals else 1.0)
@@ -392,7 +395,7 @@ def by_cells(setting: Setting, seed: int) -> Setting:
 
 
 def by_car(setting: Setting, seed: int) -> Setting:
-    """The same game with cars that head where they go, and where they stand anywhere."""
+    """The same game with cars that head where they go, and half of which stand and head anywhere."""
     rng, body, dt = np.random.default_rng([seed, 79]), setting.body, setting.dt
     turn_rate = float(rng.uniform(0.05, 0.4)) / dt
     hard = min([body.max_acceleration, *(r.acceleration for r in setting.rules if isinstance(r, AccelerationLimit))])
