@@ -299,6 +299,13 @@ def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -
     assert len(outstanding) == 0
 
 
+def test_before_the_first_look_a_chunk_binds_from_tick_0() -> None:
+    promised, outstanding = np.random.default_rng(0).normal(size=(1, 3, 2, 2)), Outstanding()
+    outstanding.add(1, 2, np.array([9], np.uint32), promised)
+    found = outstanding.points(np.array([9], np.uint32), np.zeros((1, 2)))
+    np.testing.assert_array_equal(found[0], [[0.0, 0.0], promised[0, 0, 0], *promised[0, :, 1]])
+
+
 def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_run_out() -> None:
     tables = tables_for(AllyDistance("spread", 1.0), n=2)
     outstanding = Outstanding()
