@@ -60,6 +60,7 @@ def judge(paths: Sequence[str], again: bool, jobs: int) -> None:
             mutant.key for mutant in made if mutant.fate in ("survived", "not covered") and mutant.change not in listed
         }
         _reset_mutant_results(lambda key, code: key in open_)
+        Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # a test that was changed may reach other functions
         made = outcome.mutants(paths)
     left = [mutant.key for mutant in made if mutant.fate == "not run"]
     if paths and not made:

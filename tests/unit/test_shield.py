@@ -278,27 +278,36 @@ def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
 
 
 def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -> None:
-    promised, outstanding = np.random.default_rng(0).normal(size=(2, 3, 2, 2)), Outstanding()
-    outstanding.add(1, 5, np.array([9, 4], np.uint32), promised)  # steps at ticks 3, 4 and 5
+    promised, outstanding = np.random.default_rng(0).normal(size=(3, 3, 2, 2)), Outstanding()
+    outstanding.add(1, 5, np.array([9, 4, 6], np.uint32), promised)  # steps at ticks 3, 4 and 5
     outstanding.add(2, 5, np.zeros(0, np.uint32), promised[:0])
     assert len(outstanding) == 1
-    here = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+    here = np.arange(8.0).reshape(4, 2)
     outstanding.forget(4)
-    found = outstanding.points(np.array([4, 7, 9], np.uint32), here)
-    for row, known in ((0, 1), (2, 0)):
+    found = outstanding.points(np.array([4, 7, 9, 6], np.uint32), here)
+    for row, known in ((0, 1), (2, 0), (3, 2)):
         left = [here[row], promised[known, 1, 0], promised[known, 1, 1], promised[known, 2, 1]]
         np.testing.assert_array_equal(found[row], left)
     np.testing.assert_array_equal(found[1], np.tile(here[1], (4, 1)))
-    np.testing.assert_array_equal(outstanding.points(np.array([9, 4], np.uint32), here[:2])[:, 1:], found[[2, 0], 1:])
+    np.testing.assert_array_equal(
+        outstanding.points(np.array([9, 4, 6], np.uint32), here[:3])[:, 1:], found[[2, 0, 3], 1:]
+    )
     outstanding.forget(2)  # the first step is still to come
-    assert outstanding.points(np.array([9, 4], np.uint32), here[:2]).shape == (2, 1 + 4, 2)
+    assert outstanding.points(np.array([9, 4, 6], np.uint32), here[:3]).shape == (3, 1 + 4, 2)
     outstanding.forget(5)
     assert len(outstanding) == 1
     outstanding.forget(6)
     assert len(outstanding) == 0
-    outstanding.add(3, 9, np.array([9, 4], np.uint32), promised)
+    outstanding.add(3, 9, np.array([9, 4, 6], np.uint32), promised)
     outstanding.clear()
     assert len(outstanding) == 0
+
+
+def test_before_the_first_look_a_chunk_binds_from_tick_0() -> None:
+    promised, outstanding = np.random.default_rng(0).normal(size=(1, 3, 2, 2)), Outstanding()
+    outstanding.add(1, 2, np.array([9], np.uint32), promised)
+    found = outstanding.points(np.array([9], np.uint32), np.zeros((1, 2)))
+    np.testing.assert_array_equal(found[0], [[0.0, 0.0], promised[0, 0, 0], *promised[0, :, 1]])
 
 
 def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_run_out() -> None:
