@@ -474,7 +474,10 @@ def wishes(
     gap = _drawn(rng, np.concatenate([position, whom]), len(here[SOMEBODY])) - here[SOMEBODY]
     out[style == SOMEBODY] = (gap * 1e3 + rng.normal(size=gap.shape) * 1e-3)[:, None]
     pits = np.array([*(np.mean(w.vertices, 0) for w in setting.walls), *_middles(setting, KeepOut)]).reshape(-1, 2)
-    gap = _drawn(rng, pits, len(here[PIT])) - here[PIT]
+    goal, near = _drawn(rng, pits, len(here[PIT])), _middles(setting, KeepOut)
+    if len(near):  # every other one goes for the nearest zone, and stays there if it may
+        goal[::2] = _nearest(near, here[PIT][::2])
+    gap = goal - here[PIT]
     out[style == PIT] = (speed * gap / np.maximum(np.hypot(gap[:, 0], gap[:, 1]), 1e-12)[:, None])[:, None]
     out[style == DOOR] = _arriving(_nearest(_middles(setting, NoStop), here[DOOR]) - here[DOOR], speed, setting.dt, m)
     odd = np.flatnonzero(style == NO_NUMBER)
