@@ -54,6 +54,12 @@ def test_a_mate_in_the_line_of_fire_silences_and_one_beside_it_does_not() -> Non
     assert fire(LINE, angle=0.0, mate=(12.0, 0.0)).triggers[0, :, 0].all()
 
 
+def test_who_asks_for_no_attack_is_not_said_to_be_turned_down() -> None:
+    at_the_shooter = fire(LINE, angle=np.pi)
+    assert at_the_shooter.active[:, KIND["friendly_fire"]].tolist() == [True, False]
+    assert not at_the_shooter.rejected[:, KIND["friendly_fire"]].any()
+
+
 def test_later_steps_and_older_looks_leave_a_mate_more_time_to_walk_in() -> None:
     near = fire(LINE, angle=0.0, mate=(6.0, 1.15))
     assert near.triggers[0, 0, 0]
