@@ -80,8 +80,8 @@ class Outstanding:
         moves = np.zeros(len(ids), np.bool_)
         for issued in self._issued:
             first = max(0, self._tick - issued.apply_tick)
-            still = (issued.points[:, first:, 0] == issued.points[:, first:, 1]).all((1, 2))
-            moves |= np.isin(ids, issued.ids[~still])
+            goes = issued.velocities[:, first:, 1].any((1, 2))
+            moves |= np.isin(ids, issued.ids[goes])
         return moves
 
     def points(self, ids: NDArray[np.uint32], filler: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n q 2"]:

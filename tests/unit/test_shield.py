@@ -279,8 +279,8 @@ def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
 
 def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -> None:
     promised, outstanding = np.random.default_rng(0).normal(size=(3, 3, 2, 2)), Outstanding()
-    outstanding.add(1, 5, np.array([9, 4, 6], np.uint32), promised)  # steps at ticks 3, 4 and 5
-    outstanding.add(2, 5, np.zeros(0, np.uint32), promised[:0])
+    outstanding.add(1, 5, np.array([9, 4, 6], np.uint32), promised, promised)  # steps at ticks 3, 4 and 5
+    outstanding.add(2, 5, np.zeros(0, np.uint32), promised[:0], promised[:0])
     assert len(outstanding) == 1
     here = np.arange(8.0).reshape(4, 2)
     outstanding.forget(4)
@@ -298,14 +298,14 @@ def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -
     assert len(outstanding) == 1
     outstanding.forget(6)
     assert len(outstanding) == 0
-    outstanding.add(3, 9, np.array([9, 4, 6], np.uint32), promised)
+    outstanding.add(3, 9, np.array([9, 4, 6], np.uint32), promised, promised)
     outstanding.clear()
     assert len(outstanding) == 0
 
 
 def test_before_the_first_look_a_chunk_binds_from_tick_0() -> None:
     promised, outstanding = np.random.default_rng(0).normal(size=(1, 3, 2, 2)), Outstanding()
-    outstanding.add(1, 2, np.array([9], np.uint32), promised)
+    outstanding.add(1, 2, np.array([9], np.uint32), promised, promised)
     found = outstanding.points(np.array([9], np.uint32), np.zeros((1, 2)))
     np.testing.assert_array_equal(found[0], [[0.0, 0.0], promised[0, 0, 0], *promised[0, :, 1]])
 
