@@ -20,6 +20,7 @@ _FINE = np.linspace(0.0, 1.0, 513)  # where two bodies may pass each other
 _COARSE = np.linspace(0.0, 1.0, 9)  # where every point means a whole body
 _ROUND = np.exp(2j * np.pi * np.arange(24) / 24)  # directions about a body
 _AT_REST = 1e-6  # m/s
+_PUSHED = 0.05  # of what a body may go in a tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def _bodies(limits: audit.Limits, now: Motion) -> list[tuple[str, Floats]]:
             far = np.hypot(*np.moveaxis(way - whom[other], -1, 0))
             room = rule.distance - far.max(1) if rule.near else far.min(1) - rule.distance
             out.append((rule.kind, np.where(rule.binds, room, np.inf)))
-    moves = np.hypot(*((now.after - now.before) / limits.dt).T) > _AT_REST
+    shift = np.hypot(*(now.after - now.before).T)  # where nothing is commanded, float32 may round it a little
+    moves = (np.hypot(*now.command.T) > _AT_REST) | (shift > _PUSHED * limits.speed * limits.dt)
     for taken in limits.turns:
         together = moves & taken.binds
         count = np.array([together[taken.group == group].sum() for group in taken.group])
