@@ -36,7 +36,6 @@ QUICK = (
     "no_reserve",
     "no_spacing",
     "no_speed_limit",
-    "nobody_waits_for_a_turn",
     "no_tokens",
     "no_turn_limit",
     "no_walls",
