@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from npc_sdk.constraints import RuleTables
+from npc_sdk.constraints import KIND, RuleTables
 from npc_sdk.shield.attacks import Wanted
 from npc_sdk.shield.certify import Certified, certify, in_motion
 from npc_sdk.shield.ground import Movers, ShieldConfig
@@ -55,6 +55,9 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
     last = wanted.apply_tick + case.proposals.shape[1] - 1
     promised.add(chunk, last, ids, certified.points, certified.told)
     if tables.turns:
-        promised.moves.begin(wanted.tick, ids[promised.moving(ids)])
+        moving = promised.moving(ids)
+        promised.moves.begin(wanted.tick, ids[moving])
+        had = certified.active[:, KIND["in_turn"]] & ~certified.rejected[:, KIND["in_turn"]]
+        promised.moves.pass_on(wanted.tick, ids[had & ~moving])
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)
     return certified

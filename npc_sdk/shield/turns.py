@@ -39,6 +39,12 @@ class Moves:
         for npc in ids.tolist():
             self.since.setdefault(npc, tick)
 
+    def pass_on(self, tick: int, ids: NDArray[np.uint32]) -> None:
+        """Sends those to the end of the queue who had a turn, and whom another rule let go nowhere."""
+        for npc in ids.tolist():
+            if npc not in self.since:
+                self.until[npc] = tick
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -153,6 +153,18 @@ def test_waiting_at_a_wall_is_standing_even_if_a_step_away_from_it_would_be_safe
         assert answer.velocities[1].any() == moves
 
 
+def test_whom_another_rule_lets_go_nowhere_does_not_keep_its_turn_from_the_others() -> None:
+    box = [
+        Outline("wall", "wall", ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+        for x0, y0, x1, y1 in ((-5, 0.33, -3, 1), (-5, -1, -3, -0.33), (-5, -1, -4.33, 1), (-3.67, -1, -3, 1))
+    ]
+    squad = Squad(turns(), n=2, walls=box)
+    for _ in range(6):
+        squad.ask()
+        moved = squad.go()
+    assert moved.tolist() == [False, True]
+
+
 def test_ticks_that_begin_anew_begin_the_waiting_anew() -> None:
     squad = Squad(turns(seconds=0.4))
     squad.tick = 1000
