@@ -12,7 +12,7 @@ from jaxtyping import Float
 from npc_sdk.constraints import KIND, RuleTables
 from npc_sdk.shield.attacks import Wanted
 from npc_sdk.shield.certify import Certified, certify, in_motion
-from npc_sdk.shield.ground import Movers, ShieldConfig
+from npc_sdk.shield.ground import Movers, ShieldConfig, check_movers
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
 
@@ -45,6 +45,8 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
     """
     wanted, tables, ids = case.wanted, case.tables, case.movers.ids
     rows = tables.rows(ids)
+    # A look that gets no answer is not in the log: it must leave nothing behind by which later ones are answered.
+    check_movers(case.movers, tables, case.config)
     promised.forget(wanted.tick)
     promised.attacks.observe(wanted.tick, tables, rows, wanted.fields)
     if tables.turns:

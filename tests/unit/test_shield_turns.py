@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, MoveInTurn, Rule, compile_rules
+from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body, Outline
 from npc_sdk.shield import REASONS, Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
 
@@ -163,6 +164,19 @@ def test_whom_another_rule_lets_go_nowhere_does_not_keep_its_turn_from_the_other
         squad.ask()
         moved = squad.go()
     assert moved.tolist() == [False, True]
+
+
+def test_a_look_that_gets_no_answer_leaves_nothing_behind() -> None:
+    """It is not in the log, from which later answers must follow."""
+    squad = Squad(turns())
+    squad.velocity[1] = (0.0, -SPEED)
+    squad.ask(wish=(0.0, 0.0))
+    squad.velocity[1], squad.velocity[2] = 0.0, (0.0, -SPEED)
+    squad.position[0, 0], squad.tick = 20_000.0, 10
+    with pytest.raises(ConstraintError, match="coordinates"):
+        squad.ask(wish=(0.0, 0.0))
+    assert squad.promised.moves.since == {102: 0}
+    assert not squad.promised.moves.until
 
 
 def test_ticks_that_begin_anew_begin_the_waiting_anew() -> None:
