@@ -388,6 +388,19 @@ def test_what_a_rule_makes_unreachable_is_said_once_when_it_comes_into_force(cap
     assert caplog.text.count("unreachable") == 2
 
 
+def test_a_game_far_off_is_told_where_in_the_world_something_is_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+    brain = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(horizon=10, stagger=False))
+    board = Board(admit=brain.admit)
+    wall = Polygon("house", "wall", ((-9.0, 6.0), (-3.0, 6.0), (-3.0, 9.0), (-9.0, 9.0)), True)
+    brain.register("g", replace(the_schema(), origin=FAR, polygons=(wall,)))
+    Play(brain, np.array([[-6.0, 0, 0, 0, 0]])).step()
+    add(board, rule="keep_out", name="strip", polygon=[[x + FAR[0], y + FAR[1]] for x, y in closing(2.0)["polygon"]])
+    assert "rule 'strip': unreachable for NPC 101 from (69994.00, -40000.00)" in caplog.text
+    x, y = caplog.text.split("40000.00): (")[1].split(")")[0].split(", ")
+    assert float(x) > FAR[0] + 3.0
+    assert abs(float(y) - FAR[1]) < HALF
+
+
 def test_a_limit_that_tolerances_leave_nothing_of_is_refused_by_its_name() -> None:
     brain = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(horizon=10, stagger=False))
     board = Board(admit=brain.admit)
