@@ -312,7 +312,7 @@ class Game:
         frame = self.frame
         if frame is None:
             return tuple
-        slots, origin = self.movers(), self.schema.origin  # what is told is told in the world's coordinates, as rules are
+        slots, origin = self.movers(), self.schema.origin  # what is told is in the world's coordinates, as rules are
         x0, y0, x1, y1 = self.schema.bounds
         most: dict[str, float] = {}
         for entity in self.schema.entities:
