@@ -88,7 +88,7 @@ class Ladder:
         self._hold = np.array([c.hold for c in schema.channels])
         self._move = np.array([schema.channel(name) for name in MOVE], np.intp)
         self._counts = asdict(before.counters if before else LadderCounters())
-        self._last_ids = before._last_ids.copy() if before else np.zeros(0, np.uint32)
+        self._last_ids: U32s = before._last_ids.copy() if before else np.zeros(0, np.uint32)
         self._last_commands = np.tile(self._default, (len(self._last_ids), 1))
         self._executing = Executing.none()
         self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
