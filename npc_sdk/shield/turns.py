@@ -29,6 +29,9 @@ class Moves:
             self.since.clear()
             self.until.clear()
         self._looked = tick
+        here = set(ids.tolist())  # who has left begins anew when it returns, or another one under its id
+        self.since = {npc: began for npc, began in self.since.items() if npc in here}
+        self.until = {npc: stopped for npc, stopped in self.until.items() if npc in here}
         self.begin(tick, ids[moving])
         for npc in ids[~moving].tolist():
             if self.since.pop(npc, None) is not None:

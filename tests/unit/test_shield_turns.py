@@ -144,6 +144,18 @@ def test_of_too_many_in_motion_the_last_to_begin_brake_and_are_off_their_certifi
     assert answer.margins[0, TURN] == -1.0
 
 
+def test_who_left_in_motion_has_no_turn_when_it_comes_back_in_motion() -> None:
+    ids, moving, promised = np.array([101, 102], np.uint32), np.array([True, True]), Squad(turns()).promised.moves
+    promised.observe(0, ids[:1], moving[:1])
+    promised.observe(5, ids[1:], moving[1:])
+    promised.observe(9, ids, moving)
+    assert promised.since == {101: 9, 102: 5}
+    promised.observe(10, ids, ~moving)
+    promised.observe(11, ids[:1], ~moving[:1])
+    assert promised.until == {101: 10}
+    assert promised.since == {}
+
+
 def test_waiting_at_a_wall_is_standing_even_if_a_step_away_from_it_would_be_safer() -> None:
     for rules, moves in (((), True), ((turns(),), False)):
         squad = Squad(*rules, n=2, walls=(WALL,))
