@@ -214,7 +214,7 @@ class Client:
     def restart(self, schema: Schema | None = None) -> None:
         """Leaves the session and opens another: after a level restart, or with another schema."""
         if schema is not None:
-            self.ladder = Ladder(schema, self._fallback, self.ladder.counters)
+            self.ladder = Ladder(schema, self._fallback, self.ladder)
         self._tick = -1
         self._hello = self._session.restart(schema, self._clock_us())
 

@@ -75,12 +75,10 @@ class Ladder:
     Args:
         schema: names the channels (`move_x` and `move_y` are the velocity), their defaults and the brake.
         fallback: the game's own behaviour; without it NPCs brake.
-        counters: to go on counting from, those of the ladder this one replaces.
+        before: the ladder that this one replaces: it goes on counting from there, and NPCs brake as they were told.
     """
 
-    def __init__(
-        self, schema: Schema, fallback: Fallback | None = None, counters: LadderCounters | None = None
-    ) -> None:
+    def __init__(self, schema: Schema, fallback: Fallback | None = None, before: Ladder | None = None) -> None:
         self._fallback = fallback
         self._dt = schema.dt
         self._brake = schema.kinematics.brake
@@ -89,12 +87,12 @@ class Ladder:
         self._default = np.array([c.default for c in schema.channels], np.float32)
         self._hold = np.array([c.hold for c in schema.channels])
         self._move = np.array([schema.channel(name) for name in MOVE], np.intp)
-        self._counts = asdict(counters or LadderCounters())
-        self._last_ids = np.zeros(0, np.uint32)
-        self._last_commands = np.zeros((0, len(schema.channels)), np.float32)
+        self._counts = asdict(before.counters if before else LadderCounters())
+        self._last_ids: U32s = before._last_ids.copy() if before else np.zeros(0, np.uint32)
+        self._last_commands = np.tile(self._default, (len(self._last_ids), 1))
         self._executing = Executing.none()
         self._held: deque[_Held] = deque(maxlen=HELD)  # newest first
-        self._former: dict[int, float] = {}  # m/s^2, by NPC: of its last chunk when this session began
+        self._former = before._told() if before else {}  # m/s^2, by NPC: of its last chunk when this session began
         self.start(0)
 
     def start(
@@ -105,7 +103,7 @@ class Ladder:
         What an NPC brakes with stays: it may be on a brake that was certified with it, and what it was told last is all
         that is known of its rules.
         """
-        self._former = dict(zip(self._last_ids.tolist(), self._brake_of(self._last_ids).tolist(), strict=True))
+        self._former = self._told()
         self._held.clear()
         self._session = session
         self._tick = _NEVER
@@ -204,6 +202,10 @@ class Ladder:
         kept = np.maximum(0.0, 1.0 - self._brake_of(ids) * self._dt / np.maximum(speed, 1e-12))
         commands[:, self._move] = np.clip(velocity * kept[:, None], self._low[self._move], self._high[self._move])
         return commands
+
+    def _told(self) -> dict[int, float]:
+        """Returns m/s^2 by NPC of the last tick: what it brakes with."""
+        return dict(zip(self._last_ids.tolist(), self._brake_of(self._last_ids).tolist(), strict=True))
 
     def _brake_of(self, ids: U32s) -> NDArray[np.float64]:
         """Returns n, m/s^2: of the newest held action that names the NPC, else its former one, else the schema's."""

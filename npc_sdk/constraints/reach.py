@@ -57,9 +57,10 @@ class Ground:
     room: Float[np.ndarray, "y x"]  # m
 
     def leashed(self, home: Float[np.ndarray, 2], radius: float) -> Ground:
-        """Returns what of it is within a radius of home."""
-        first = np.floor((home - radius - self.corner) / self.cell).astype(np.int64).clip(0)
-        last = (np.ceil((home + radius - self.corner) / self.cell).astype(np.int64) + 1).clip(0)
+        """Returns what of it is within a radius of home, a cell at least."""
+        most = np.array(self.room.shape[::-1]) - 1
+        first = np.floor((home - radius - self.corner) / self.cell).astype(np.int64).clip(0, most)
+        last = (np.ceil((home + radius - self.corner) / self.cell).astype(np.int64) + 1).clip(first + 1)
         near, corner = self.room[first[1] : last[1], first[0] : last[0]], self.corner + first * self.cell
         away = _middles(corner, self.cell, near.shape[1], near.shape[0]) - home
         return Ground(corner, self.cell, np.minimum(near, radius - np.hypot(away[..., 0], away[..., 1])))

@@ -28,6 +28,7 @@ from npc_sdk.constraints import (
     compile_rules,
     moved,
     remarks,
+    shifted,
 )
 from npc_sdk.constraints.admission import listed, names_of, smallest
 from npc_sdk.errors import ConstraintError, nearest
@@ -311,21 +312,22 @@ class Game:
         frame = self.frame
         if frame is None:
             return tuple
-        slots = self.movers()
+        slots, origin = self.movers(), self.schema.origin  # what is told is in the world's coordinates, as rules are
+        x0, y0, x1, y1 = self.schema.bounds
         most: dict[str, float] = {}
         for entity in self.schema.entities:
             for told in entity.fields if entity.role == "npc" else ():
                 most[told.name] = max(told.high, most.get(told.name, told.high))
         return partial(
             remarks,
-            self._here(rules),
+            rules,
             ids=frame.ids[0, slots],
             squads=frame.squad[0, slots],
-            homes=frame.home[0, slots],
-            places=frame.pose[0, slots, :2],
+            homes=frame.home[0, slots] + np.array(origin),
+            places=frame.pose[0, slots, :2] + np.array(origin),
             kinematics=self.schema.kinematics,
-            bounds=self.schema.bounds,
-            walls=self.schema.polygons,
+            bounds=(x0 + origin[0], y0 + origin[1], x1 + origin[0], y1 + origin[1]),
+            walls=[replace(wall, vertices=shifted(wall.vertices, origin)) for wall in self.schema.polygons],
             most=most,
             spare=config.eps + config.tolerance,
         )

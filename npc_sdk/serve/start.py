@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,6 +40,8 @@ from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
 from npc_sdk.shield import Ledger
 
+log = logging.getLogger(__name__)
+
 CONTROLS_PER_S = 90  # per designer: a slider dragged at 60 frames a second, and room to ask and look meanwhile
 
 
@@ -60,7 +63,7 @@ def serve(args: argparse.Namespace) -> int:
     )
     ledger = _ledger(args.log)
     aside = ThreadPoolExecutor(1, "remarks")
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger, aside.submit)
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger, partial(_later, aside))
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     stop = threading.Event()
@@ -126,6 +129,16 @@ def _ledger(path: Path | None) -> Ledger | None:
         return None if path is None else Ledger(path)
     except OSError as error:
         raise InputError(f"log: expected a file that can be written, got {path}: {error.strerror}") from None
+
+
+def _later(aside: Executor, work: Callable[[], None]) -> None:
+    """Has work done on another thread; nobody waits for it, so what it raises goes to the log."""
+    aside.submit(work).add_done_callback(_tell_failure)
+
+
+def _tell_failure(done: Future[None]) -> None:
+    if (error := done.exception()) is not None:
+        log.error("what there is to remark on was not found: %r", error, exc_info=error)
 
 
 def _give_way() -> None:

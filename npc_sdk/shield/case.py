@@ -9,10 +9,10 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from npc_sdk.constraints import RuleTables
+from npc_sdk.constraints import KIND, RuleTables
 from npc_sdk.shield.attacks import Wanted
 from npc_sdk.shield.certify import Certified, certify, in_motion
-from npc_sdk.shield.ground import Movers, ShieldConfig
+from npc_sdk.shield.ground import Movers, ShieldConfig, check_movers
 from npc_sdk.shield.moving import Others
 from npc_sdk.shield.outstanding import Outstanding
 
@@ -45,6 +45,8 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
     """
     wanted, tables, ids = case.wanted, case.tables, case.movers.ids
     rows = tables.rows(ids)
+    # A look that gets no answer is not in the log: it must leave nothing behind by which later ones are answered.
+    check_movers(case.movers, tables, case.config)
     promised.forget(wanted.tick)
     promised.attacks.observe(wanted.tick, tables, rows, wanted.fields)
     if tables.turns:
@@ -55,6 +57,9 @@ def issue(promised: Outstanding, case: Case, chunk: int, shield: Shield = certif
     last = wanted.apply_tick + case.proposals.shape[1] - 1
     promised.add(chunk, last, ids, certified.points, certified.told)
     if tables.turns:
-        promised.moves.begin(wanted.tick, ids[promised.moving(ids)])
+        moving = promised.moving(ids)
+        promised.moves.begin(wanted.tick, ids[moving])
+        had = certified.active[:, KIND["in_turn"]] & ~certified.rejected[:, KIND["in_turn"]]
+        promised.moves.pass_on(wanted.tick, ids[had & ~moving])
     promised.attacks.add(wanted.apply_tick, tables, rows, certified.triggers)
     return certified

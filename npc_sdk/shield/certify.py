@@ -25,6 +25,7 @@ from npc_sdk.shield.ground import (
     ShieldConfig,
     astray,
     certified_limits,
+    check_numbers,
     clear_of,
     rounding,
     signed_clearance,
@@ -110,21 +111,23 @@ def certify(
     Raises:
         KeyError: a mover was not compiled into the tables.
         ValueError: bodies are cars, and no heading is given.
-        ConstraintError: the tolerances or the coordinates make certification impossible (see `survey`).
+        ConstraintError: the tolerances or the coordinates make certification impossible (see `survey`), or where a
+            mover is, goes or heads is no number.
     """
     wishes = _sane(np.asarray(proposals, np.float64))
     n, m, _ = wishes.shape
     rows, whom = tables.rows(movers.ids), others or Others.none()
+    check_numbers(movers)
     asked = wanted or Wanted(np.zeros((n, m, len(TRIGGERS)), np.bool_))
     flies = np.zeros(n, np.bool_) if movers.airborne is None else movers.airborne
     if flies.any():  # it is told to brake, and to hold its fire: that it would do so is not vouched for
         wishes = np.where(flies[:, None, None], np.nan, wishes)
         asked = replace(asked, triggers=asked.triggers & ~flies[:, None, None])
-    waiting, wished = None, wishes
+    waiting, wished, brakes = None, wishes, flies
     if tables.turns:
         moving = in_motion(movers, outstanding, config)
         waiting = take_turns(tables, rows, outstanding.moves, moving, wished, asked.priority, asked.tick)
-        wishes = np.where(waiting.held[:, None, None], 0.0, wished)
+        wishes, brakes = np.where(waiting.held[:, None, None], 0.0, wished), flies | waiting.held
     if quick.serves(movers, config):
         answer = quick.judge(movers, tables, outstanding, rows, wishes, config, whom, asked.apply_tick, _TRIED)
     else:
@@ -132,8 +135,9 @@ def certify(
     answer.broken[:, KIND["airborne"]] = flies
     if answer.broken.any():
         _stay_home(tables, rows, answer, config)
+    _stand(tables, rows, answer, brakes, wished, config)
     if waiting is not None:
-        _stand(tables, rows, answer, waiting, wished, config)
+        _say(answer, waiting)
     where = None
     if tables.cones or tables.bursts:
         where = _range(movers, tables, answer.points[:, :, 0], whom, asked.apply_tick - asked.tick, config)
@@ -217,12 +221,12 @@ def _stand(
     tables: RuleTables,
     rows: NDArray[np.intp],
     answer: Answer,
-    waiting: Waiting,
+    brakes: Bool[np.ndarray, " n"],
     wishes: Float[np.ndarray, "n m 2"],
     config: ShieldConfig,
 ) -> None:
-    """Lets who has no turn brake and stand, whatever step would have been nearer to a rule about places."""
-    held = np.flatnonzero(waiting.held)
+    """Lets who has no turn, or is in the air, brake, whatever step would have been nearer to a rule about places."""
+    held = np.flatnonzero(brakes)
     limit = certified_limits(tables, rows[held], config)[1]
     here, now = answer.expected[held, 0, :2], answer.expected[held, 0, 2:]
     for step in range(answer.velocities.shape[1]):
@@ -231,6 +235,10 @@ def _stand(
         here = here + now * tables.dt
     as_wished = _norm(answer.velocities[held] - wishes[held]) <= _SAME
     answer.rank[held] = np.where(as_wished, 0, answer.rank[held])
+
+
+def _say(answer: Answer, waiting: Waiting) -> None:
+    """Adds to an answer what the rules about turns say."""
     answer.broken[waiting.broken] = answer.active[waiting.active] = answer.rejected[waiting.rejected] = True
     np.minimum(answer.margins, waiting.margins, out=answer.margins)
 

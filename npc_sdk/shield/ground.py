@@ -308,6 +308,31 @@ def headings(
     return promised_headings(movers.ids, outstanding, heading, np.stack(seen, 1), turn, tells, apply_tick)
 
 
+def check_numbers(movers: Movers) -> None:
+    """Refuses movers of which nothing can be said: what is no number passes every comparison that should stop it.
+
+    Raises:
+        ConstraintError: says which of their numbers is none.
+    """
+    for name in ("velocity", "seen_position", "seen_velocity", "heading", "seen_heading"):
+        told = getattr(movers, name)
+        if told is not None and not np.isfinite(told).all():
+            raise ConstraintError(f"movers: expected a {name} in numbers, got {np.asarray(told).tolist()}")
+
+
+def check_movers(movers: Movers, tables: RuleTables, config: ShieldConfig) -> None:
+    """Refuses movers that cannot be certified, before anything is remembered of the look that shows them.
+
+    Raises:
+        ConstraintError: see `check_numbers` and `survey`.
+    """
+    rows = tables.rows(movers.ids)
+    check_numbers(movers)
+    rounding(tables, np.asarray(movers.position, np.float64).reshape(-1, 2), config)
+    certified_limits(tables, rows, config)
+    turn_give(tables, rows, config)
+
+
 def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     """Refuses limits so tight that the tolerances of the last hop leave nothing of them, and places too far off.
 

@@ -34,7 +34,7 @@ def serves(movers: Movers, config: ShieldConfig) -> bool:
     """Says whether the compiled loops may certify these movers."""
     if not (AVAILABLE and config.compiled and len(movers.ids)):
         return False
-    return bool(np.abs(movers.velocity).max() <= _FASTEST)  # False for what is no number
+    return bool(np.abs(movers.velocity).max() <= _FASTEST)
 
 
 def judge(

@@ -29,6 +29,9 @@ class Moves:
             self.since.clear()
             self.until.clear()
         self._looked = tick
+        here = set(ids.tolist())  # who has left begins anew when it returns, or another one under its id
+        self.since = {npc: began for npc, began in self.since.items() if npc in here}
+        self.until = {npc: stopped for npc, stopped in self.until.items() if npc in here}
         self.begin(tick, ids[moving])
         for npc in ids[~moving].tolist():
             if self.since.pop(npc, None) is not None:
@@ -38,6 +41,12 @@ class Moves:
         """Remembers who has been sent a step that moves it."""
         for npc in ids.tolist():
             self.since.setdefault(npc, tick)
+
+    def pass_on(self, tick: int, ids: NDArray[np.uint32]) -> None:
+        """Sends those to the end of the queue who had a turn, and whom another rule let go nowhere."""
+        for npc in ids.tolist():
+            if npc not in self.since:
+                self.until[npc] = tick
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,17 @@ def test_what_cuts_a_leash_in_two_is_reported_once_for_those_alike() -> None:
     assert [remark.rules for remark in Told([mesh], [(-2.0, 0.0)]).remarks()] == [("floor",)]
 
 
+def test_a_leash_whose_whole_disc_lies_beyond_the_bounds_is_remarked_on() -> None:
+    """It is admitted, as the grid on which room is looked for gives rules half a cell."""
+    rules, homes = [Leash("post", 2.0)], [(97.5, 50.0)]
+    body, bounds = Body(4.0, 16.0, 16.0, 0.1), (0.0, 0.0, 95.0, 95.0)
+    check_rules(rules, ids=[101], squads=[0], homes=homes, kinematics=body, bounds=bounds)
+    (remark,) = remarks(
+        rules, ids=[101], squads=[0], homes=homes, places=[(94.0, 50.0)], kinematics=body, bounds=bounds
+    )
+    assert remark.text.startswith("rule 'post': unreachable for NPC 101: its home (97.50, 50.00)")
+
+
 def test_room_no_larger_than_the_body_is_not_worth_a_word() -> None:
     assert (
         Told([KeepIn("hall", HALL), KeepOut("strip", box(1.95, -2.0, 2.25, 2.0))]).remarks() == ()

@@ -13,7 +13,7 @@ from npc_bridge.ladder import Ladder
 from npc_bridge.messages import STATUS_GUARDED, EntityBlock, Snapshot
 from npc_bridge.schema import Field, Schema
 from npc_sdk.audit import Limits, Trace, Zone, audit
-from npc_sdk.constraints import KIND, compile_rules
+from npc_sdk.constraints import KIND, KeepOut, compile_rules
 from npc_sdk.designer.board import Board
 from npc_sdk.experiments.zoo import Body, make_setting, play
 from npc_sdk.kernels.compiled import AVAILABLE
@@ -47,6 +47,23 @@ def test_who_is_in_the_air_is_unguarded_by_that_name_and_told_to_brake(compiled:
     landed = certify(replace(movers, airborne=np.zeros(2, np.bool_)), tables, Outstanding(), np.full((2, 6, 2), 2.0))
     assert landed.guarded.all()
     assert not landed.broken[:, KIND["airborne"]].any()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_who_is_in_the_air_over_a_pit_is_told_to_brake_and_not_to_leave_it(compiled: bool) -> None:
+    tables = compile_rules(
+        [KeepOut("pit", ((-3.0, -3.0), (1.0, -3.0), (1.0, 3.0), (-3.0, 3.0)))], ids=[101], squads=[0],
+        homes=np.zeros((1, 2)), kinematics=Body(4.0, 16.0, 16.0, 0.3), walls=[], bounds=(-12.0, -12.0, 12.0, 12.0),
+        dt=DT,
+    )  # fmt: skip
+    start = Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.array([[0.0, 2.0]]), airborne=np.ones(1, np.bool_))
+    config = ShieldConfig(compiled=compiled)
+    answer = certify(start, tables, Outstanding(), np.ones((1, 6, 2)), config=config)
+    assert answer.reason == ("unguarded: keep_out, airborne",)
+    pace = np.maximum(2.0 - answer.brake[0] * DT * np.arange(1, 7), 0.0)
+    np.testing.assert_allclose(answer.velocities[0], np.stack([np.zeros(6), pace], 1), atol=1e-5)
+    walks = certify(replace(start, airborne=None), tables, Outstanding(), np.ones((1, 6, 2)), config=config)
+    assert walks.velocities[0, :, 0].any()
 
 
 def flying_schema() -> Schema:

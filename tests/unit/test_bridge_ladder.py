@@ -114,6 +114,20 @@ def test_who_was_told_how_to_brake_goes_on_so_when_a_new_session_begins() -> Non
     np.testing.assert_allclose(pose[:, 2], 2.0 - 3 * 8.0 * SCHEMA.dt)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_who_was_told_how_to_brake_goes_on_so_under_another_schema(waits: bool) -> None:
+    """Or a game that declares another origin would have NPCs brake harder than their rules allow."""
+    first = started()
+    first.accept(replace(sample_action(), brake=np.full(3, 8, np.float32)))
+    pose = np.array([[0.0, 0.0, 2.0, 0.0]] * 3)
+    first.step(302, IDS, pose)
+    ladder = Ladder(replace(SCHEMA, origin=(5000.0, 0.0)), before=first)
+    if waits:
+        ladder.step(303, IDS, pose)
+    ladder.start(9)
+    np.testing.assert_allclose(ladder.step(304, IDS, pose).commands[:, 0], 2.0 - 8.0 * SCHEMA.dt)
+
+
 def test_who_was_told_nothing_brakes_as_the_schema_says_in_every_session() -> None:
     ladder = started()
     ladder.start(9)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,18 @@ def test_where_nothing_can_be_certified_the_answer_is_the_brake_and_says_so(
         np.testing.assert_allclose(step, brake_of(pace, float(answer.brake[0])), atol=1e-6)
         pace = step
     assert (answer.rank[0] == REASONS.index("brake")).all()
+
+
+@pytest.mark.parametrize("name", ["velocity", "seen_position", "seen_velocity", "heading", "seen_heading"])
+def test_movers_that_are_no_number_are_refused_and_not_called_guarded(name: str, config: ShieldConfig) -> None:
+    who = replace(movers([[0.0, 0.0], [5.0, 0.0]]), heading=np.zeros(2))
+    bad = np.zeros(2 if "heading" in name else (2, 2))
+    bad[0] = np.nan
+    car = Body(4.0, 16.0, 16.0, 0.35, kind="car", turn_rate=3.0)
+    tight = replace(config, velocity_tolerance=0.003)
+    for body in (BODY, car):
+        with pytest.raises(ConstraintError, match=f"movers: expected a {name} in numbers, got .*nan"):
+            ask(tables_for(n=2, body=body), replace(who, **{name: bad}), (1.0, 0.0), config=tight)
 
 
 def test_rules_that_squeeze_an_npc_are_not_traded_for_each_other(config: ShieldConfig) -> None:

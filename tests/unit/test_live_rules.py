@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from npc_sdk.runtime import Orders, Report, Runtime, RuntimeConfig, View
 from npc_sdk.runtime.game import check_game
 from npc_sdk.serve.brain import Brain
 from npc_sdk.serve.pace import Pace
-from npc_sdk.serve.start import _admission
+from npc_sdk.serve.start import _admission, _later
 from npc_sdk.shield import ShieldConfig
 
 BODY = Kinematics(max_speed=6.0, max_acceleration=30.0, brake=30.0, radius=0.4, turn_rate=6.0)
@@ -386,6 +387,30 @@ def test_what_a_rule_makes_unreachable_is_said_once_when_it_comes_into_force(cap
     assert "will never fire: that takes 2e+06 of 'shots', which holds at most 1e+06" in caplog.text
     add(board, **closing(2.0))
     assert caplog.text.count("unreachable") == 2
+
+
+def test_a_game_far_off_is_told_where_in_the_world_something_is_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+    brain = Runtime(Runner(), lambda: board.snapshot, RuntimeConfig(horizon=10, stagger=False))
+    board = Board(admit=brain.admit)
+    wall = Polygon("house", "wall", ((-9.0, 6.0), (-3.0, 6.0), (-3.0, 9.0), (-9.0, 9.0)), True)
+    brain.register("g", replace(the_schema(), origin=FAR, polygons=(wall,)))
+    Play(brain, np.array([[-6.0, 0, 0, 0, 0]])).step()
+    add(board, rule="keep_out", name="strip", polygon=[[x + FAR[0], y + FAR[1]] for x, y in closing(2.0)["polygon"]])
+    assert "rule 'strip': unreachable for NPC 101 from (69994.00, -40000.00)" in caplog.text
+    x, y = caplog.text.split("40000.00): (")[1].split(")")[0].split(", ")
+    assert float(x) > FAR[0] + 3.0
+    assert abs(float(y) - FAR[1]) < HALF
+
+
+def test_what_fails_on_a_thread_of_its_own_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> None:
+        raise IndexError("no such cell")
+
+    with ThreadPoolExecutor(1) as aside:
+        _later(aside, lambda: None)
+        _later(aside, fails)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "no such cell" in caplog.text
 
 
 def test_a_limit_that_tolerances_leave_nothing_of_is_refused_by_its_name() -> None:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, MoveInTurn, Rule, compile_rules
+from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body, Outline
 from npc_sdk.shield import REASONS, Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
 
@@ -143,6 +144,18 @@ def test_of_too_many_in_motion_the_last_to_begin_brake_and_are_off_their_certifi
     assert answer.margins[0, TURN] == -1.0
 
 
+def test_who_left_in_motion_has_no_turn_when_it_comes_back_in_motion() -> None:
+    ids, moving, promised = np.array([101, 102], np.uint32), np.array([True, True]), Squad(turns()).promised.moves
+    promised.observe(0, ids[:1], moving[:1])
+    promised.observe(5, ids[1:], moving[1:])
+    promised.observe(9, ids, moving)
+    assert promised.since == {101: 9, 102: 5}
+    promised.observe(10, ids, ~moving)
+    promised.observe(11, ids[:1], ~moving[:1])
+    assert promised.until == {101: 10}
+    assert promised.since == {}
+
+
 def test_waiting_at_a_wall_is_standing_even_if_a_step_away_from_it_would_be_safer() -> None:
     for rules, moves in (((), True), ((turns(),), False)):
         squad = Squad(*rules, n=2, walls=(WALL,))
@@ -151,6 +164,31 @@ def test_waiting_at_a_wall_is_standing_even_if_a_step_away_from_it_would_be_safe
         wish[0], wish[1] = (0.0, -SPEED), (0.0, SPEED)
         answer = squad.ask(wish=wish)
         assert answer.velocities[1].any() == moves
+
+
+def test_whom_another_rule_lets_go_nowhere_does_not_keep_its_turn_from_the_others() -> None:
+    box = [
+        Outline("wall", "wall", ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+        for x0, y0, x1, y1 in ((-5, 0.33, -3, 1), (-5, -1, -3, -0.33), (-5, -1, -4.33, 1), (-3.67, -1, -3, 1))
+    ]
+    squad = Squad(turns(), n=2, walls=box)
+    for _ in range(6):
+        squad.ask()
+        moved = squad.go()
+    assert moved.tolist() == [False, True]
+
+
+def test_a_look_that_gets_no_answer_leaves_nothing_behind() -> None:
+    """It is not in the log, from which later answers must follow."""
+    squad = Squad(turns())
+    squad.velocity[1] = (0.0, -SPEED)
+    squad.ask(wish=(0.0, 0.0))
+    squad.velocity[1], squad.velocity[2] = 0.0, (0.0, -SPEED)
+    squad.position[0, 0], squad.tick = 20_000.0, 10
+    with pytest.raises(ConstraintError, match="coordinates"):
+        squad.ask(wish=(0.0, 0.0))
+    assert squad.promised.moves.since == {102: 0}
+    assert not squad.promised.moves.until
 
 
 def test_ticks_that_begin_anew_begin_the_waiting_anew() -> None:
