@@ -526,6 +526,12 @@ class ServerSession:
 
     def _registered(self, change: SchemaChange) -> Received:
         assert self._hello is not None  # LIVE implies a HELLO
+        kind, other = (schema.kinematics.kind for schema in (self._hello.schema, change.schema))
+        if kind != other:  # what has been sent is no motion of such a body
+            return self._refuse(
+                ErrorCode.SCHEMA,
+                f"SCHEMA: expected bodies of kind '{kind}' as before, got '{other}'; begin a new session with HELLO",
+            )
         told, asked = (schema.velocity_tolerance for schema in (self._hello.schema, change.schema))
         if told != asked:  # the last hop took its number with the session
             return self._refuse(

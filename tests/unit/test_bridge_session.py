@@ -241,6 +241,16 @@ def test_a_game_of_cars_is_told_a_tolerance_that_tells_their_direction_and_keeps
     assert report_of(refused).fatal
 
 
+def test_bodies_of_another_kind_begin_another_session() -> None:
+    """Chunks that are under way are no motion of theirs."""
+    _, server = live()
+    cells = replace(SCHEMA.kinematics, kind="grid", cell=0.1, max_acceleration=900.0, brake=900.0)
+    refused = server.receive(encode(SchemaChange(100, replace(SCHEMA, kinematics=cells))), 0)
+    assert report_of(refused).code is ErrorCode.SCHEMA
+    assert "'velocity'" in report_of(refused).text
+    assert "'grid'" in report_of(refused).text
+
+
 def test_an_action_of_the_wrong_shape_is_the_brains_fault() -> None:
     _, server = live()
     action = sample_action()
