@@ -135,7 +135,8 @@ def certify(
     answer.broken[:, KIND["airborne"]] = flies
     if answer.broken.any():
         _stay_home(tables, rows, answer, config)
-    _stand(tables, rows, answer, brakes, wished, config)
+    if brakes.any():
+        _stand(tables, rows, answer, brakes, wished, config)
     if waiting is not None:
         _say(answer, waiting)
     where = None
