@@ -208,7 +208,7 @@ class _Game:
         halves = [everybody[::2], everybody[1::2]] if self.wrong is Culprit.APART else [everybody]
         self.minds = [_Mind(members) for members in halves]
         self.chunks: list[list[zoo.Chunk]] = [[] for _ in halves]
-        self.position, self.velocity = setting.position.copy(), setting.velocity.copy()
+        self.position, self.velocity = setting.kept(setting.position), setting.velocity.copy()
         if self.wrong is Culprit.SPAWN:
             self._spawn()
         self.whom = setting.others.copy()
@@ -374,9 +374,7 @@ class _Game:
                 aimed[npc] = chunk.aim.angle[row, step], chunk.aim.reach[row, step]
         self._interfere(tick, command, driver, fired)
         pushed, pace_after = self._engine(tick, command)
-        self.position = self.position + command * setting.dt + pushed
-        if setting.single:
-            self.position = self.position.astype(np.float32).astype(np.float64)
+        self.position = setting.kept(self.position + command * setting.dt + pushed)
         self.velocity = pace_after
         self.whom = self._others(tick)
         luck = self._dice(tick, 4).random(n) < 0.02

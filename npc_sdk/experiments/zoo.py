@@ -139,6 +139,10 @@ class Setting:
             dt=self.dt,
         )
 
+    def kept(self, position: Floats) -> Floats:
+        """Returns places as the engine keeps them, the start's too."""
+        return position.astype(np.float32).astype(np.float64) if self.single else position.copy()
+
     @property
     def names(self) -> tuple[frozenset[str], ...]:
         """Roles of the others."""
@@ -627,7 +631,7 @@ def play(
     rng = np.random.default_rng(seed)
     n, dt, tables = len(setting.position), setting.dt, setting.tables()
     corners, rate = tables.edges[:, :2], certified_limits(tables, np.arange(n), setting.config)[1]
-    position, velocity, whom = setting.position.copy(), setting.velocity.copy(), setting.others.copy()
+    position, velocity, whom = setting.kept(setting.position), setting.velocity.copy(), setting.others.copy()
     facing = turned(np.zeros(n) if setting.heading is None else setting.heading, velocity)
     faced = [facing]
     heading, half = rng.normal(size=whom.shape), setting.bounds[2]
@@ -695,9 +699,7 @@ def play(
             fired[led], knew[led] = chunk.certified.triggers[led, step], chunk.flag
             aimed[led] = np.stack([chunk.aim.angle[led, step], chunk.aim.reach[led, step]], 1)
         fired[taken > 0] = rng.random((int((taken > 0).sum()), len(TRIGGERS))) < 0.2
-        position = position + command * dt
-        if setting.single:
-            position = position.astype(np.float32).astype(np.float64)
+        position = setting.kept(position + command * dt)
         velocity, facing = command, turned(facing, command)
         faced.append(facing)
         whom = script.others(tick, whom) if script else walk(rng, setting, whom, heading, rows[-1][0])

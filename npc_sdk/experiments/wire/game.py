@@ -165,7 +165,7 @@ class Game:
         self.client = Client(endpoint, schema(setting), fallback=fallback)
         self._rng = np.random.default_rng([seed, 6])
         self._hop = hop
-        self._position, self._velocity = setting.position.copy(), setting.velocity.copy()
+        self._position, self._velocity = setting.kept(setting.position), setting.velocity.copy()
         self._whom, self._heading = setting.others.copy(), self._rng.normal(size=setting.others.shape)
         self._ammo = self._rng.integers(0, 8, len(setting.ids)).astype(np.float64)
         self._shots = np.zeros(len(setting.ids))
@@ -247,9 +247,7 @@ class Game:
             }
         )
         before = self._position
-        self._position = self._position + command * DT
-        if setting.single:
-            self._position = self._position.astype(np.float32).astype(np.float64)
+        self._position = setting.kept(self._position + command * DT)
         self._velocity = command
         self._whom = np.clip(zoo.walk(self._rng, setting, self._whom, self._heading, before), -_EDGE, _EDGE)
         self._ammo = np.clip(self._ammo - fired @ zoo.ROUNDS + (self._rng.random(n) < _RELOAD), 0.0, 100.0)
