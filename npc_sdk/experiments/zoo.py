@@ -433,20 +433,20 @@ def turned(heading: Floats, velocity: Floats) -> Floats:
 
 
 def make_crowd(seed: int) -> Setting:
-    """Draws a game of NPCs among themselves, with a bad link."""
-    rng = np.random.default_rng(seed)
+    """Draws a game of NPCs among themselves, with a bad link, and not about the origin."""
+    rng, middle = np.random.default_rng(seed), np.array([40.0, -30.0])
     angle = rng.uniform(0, 0.5) + np.arange(6) * np.pi / 3
     return Setting(
         rules=(AllyDistance("spread", 1.0), HoldFire("cutscene")),
         walls=(),
-        bounds=(-5.0, -5.0, 5.0, 5.0),
+        bounds=(35.0, -35.0, 45.0, -25.0),
         body=Body(6.0, 50.0, 50.0, 0.1),
         dt=1 / 30,
         ids=np.arange(101, 107, dtype=np.uint32),
         squads=np.zeros(6, np.int64),
         homes=np.zeros((6, 2)),
         config=ShieldConfig(0.005, 0.02),
-        position=4.0 * np.stack([np.cos(angle), np.sin(angle)], 1),
+        position=middle + 4.0 * np.stack([np.cos(angle), np.sin(angle)], 1),
         velocity=np.zeros((6, 2)),
         others=np.zeros((0, 2)),
         top_speed=1.0,
