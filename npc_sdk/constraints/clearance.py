@@ -18,6 +18,11 @@ def polygon_edges(vertices: Float[Array, "v 2"]) -> Float[Array, "v 4"]:
     return np.concatenate([points, np.roll(points, -1, axis=0)], axis=1)
 
 
+def length(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
+    """Returns the lengths of vectors."""
+    return np.asarray(np.hypot(vectors[..., 0], vectors[..., 1]))
+
+
 def point_distance(points: Float[Array, "... 2"], edges: Float[Array, "... 4"]) -> Float[Array, ...]:
     """Returns the distance of each point from its edge; leading axes broadcast."""
     px, py = points[..., 0], points[..., 1]
@@ -100,8 +105,8 @@ def is_simple(vertices: Float[Array, "v 2"]) -> bool:
     ahead = edges[:, 2:] - edges[:, :2]
     following = np.roll(ahead, -1, axis=0)
     cross = ahead[:, 0] * following[:, 1] - ahead[:, 1] * following[:, 0]
-    length = np.hypot(ahead[:, 0], ahead[:, 1]) * np.hypot(following[:, 0], following[:, 1])
-    return not bool(np.any((np.abs(cross) < 1e-9 * length) & (np.sum(ahead * following, axis=1) < 0)))
+    sizes = length(ahead) * length(following)
+    return not bool(np.any((np.abs(cross) < 1e-9 * sizes) & (np.sum(ahead * following, axis=1) < 0)))
 
 
 def area(vertices: Float[Array, "v 2"]) -> float:

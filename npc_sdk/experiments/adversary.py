@@ -50,22 +50,23 @@ class Playbook:
     def wishes(self, tick: int) -> Floats:
         """Proposals for every step of a chunk."""
         ours, _ = self._tables
-        steps = [self._at(ours, tick + k) for k in range(self.setting.steps)]
+        steps = [between(ours, (tick + k) / TICKS) for k in range(self.setting.steps)]
         return np.stack(steps, 1) * self.setting.body.max_speed * _FASTER
 
     def others(self, tick: int, whom: Floats) -> Floats:
         """The others' next places, at most as fast as declared."""
         _, theirs = self._tables
-        pace = self._at(theirs, tick)
+        pace = between(theirs, tick / TICKS)
         size = np.maximum(np.hypot(pace[:, 0], pace[:, 1]), 1.0)[:, None]
         return np.asarray(whom + pace / size * self.setting.top_speed * self.setting.dt * (1.0 - 1e-9))
 
-    @staticmethod
-    def _at(knots: Floats, tick: int) -> Floats:
-        along = min(max(tick / TICKS, 0.0), 1.0) * (KNOTS - 1)
-        first = min(int(along), KNOTS - 2)
-        part = along - first
-        return np.asarray(knots[first] * (1.0 - part) + knots[first + 1] * part)
+
+def between(knots: Floats, share: float) -> Floats:
+    """Returns where a way that goes straight from knot to knot is, a share of it done; k ..."""
+    along = min(max(share, 0.0), 1.0) * (len(knots) - 1)
+    first = min(int(along), len(knots) - 2)
+    part = along - first
+    return np.asarray(knots[first] * (1.0 - part) + knots[first + 1] * part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,40 +144,34 @@ def descend(size: int, seeds: Sequence[int], episodes: int, played: Callable[[li
 
 def hunt(searches: int, episodes: int, seed: int, folder: Path | None = None, jobs: int = 1) -> Iterator[Found]:
     """Yields one result per search; finished ones in the folder are not done again."""
-    yield from kept_searches(search, "adversary", code(), range(searches), seed, episodes, folder, jobs)
+    how = partial(search, seed=seed, episodes=episodes)
+    yield from kept_searches(how, f"adversary_{seed}", f"{code()}-{episodes}", searches, folder, jobs)
 
 
 def kept_searches(
-    how: Callable[[int, int, int], Found],
-    name: str,
-    shipped: str,
-    indices: Sequence[int],
-    seed: int,
-    episodes: int,
-    folder: Path | None,
-    jobs: int,
+    how: Callable[[int], Found], name: str, shipped: str, searches: int, folder: Path | None, jobs: int
 ) -> Iterator[Found]:
-    """Yields the searches `how` makes of (index, seed, episodes); finished ones in the folder are not done again."""
-    work = partial(_kept, how=how, name=name, seed=seed, episodes=episodes, folder=folder, shipped=shipped)
-    yield from in_turn(work, indices, jobs)
+    """Yields the searches that `how` makes by number; finished ones in the folder are not done again.
+
+    Args:
+        how: makes one.
+        name: of their files.
+        shipped: names all that their results depend on.
+        searches: how many.
+        folder: None keeps nothing.
+        jobs: processes.
+    """
+    yield from in_turn(partial(_kept, how, name, shipped, folder), range(searches), jobs)
 
 
-def _kept(
-    index: int,
-    how: Callable[[int, int, int], Found],
-    name: str,
-    seed: int,
-    episodes: int,
-    folder: Path | None,
-    shipped: str,
-) -> Found:
+def _kept(how: Callable[[int], Found], name: str, shipped: str, folder: Path | None, index: int) -> Found:
     if folder is None:
-        return how(index, seed, episodes)
+        return how(index)
 
     def table() -> dict[str, Floats]:
-        found = how(index, seed, episodes)
+        found = how(index)
         return {"found": np.array([found.margin, found.violations, found.episodes]), "numbers": found.numbers}
 
-    kept = Cache(folder, f"{shipped}-{episodes}").table(f"{name}_{seed}_{index}", table)
+    kept = Cache(folder, shipped).table(f"{name}_{index}", table)
     margin, violations, played = kept["found"].tolist()
     return Found(margin, int(violations), int(played), kept["numbers"])

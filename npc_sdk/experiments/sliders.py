@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from npc_sdk.designer.board import Board
-from npc_sdk.envs.arena import Arena, ArenaConfig, make_map
+from npc_sdk.envs.arena import CHANNELS, Arena, ArenaConfig, make_map
 from npc_sdk.experiments import kept, stress
-from npc_sdk.experiments.adversary import Floats, Found, Verdict, descend, kept_searches, verdict
+from npc_sdk.experiments.adversary import Floats, Found, Verdict, between, descend, kept_searches, verdict
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.experiments.stage import new_board, planner
 from npc_sdk.objectives.terms import DEFAULT_TERMS
@@ -31,22 +31,18 @@ KNOTS = 8  # of the player's way
 TICKS = 90
 NPCS = 5
 SIZE = len(DEFAULT_TERMS.names) + 2 * KNOTS
-_CHANNELS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Players who go as they are told and keep their guns down: w worlds, k knots over the fight."""
+    """Players who go as they are told and keep their guns down: k knots over the fight, w worlds."""
 
-    velocity: Floats  # w k 2, m/s
+    velocity: Floats  # k w 2, m/s
 
     def act(self, arena: Arena) -> NDArray[np.float32]:
         """The actions of all players: w 6."""
-        knots = self.velocity.shape[1] - 1
-        along = min(int(arena.tick[0]) / TICKS, 1.0) * knots
-        first = min(int(along), knots - 1)
-        out = np.zeros((arena.worlds, _CHANNELS), np.float32)
-        out[:, :2] = self.velocity[:, first] * (first + 1 - along) + self.velocity[:, first + 1] * (along - first)
+        out = np.zeros((arena.worlds, len(CHANNELS)), np.float32)
+        out[:, :2] = between(self.velocity, int(arena.tick[0]) / TICKS)
         return out
 
 
@@ -67,7 +63,8 @@ def judge(index: int, seed: int, brain: Decider, numbers: Floats) -> list[Verdic
     rules = stress.draw_rules(rng, TICKS)
     arena, board = _fight(index, seed, rules, rng, worlds), new_board(rules.tables())
     _turn(board, 10.0 ** (stress.DECADES * bent[:, :terms]))
-    walk = Walk(arena.config.player_body.max_speed * bent[:, terms:].reshape(worlds, KNOTS, 2))
+    way = bent[:, terms:].reshape(worlds, KNOTS, 2).swapaxes(0, 1)  # k w 2
+    walk = Walk(arena.config.player_body.max_speed * way)
     for w in range(worlds):
         brain.forget(str(w))
     runtime = Runtime(brain, lambda: board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
@@ -95,5 +92,6 @@ def hunt(
     searches: int, episodes: int, seed: int, candidates: int, folder: Path | None = None, jobs: int = 1
 ) -> Iterator[Found]:
     """Yields one result per search, each in a fight of its own; finished ones in the folder are not done again."""
-    how, shipped = partial(search, candidates=candidates), kept.code_in(".")
-    yield from kept_searches(how, f"sliders_{candidates}", shipped, range(searches), seed, episodes, folder, jobs)
+    how = partial(search, seed=seed, episodes=episodes, candidates=candidates)
+    shipped = f"{kept.code_in('.')}-{episodes}"
+    yield from kept_searches(how, f"sliders_{candidates}_{seed}", shipped, searches, folder, jobs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from npc_sdk.shield.heading import wrapped
+
 Floats = NDArray[np.float64]
 
 _TURN = 0.75  # of what a tick may turn: the rest is what a slow velocity hides of its own direction
@@ -27,8 +29,7 @@ def courses(heading: Floats, velocity: Floats, wanted: NDArray[np.floating], tur
     course, pace = heading, np.hypot(velocity[:, 0], velocity[:, 1])
     for k in range(wanted.shape[1]):
         x, y = wanted[:, k, 0].astype(np.float64), wanted[:, k, 1].astype(np.float64)
-        off = np.arctan2(y, x) - course
-        off = np.arctan2(np.sin(off), np.cos(off))
+        off = wrapped(np.arctan2(y, x) - course)
         aim = np.hypot(x, y)
         course = np.where(aim > 0.0, course + np.clip(off, -_TURN * turn, _TURN * turn), course)
         aim = aim * np.maximum(np.cos(off), _SLOWEST)

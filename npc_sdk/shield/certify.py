@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, TRIGGERS, RuleTables
-from npc_sdk.constraints.clearance import segment_and_end_distance, segment_distance
+from npc_sdk.constraints.clearance import length, segment_and_end_distance, segment_distance
 from npc_sdk.kernels.certificate import Answer, Tried
 from npc_sdk.shield import quick
 from npc_sdk.shield.attacks import Wanted, permit
@@ -176,7 +176,7 @@ def _judge(
     velocities, points, limited = _roll(ground, wishes)
     fails = _rejections(ground, tables, velocities, points[:, :, 0], points[:, :, 1], np.arange(m))  # n m c
     bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wishes), axis=2)
-    rank = np.where(_norm(velocities - wishes) > _SAME, 1, 0).astype(np.int8)
+    rank = np.where(length(velocities - wishes) > _SAME, 1, 0).astype(np.int8)
     rank[~np.all(np.isfinite(wishes), axis=2)] = 1
     first = np.where(bad.any(1), bad.argmax(1), m)
     rejected = limited & (np.arange(m) <= first[:, None])[..., None]
@@ -234,7 +234,7 @@ def _stand(
         _brake_at(step, answer, held, here, now, limit, tables.dt)
         now = answer.velocities[held, step]
         here = here + now * tables.dt
-    as_wished = _norm(answer.velocities[held] - wishes[held]) <= _SAME
+    as_wished = length(answer.velocities[held] - wishes[held]) <= _SAME
     answer.rank[held] = np.where(as_wished, 0, answer.rank[held])
 
 
@@ -265,7 +265,7 @@ def _brake_at(
 def in_motion(movers: Movers, outstanding: Outstanding, config: ShieldConfig) -> Bool[np.ndarray, " n"]:
     """Says who moves, or may yet by what it was sent."""
     seen = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
-    fastest = np.maximum(_norm(np.asarray(seen, np.float64)), _norm(np.asarray(movers.velocity, np.float64)))
+    fastest = np.maximum(length(np.asarray(seen, np.float64)), length(np.asarray(movers.velocity, np.float64)))
     return np.asarray(~(fastest <= config.velocity_tolerance) | outstanding.moving(movers.ids))
 
 
@@ -282,7 +282,7 @@ def _range(
     pace = movers.velocity if movers.seen_velocity is None else movers.seen_velocity
     n, o = len(stand), len(others.names)
     # Not the rules' limit: what was sent under another one still runs, and the game may drive an NPC itself.
-    limit = np.maximum(tables.body_speed, _norm(np.asarray(pace, np.float64)))
+    limit = np.maximum(tables.body_speed, length(np.asarray(pace, np.float64)))
     return Range(
         place=np.concatenate([np.asarray(seen, np.float64).reshape(-1, 2), others.position.reshape(-1, 2)]),
         names=(movers.names or (frozenset(["npc"]),) * n) + others.names,
@@ -316,19 +316,19 @@ def project(
     the one nearest to the shortened wish.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        size = _norm(wanted)
+        size = length(wanted)
         usable = np.isfinite(size)
         target = np.where(usable[..., None], wanted, 0.0)
         target = target if cone is None else within_cone(target, cone)
-        size = _norm(target)
+        size = length(target)
         target = target * np.minimum(1.0, speed / np.maximum(np.where(usable, size, 0.0), 1e-12))[..., None]
     if len(moves):
         return nearest_move(moves, target, velocity, speed, change, cone)
     step = target - velocity
-    command = velocity + step * np.minimum(1.0, change / np.maximum(_norm(step), 1e-12))[..., None]
-    slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_norm(velocity), 1e-12))[..., None]
-    command = np.where((_norm(command) < _CREEP)[..., None], 0.0, command)
-    too_fast = _norm(command) > speed * (1.0 + 1e-9)
+    command = velocity + step * np.minimum(1.0, change / np.maximum(length(step), 1e-12))[..., None]
+    slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(length(velocity), 1e-12))[..., None]
+    command = np.where((length(command) < _CREEP)[..., None], 0.0, command)
+    too_fast = length(command) > speed * (1.0 + 1e-9)
     # What is certified must be what the wire can carry.
     exact: Float[np.ndarray, "... 2"] = np.where(too_fast[..., None], slowest, command).astype(np.float32)
     return exact.astype(np.float64)
@@ -347,7 +347,7 @@ def _ways(
     if ground.headings is None:
         return cone, now, change
     cone = about_heading(cone, tells, ground.headings, rows, turn, before)
-    rest = np.maximum(change - _norm(now), 0.0)
+    rest = np.maximum(change - length(now), 0.0)
     return cone, np.where(tells[:, None], now, 0.0), np.where(tells, change, rest)
 
 
@@ -376,13 +376,13 @@ def _limited(
     """Says whether what a body can do, or a rule about its motion, turns a wish down."""
     out = np.zeros((len(wanted), len(KINDS)), np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
-        out[:, KIND["speed"]] = ~(_norm(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
+        out[:, KIND["speed"]] = ~(length(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
         change = ground.acceleration[rows] * ground.dt
-        out[:, KIND["acceleration"]] = ~(_norm(wanted - now) <= change * (1.0 + 1e-5))
+        out[:, KIND["acceleration"]] = ~(length(wanted - now) <= change * (1.0 + 1e-5))
         turning = KIND["turn" if ground.headings is None else "steering"]
-        out[:, turning] = _norm(within_cone(wanted, cone) - wanted) > _SAME
+        out[:, turning] = length(within_cone(wanted, cone) - wanted) > _SAME
         if len(ground.moves):
-            out[:, KIND["grid"]] = ~(_norm(ground.moves - wanted[:, None]).min(1) <= _SAME)
+            out[:, KIND["grid"]] = ~(length(ground.moves - wanted[:, None]).min(1) <= _SAME)
     return out
 
 
@@ -404,7 +404,7 @@ def _rejections(
         clear, ends = segment_and_end_distance(start[:, :, None], end[:, :, None], edges)  # n q k
         short = (clear < ground.swept[pick][:, None, :width]) | (ends < ground.final[pick][:, None, :width])
         out = short.astype(np.float64) @ ground.edge_column[pick][:, :width] > 0.0
-    out[..., KIND["leash"]] = _norm(end - ground.home[pick][:, None]) > ground.leash[pick][:, None]
+    out[..., KIND["leash"]] = length(end - ground.home[pick][:, None]) > ground.leash[pick][:, None]
     planes = ground.planes[pick][:, None]  # n 1 j 3
     if planes.shape[2]:
         over = end[:, :, None, 0] * planes[..., 0] + end[:, :, None, 1] * planes[..., 1] > planes[..., 2]
@@ -472,13 +472,13 @@ def _repair(
     fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
     good[:, 0] &= usable
-    far = _norm(candidates - aim[:, None]) + _EARLIER * np.arange(candidates.shape[1])
+    far = length(candidates - aim[:, None]) + _EARLIER * np.arange(candidates.shape[1])
     choice = np.argmin(np.where(good, far, np.inf), 1)
     none = ~np.any(good, axis=1)
     line = np.arange(len(todo))
     command = np.where(none[:, None], stopping, candidates[line, choice])
     rejected[todo, step] |= fails[:, 0] | _limited(ground, todo, wish, now, cone)
-    moved = ~usable | (_norm(command - np.where(usable[:, None], wish, 0.0)) > _SAME)
+    moved = ~usable | (length(command - np.where(usable[:, None], wish, 0.0)) > _SAME)
     source = np.where(choice == 0, moved.astype(np.int8), np.where(choice <= len(_BLENDS), 2, 3))
     rank[todo, step] = np.where(none, 4, source)
     velocities[todo, step] = command
@@ -530,10 +530,10 @@ def _margins(
     for npc, shape, _ in ground.lost:
         depth = signed_clearance(tables, shape, start[npc]).min(initial=np.inf) - ground.body[npc]
         out[npc, tables.shape_kind[shape]] = min(out[npc, tables.shape_kind[shape]], float(depth))
-    out[:, KIND["leash"]] = tables.leash[rows] - _norm(end - ground.home[:, None]).max(1, initial=0.0)
-    out[:, KIND["speed"]] = tables.speed[rows] - _norm(velocities).max(1, initial=0.0)
+    out[:, KIND["leash"]] = tables.leash[rows] - length(end - ground.home[:, None]).max(1, initial=0.0)
+    out[:, KIND["speed"]] = tables.speed[rows] - length(velocities).max(1, initial=0.0)
     change = velocities - np.concatenate([ground.velocity[:, None], velocities[:, :-1]], 1)
-    out[:, KIND["acceleration"]] = tables.acceleration[rows] - _norm(change).max(1, initial=0.0) / ground.dt
+    out[:, KIND["acceleration"]] = tables.acceleration[rows] - length(change).max(1, initial=0.0) / ground.dt
     if ground.planes.shape[1]:
         planes = ground.planes[:, None]  # n 1 j 3
         left = planes[..., 2] - end[:, :, None, 0] * planes[..., 0] - end[:, :, None, 1] * planes[..., 1]
@@ -554,17 +554,12 @@ def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarr
     active[:, KIND["grid"]] |= len(ground.moves) > 0
     with np.errstate(over="ignore", invalid="ignore"):
         before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
-        active[:, KIND["speed"]] |= ~(_norm(wanted) < 0.95 * ground.speed[:, None]).all(1)
+        active[:, KIND["speed"]] |= ~(length(wanted) < 0.95 * ground.speed[:, None]).all(1)
         limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
-        active[:, KIND["acceleration"]] |= ~(_norm(wanted - before) < limit).all(1)
-        fast = _norm(before) > ground.turn_above[:, None]
+        active[:, KIND["acceleration"]] |= ~(length(wanted - before) < limit).all(1)
+        fast = length(before) > ground.turn_above[:, None]
         if ground.headings is None:
             active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
         else:
             active[:, KIND["steering"]] = True
     return np.asarray(active)
-
-
-def _norm(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
-    length: Float[np.ndarray, ...] = np.hypot(vectors[..., 0], vectors[..., 1])
-    return length

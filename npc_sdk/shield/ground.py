@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, KINDS, Clearway, RuleTables
-from npc_sdk.constraints.clearance import inside, point_distance, segment_distance
+from npc_sdk.constraints.clearance import inside, length, point_distance, segment_distance
 from npc_sdk.errors import ConstraintError
 from npc_sdk.shield.brake import brake, brake_end, travel
 from npc_sdk.shield.heading import Headings, direction, promised_headings
@@ -150,7 +150,7 @@ def survey(
     )
 
     home, limit = tables.home[rows], tables.leash[rows]
-    away = np.maximum(_norm(position - home), _norm(stop - home))
+    away = np.maximum(length(position - home), length(stop - home))
     leashed = np.isfinite(limit)
     leash = np.where(leashed, np.maximum(limit - margin, away - 0.1 * eps), np.inf)
     broken[:, KIND["leash"]] = away > limit - 0.5 * eps
@@ -241,7 +241,7 @@ def half_planes(
     velocity = np.asarray(movers.velocity, np.float64).reshape(-1, 2)
     eps = rounding(tables, position, config)
     speed, acceleration = certified_limits(tables, rows, config)
-    pace = np.maximum(speed, _norm(velocity))
+    pace = np.maximum(speed, length(velocity))
     reach = pace * tables.dt * steps + travel(pace, acceleration, tables.dt)
     held = _held(movers, outstanding, position, velocity, acceleration, tables.dt)
     return _half_planes(position, held, spacing, reach, eps + config.tolerance, eps)[0]
@@ -267,18 +267,18 @@ def astray(
     allowed = inside(position, tables.edges, tables.shape_first) == tables.shape_inside
     out |= (tables.shape_mask[rows] & ~allowed).any(1)
     home = tables.home[rows]
-    out |= np.maximum(_norm(position - home), _norm(stop - home)) > tables.leash[rows] - 0.5 * eps
+    out |= np.maximum(length(position - home), length(stop - home)) > tables.leash[rows] - 0.5 * eps
     for way in tables.no_stop:
         out |= way.binds[rows] & (clear_of(way, stop) < 0.5 * eps)
     out |= runs_on(tables, velocity, limit)
-    return np.asarray(out | (_norm(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
+    return np.asarray(out | (length(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
 
 
 def runs_on(
     tables: RuleTables, velocity: Float[np.ndarray, "q 2"], acceleration: Float[np.ndarray, " q"]
 ) -> Bool[np.ndarray, " q"]:
     """Says which bodies that go by whole cells cannot stop at once: their brake is no move."""
-    return np.asarray((len(tables.moves) > 0) & (_norm(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
+    return np.asarray((len(tables.moves) > 0) & (length(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
 
 
 def headings(
@@ -343,7 +343,7 @@ def check_margins(tables: RuleTables, config: ShieldConfig) -> None:
     rounding(tables, np.zeros((0, 2)), config)
     turn_give(tables, everybody, config)
     speed, acceleration = certified_limits(tables, everybody, config)
-    pace = _norm(tables.moves[1:])
+    pace = length(tables.moves[1:])
     if len(pace) and np.any(speed < pace.min() * (1.0 - 1e-9)):
         raise ConstraintError(
             f"speed limit: expected at least {pace.min():.9g} m/s, a cell per tick, got {speed.min():g}; who is slower "
@@ -482,9 +482,9 @@ def _half_planes(
     """
     n = len(position)
     tight, frozen = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    extent = np.maximum(reach, _norm(held - position[:, None]).max(1, initial=0.0))
+    extent = np.maximum(reach, length(held - position[:, None]).max(1, initial=0.0))
     needed = spacing + 2.0 * margin
-    apart = _norm(position[:, None] - position[None])
+    apart = length(position[:, None] - position[None])
     close = np.triu((spacing > 0) & (apart < needed + extent[:, None] + extent[None] + eps), 1)
     first, second = np.nonzero(close)
     if len(first) == 0:
@@ -513,8 +513,3 @@ def _half_planes(
     slacks = np.full(planes.shape[:2], np.inf)
     slacks[owner, slot] = slack
     return planes, slacks, tight, frozen
-
-
-def _norm(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
-    length: Float[np.ndarray, ...] = np.hypot(vectors[..., 0], vectors[..., 1])
-    return length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from npc_sdk.constraints.clearance import length
 from npc_sdk.shield.heading import Cone, within_cone
 
 _EARLIER = 1e-6  # m/s: of two moves as near as each other the earlier one, whatever the last bit says
@@ -24,21 +25,16 @@ def nearest_move(
     Standing still is one of them wherever the body can stop at once. Where it cannot, only the brake is left.
     """
     most, step = np.asarray(speed)[..., None], np.asarray(change)[..., None]
-    pace = _length(moves)
+    pace = length(moves)
     legal = (pace <= most * _ROOM) & (pace <= step * _ROOM)
-    legal = legal & (_length(moves - velocity[..., None, :]) <= step * _ROOM)
+    legal = legal & (length(moves - velocity[..., None, :]) <= step * _ROOM)
     if cone is not None:
         each = Cone(cone.axis[..., None, :], cone.low[..., None], cone.high[..., None])
         kept = within_cone(np.broadcast_to(moves, (*legal.shape, 2)), each)
-        legal &= _length(kept - moves) <= _EARLIER
-    far = _length(moves - wanted[..., None, :]) + _EARLIER * np.arange(len(moves))
+        legal &= length(kept - moves) <= _EARLIER
+    far = length(moves - wanted[..., None, :]) + _EARLIER * np.arange(len(moves))
     best = moves[np.argmin(np.where(legal, far, np.inf), axis=-1)]
-    slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(_length(velocity), 1e-12))[..., None]
+    slowest = velocity * np.maximum(0.0, 1.0 - change / np.maximum(length(velocity), 1e-12))[..., None]
     any_legal = np.any(legal, axis=-1, keepdims=True)
     exact: Float[np.ndarray, "... 2"] = np.where(any_legal, best, slowest).astype(np.float32)
     return exact.astype(np.float64)
-
-
-def _length(vectors: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:
-    length: Float[np.ndarray, ...] = np.hypot(vectors[..., 0], vectors[..., 1])
-    return length

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import RuleTables
-from npc_sdk.constraints.clearance import point_distance
+from npc_sdk.constraints.clearance import length, point_distance
 from npc_sdk.kernels.moving import MOST_TICKS
 
 _REST = 1e-9  # m/s
@@ -123,7 +123,7 @@ def _by_tick(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float, spa
         here = way.start + way.heading * travelled[:, None]
         there = here + way.heading * (left * dt)[:, None]
         nearest = point_distance(np.zeros_like(here), np.concatenate([here, there], -1))
-        farthest = np.maximum(_length(here), _length(there))
+        farthest = np.maximum(length(here), length(there))
         apart = np.where(rule.near, rule.distance - farthest, nearest - rule.distance)
         harmless = np.where(rule.near, -np.sum(way.heading * there, -1), np.sum(way.heading * here, -1)) - spare
         worst = np.where(rolls, np.minimum(worst, np.maximum(apart, harmless) - rule.reach * tick), worst)
@@ -131,7 +131,3 @@ def _by_tick(way: _Way, rule: _Rule, tick: Int[np.ndarray, " x"], dt: float, spa
         left = np.maximum(left - way.change, 0.0)
         tick = tick + 1
     return worst
-
-
-def _length(vectors: Float[np.ndarray, "x 2"]) -> Float[np.ndarray, " x"]:
-    return np.asarray(np.hypot(vectors[:, 0], vectors[:, 1]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from empty_square import square
 
 from npc_bridge.errors import SchemaError
 from npc_bridge.ladder import Ladder
@@ -16,7 +17,7 @@ from npc_bridge.messages import EntityBlock, Snapshot
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
 from npc_sdk.audit import Limits, Trace, audit
 from npc_sdk.audit.measure import turned_by
-from npc_sdk.constraints import KIND, RuleTables, TurnLimit, compile_rules
+from npc_sdk.constraints import KIND, RuleTables, TurnLimit
 from npc_sdk.designer.board import Board
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body, by_car, make_setting, play
@@ -37,16 +38,7 @@ BOTH = pytest.mark.parametrize(
 
 
 def tables_for(*rules: Any, body: Body = CAR, n: int = 1) -> RuleTables:
-    return compile_rules(
-        rules,
-        ids=np.arange(101, 101 + n),
-        squads=np.zeros(n),
-        homes=np.zeros((n, 2)),
-        kinematics=body,
-        walls=[],
-        bounds=(-30.0, -30.0, 30.0, 30.0),
-        dt=DT,
-    )
+    return square(rules, body, DT, 30.0, n)
 
 
 def polar(angle: Any, pace: Any = 1.0) -> Any:

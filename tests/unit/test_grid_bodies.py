@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from empty_square import square
 
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import EntityBlock, Snapshot
 from npc_bridge.schema import Channel, EntityType, Field, Kinematics, Polygon, Schema
 from npc_sdk.audit.measure import off_grid
-from npc_sdk.constraints import KIND, AccelerationLimit, KeepOut, RuleTables, SpeedLimit, TurnLimit, compile_rules
+from npc_sdk.constraints import KIND, AccelerationLimit, KeepOut, RuleTables, SpeedLimit, TurnLimit
 from npc_sdk.constraints.moves import grid_moves
 from npc_sdk.designer.board import Board
 from npc_sdk.errors import ConstraintError
@@ -38,16 +39,7 @@ BOTH = pytest.mark.parametrize(
 
 
 def tables_for(*rules: Any, body: Body = CROSS, n: int = 1) -> RuleTables:
-    return compile_rules(
-        rules,
-        ids=np.arange(101, 101 + n),
-        squads=np.zeros(n),
-        homes=np.zeros((n, 2)),
-        kinematics=body,
-        walls=[],
-        bounds=(-12.0, -12.0, 12.0, 12.0),
-        dt=DT,
-    )
+    return square(rules, body, DT, 12.0, n)
 
 
 def answer(tables: RuleTables, wish: Any, velocity: Any = (0.0, 0.0), compiled: bool = True, m: int = 1) -> Any:

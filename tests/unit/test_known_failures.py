@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from empty_square import square
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import (
@@ -34,7 +35,6 @@ from npc_sdk.constraints import (
     StayNear,
     TurnLimit,
     check_rules,
-    compile_rules,
 )
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
@@ -54,16 +54,7 @@ def config(request: pytest.FixtureRequest) -> ShieldConfig:
 
 
 def tables_for(*rules: Rule, n: int = 1, body: Body = BODY) -> RuleTables:
-    return compile_rules(
-        rules,
-        ids=np.arange(101, 101 + n),
-        squads=np.zeros(n),
-        homes=np.zeros((n, 2)),
-        kinematics=body,
-        walls=[],
-        bounds=(-50.0, -50.0, 50.0, 50.0),
-        dt=DT,
-    )
+    return square(rules, body, DT, 50.0, n)
 
 
 def movers(position: Any, velocity: Any = None) -> Movers:
