@@ -103,9 +103,11 @@ def astray(trace: Trace, limits: Limits, cause: Causes, executed: float) -> Int[
     return np.where((way > limits.speed * limits.dt + executed) | (cause == K2), cause, OWN)
 
 
-def strangers(trace: Trace, tick: int, one: NDArray[np.intp], two: NDArray[np.intp]) -> Bool[np.ndarray, " q"]:
+def strangers(
+    trace: Trace, tick: int | slice, one: NDArray[np.intp], two: NDArray[np.intp]
+) -> Bool[np.ndarray, "*t q"]:
     """Says which pairs are not certified together: by different sessions (K4b)."""
     if not len(trace.session):
-        return np.zeros(len(one), np.bool_)
+        return np.zeros(trace.driver[tick, one].shape, np.bool_)
     first, second = trace.session[tick, one], trace.session[tick, two]
     return np.asarray((first != second) & (first > 0) & (second > 0))

@@ -441,11 +441,11 @@ def _spacing(
         blame = np.where(worst == OWN, off, worst)
         # An excused pair must not hide one that is not: of an NPC's pairs the worst comes last and is kept, and among
         # broken pairs those without an excuse are the worst.
-        rank = np.where(room < 0.0, np.where(blame == OWN, 2.0, 1.0), np.where(blame == OWN, 0.0, -1.0))
-        members, rooms = np.concatenate([one, two]), np.tile(room, 2)
-        order = np.lexsort((-rooms, np.tile(rank, 2)))
-        margin[tick, members[order]] = rooms[order]
-        why[tick, members[order]] = np.tile(blame, 2)[order]
+        rank = np.where(room < 0.0, np.where(blame == OWN, 2, 1), np.where(blame == OWN, 0, -1))
+        order = np.lexsort((-room, rank))
+        members = np.stack([one, two], 1)[order]
+        margin[tick, members] = room[order, None]
+        why[tick, members] = blame[order, None]
         off = _left_by(worst, present, off)
         apart[worst != OWN] = 0
     return margin, why, off, apart

@@ -37,11 +37,12 @@ def fire_findings(
             bodies = _spared(trace, rule, then, npc)
             room = _room(trace, rule, tick, npc, then, bodies)
             margin[tick, npc] = room.min(initial=np.inf)
+            if not (room < 0.0).any():
+                continue
             first = max(0, tick - promised)
-            why = np.maximum(whys[first:then].max(0, initial=OWN), _unknown(trace, first, tick, npc, whys.shape[1]))[
-                bodies
-            ]
-            if (room < 0.0).any() and (why[room < 0.0] != OWN).all():
+            unknown = _unknown(trace, slice(first, tick + 1), npc, whys.shape[1])
+            why = np.maximum(whys[first:then].max(0, initial=OWN), unknown)[bodies]
+            if (why[room < 0.0] != OWN).all():
                 excuse[tick, npc] = why[room.argmin()]
         yield Finding(rule.kind, margin, living & rule.binds, excuse)
 
@@ -55,12 +56,11 @@ def _whys(trace: Trace, limits: Limits, rule: Cone | Burst, astray: Causes) -> I
     return np.asarray(np.concatenate([astray, np.where(fast, K4, OWN)], 1))
 
 
-def _unknown(trace: Trace, first: int, last: int, npc: int, bodies: int) -> Int[np.ndarray, " b"]:
-    """Says whom an NPC's attacks were not certified together with at some tick up to the last (K4b)."""
+def _unknown(trace: Trace, ticks: slice, npc: int, bodies: int) -> Int[np.ndarray, " b"]:
+    """Says whom an NPC's attacks were not certified together with at some tick (K4b)."""
     out = np.full(bodies, OWN)
     mates = np.arange(trace.driver.shape[1])
-    for tick in range(first, last + 1):
-        out[mates[strangers(trace, tick, np.full(len(mates), npc), mates)]] = K4B
+    out[mates] = np.where(strangers(trace, ticks, np.full(len(mates), npc), mates).any(0), K4B, OWN)
     return out
 
 

@@ -73,12 +73,13 @@ def path_to_path(
 
 
 def winding(point: Float[np.ndarray, "k 2"], corners: Float[np.ndarray, "v 2"]) -> Bool[np.ndarray, " k"]:
-    """Says whether each point is inside, by the angle that the outline turns about it."""
-    ray = corners - point[:, None]  # k v 2
+    """Says whether each point is inside, by the angle that the outline turns about it; beyond its box none can be."""
+    inside = np.asarray(np.all((point >= corners.min(axis=0)) & (point <= corners.max(axis=0)), axis=1))
+    ray = corners - point[inside, None]  # k v 2
     following = np.roll(ray, -1, axis=1)
     cross = ray[..., 0] * following[..., 1] - ray[..., 1] * following[..., 0]
-    turned = np.arctan2(cross, _dot(ray, following)).sum(axis=1)
-    return np.asarray(np.abs(turned) > np.pi)
+    inside[inside] = np.abs(np.arctan2(cross, _dot(ray, following)).sum(axis=1)) > np.pi
+    return inside
 
 
 def zone_margin(
@@ -89,13 +90,11 @@ def zone_margin(
     keep_in: bool,
 ) -> Float[np.ndarray, " k"]:
     """Returns how much room a disc that moves straight keeps from the forbidden side, m; negative is overlap."""
-    gap = path_to_outline(start, end, corners)
-    wrong_start = winding(start, corners) != keep_in
-    wrong_end = winding(end, corners) != keep_in
-    depth_start = np.where(wrong_start, path_to_outline(start, start, corners), 0.0)
-    depth_end = np.where(wrong_end, path_to_outline(end, end, corners), 0.0)
-    depth = np.maximum(depth_start, depth_end)
-    return np.asarray(np.where(wrong_start | wrong_end, -depth, gap) - radius)
+    gap, depth = path_to_outline(start, end, corners), np.full(len(start), -np.inf)
+    for place in (start, end):
+        wrong = winding(place, corners) != keep_in
+        depth[wrong] = np.maximum(depth[wrong], path_to_outline(place[wrong], place[wrong], corners))
+    return np.asarray(np.where(depth >= 0.0, -depth, gap) - radius)
 
 
 def closest_approach(start: Float[np.ndarray, "... 2"], end: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, ...]:

@@ -98,10 +98,10 @@ class Sent:
         triggers: Bool[np.ndarray, "n m t"],
     ) -> None:
         """Remembers a chunk that has been sent."""
+        owners = {npc: _owners(tables, int(rows[npc])) for npc in np.flatnonzero(triggers.any((1, 2))).tolist()}
         for npc, step, trigger in np.argwhere(triggers).tolist():
-            row = int(rows[npc])
-            entry = (apply_tick + step, int(tables.ids[row]), trigger)
-            for key, owner in _owners(tables, row):
+            entry = (apply_tick + step, int(tables.ids[rows[npc]]), trigger)
+            for key, owner in owners[npc]:
                 entries = self._entries.setdefault(key, {}).setdefault(owner, [])
                 if key[1][trigger] and not _holds(entries, entry):
                     insort(entries, entry)
