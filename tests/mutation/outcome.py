@@ -30,9 +30,15 @@ COLUMNS = ("mutants", "killed", "survived", "equivalent", "not covered", "not ru
 class Change:
     """One mutant as a reader sees it; known again wherever the function moves, and gone once the line is another."""
 
-    function: str  # with module and class
+    function: str  # with module and class; "" of every one
     was: str
     now: str
+
+    def covers(self, other: Change) -> bool:
+        """Says whether another change is this one, made somewhere in its line."""
+        parts = other.was.split(self.was)
+        heads = (self.was.join(parts[:k]) + self.now + self.was.join(parts[k:]) for k in range(1, len(parts)))
+        return other.now in heads
 
 
 class Judged(Protocol):
@@ -105,13 +111,15 @@ def mutants(paths: Collection[str] = ()) -> list[Mutant]:
 
 def equivalents(text: str) -> dict[Change, str]:
     """Reads the changes that are none, each with the argument."""
-    entries = tomllib.loads(text).get("mutant", [])
-    return {Change(entry["in"], entry["was"], entry["now"]): entry["because"] for entry in entries}
+    read = tomllib.loads(text)
+    entries = [*read.get("mutant", []), *read.get("everywhere", [])]
+    return {Change(entry.get("in", ""), entry["was"], entry["now"]): entry["because"] for entry in entries}
 
 
 def judged(made: Collection[Judged], listed: Mapping[Change, str]) -> Outcome:
     """Puts mutants and the list of equivalents together."""
     outcome, functions = Outcome(), {change.function for change in listed}
+    everywhere = [change for change in listed if not change.function]
     seen: set[Change] = set()
     for mutant in made:
         change = mutant.change if mutant.fate == "survived" or mutant.function in functions else None
@@ -120,6 +128,8 @@ def judged(made: Collection[Judged], listed: Mapping[Change, str]) -> Outcome:
             seen.add(change)
             fate = "equivalent" if fate == "survived" else fate
             outcome.wrong += [change] if fate == "killed" else []
+        elif change is not None and fate == "survived" and any(each.covers(change) for each in everywhere):
+            fate = "equivalent"
         elif change is not None and fate == "survived":
             outcome.survivors.append((mutant.path, change))
         outcome.counts.setdefault(mutant.path, Counter())[fate] += 1
