@@ -12,7 +12,7 @@ from npc_sdk.audit.fire import to_sector
 from npc_sdk.constraints import KIND, Burst, FriendlyFire, Rule, SpeedLimit, Splash, compile_rules
 from npc_sdk.constraints import Cone as Line
 from npc_sdk.experiments.zoo import Body
-from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, Wanted, certify
+from npc_sdk.shield import Aim, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify
 from npc_sdk.shield.fire import Range, in_the_burst, in_the_line
 
 DT, M = 1 / 30, 6
@@ -22,7 +22,7 @@ WARD = frozenset(["protected", "civilian"])
 def fire(
     *rules: Rule, angle: float, mate: tuple[float, float] = (6.0, 0.0), reach: float = 4.0, **more: Any
 ) -> Certified:
-    """Two NPCs; the first stands at the origin and wants to fire and throw at every step."""
+    """Two NPCs; one of them, the first at the origin, wants to fire and throw at every step."""
     tables = compile_rules(
         rules,
         ids=[101, 102],
@@ -33,9 +33,10 @@ def fire(
         bounds=(-50.0, -50.0, 50.0, 50.0),
         dt=DT,
     )
-    who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), np.zeros((2, 2)))
+    seen = {name: np.array(more.pop(name)) for name in ("seen_position", "seen_velocity") if name in more}
+    who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), np.zeros((2, 2)), **seen)
     shots = np.zeros((2, M, 2), bool)
-    shots[0] = True
+    shots[more.pop("shooter", 0)] = True
     aim = more.pop("aim", Aim(np.full((2, M), angle), np.full((2, M), reach)))
     wanted = Wanted(shots, more.pop("age", 0), 0, aim=aim)
     return certify(who, tables, Outstanding(), np.zeros((2, M, 2)), wanted=wanted, **more)
@@ -83,6 +84,38 @@ def test_a_mate_may_still_be_as_fast_as_its_body_whatever_limit_has_come_since()
     at = (6.0, 1.6)
     assert not fire(LINE, angle=0.0, mate=at, age=6).triggers[0, -1, 0]
     assert not fire(LINE, SpeedLimit("slow", 0.1), angle=0.0, mate=at, age=6).triggers[0, -1, 0]
+
+
+def test_a_mate_is_looked_for_where_it_was_seen_and_not_where_it_is_expected() -> None:
+    away, ahead = [(0.0, 0.0), (-9.0, 0.0)], [(0.0, 0.0), (6.0, 0.0)]
+    assert fire(LINE, angle=0.0, mate=(6.0, 0.0), seen_position=away).triggers[0, :, 0].all()
+    assert not fire(LINE, angle=0.0, mate=(-9.0, 0.0), seen_position=ahead).triggers[0, :, 0].any()
+
+
+def test_a_mate_that_was_seen_faster_than_its_body_is_taken_to_stay_so() -> None:
+    at = (6.0, 2.6)  # 1.76 m beside the widened line: six ticks at 9 m/s, and more than a body of 4 m/s covers in these
+    assert fire(LINE, angle=0.0, mate=at, age=1).triggers[0, :, 0].all()
+    thrown = fire(LINE, angle=0.0, mate=at, age=1, seen_velocity=[(0.0, 0.0), (9.0, 0.0)])
+    assert thrown.triggers[0, :, 0].tolist() == [True] * 5 + [False]
+
+
+def test_everybody_spares_the_others_whoever_shoots_first_in_the_list() -> None:
+    rule = FriendlyFire("wards", 10.0, 0.05, 0.5, "civilian", 0.1)
+    for shooter in (0, 1):
+        stand = -5.0 * shooter
+        ward = Others(np.array([[stand + 6.0, 0.0]]), (WARD,))
+        answer = fire(rule, angle=0.0, mate=(-5.0, 0.0), others=ward, shooter=shooter)
+        assert not answer.triggers[shooter, :, 0].any()
+
+
+def test_the_line_is_wider_by_what_any_of_the_places_may_be_off() -> None:
+    """Half a metre of clearance and twice the slack of a pose tolerance, which the checker cannot see."""
+    rule = FriendlyFire("wards", 10.0, 0.0, 0.5, "civilian", 0.0)
+    config = ShieldConfig(tolerance=0.1)
+    for beside, free in ((0.69, False), (0.71, True)):
+        ward = Others(np.array([[6.0, beside]]), (WARD,))
+        answer = fire(rule, angle=0.0, mate=(-9.0, 0.0), others=ward, config=config)
+        assert answer.triggers[0, 0, 0] == free
 
 
 def test_a_burst_spares_whom_it_may_meet_after_its_flight() -> None:
