@@ -2,7 +2,8 @@
 
     python3 run.py mutants                                      those not judged yet
     python3 run.py mutants --module npc_sdk/shield/brake.py     of this file; may be given several times
-    python3 run.py mutants --again                              survivors, too: after tests were added
+    python3 run.py mutants --quick                              by the fast tests: what survives has them all to come
+    python3 run.py mutants --again                              survivors, too: after tests were added, or --quick
     python3 run.py mutants --report                             judge none, print the table
 
 mutmut makes the mutants and runs the tests that reach the function, the fastest first. What it has judged stays in
@@ -29,12 +30,15 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--module", action="append", default=[], metavar="PATH", help="only mutants of this file")
     parser.add_argument("--again", action="store_true", help="judge those that survived or met no test once more")
+    parser.add_argument("--quick", action="store_true", help="leave out the slow tests: a survivor takes most of them")
     parser.add_argument("--report", action="store_true", help="judge none, print the table")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="mutants at a time (default: 1)")
     args = parser.parse_args(arguments)
     os.chdir(ROOT)  # mutmut reads pyproject.toml here
     from mutation import outcome
 
+    if args.quick:
+        os.environ["PYTEST_ADDOPTS"] = "-m 'not slow'"
     if not args.report:
         judge(args.module, args.again, args.jobs)
     found = outcome.judged(outcome.mutants(args.module), outcome.equivalents(outcome.EQUIVALENT.read_text("utf-8")))

@@ -131,6 +131,7 @@ def test_what_one_in_the_air_breaks_is_the_games_doing() -> None:
     assert flight(np.arange(6)[:, None] < 4) == {"external": 1, "inadmissible": 2}  # it lands in the wall
 
 
+@pytest.mark.slow
 def test_games_in_which_the_shield_is_told_of_jumps_leave_nobody_to_blame() -> None:
     unguarded = 0
     for seed in range(6):

@@ -152,6 +152,7 @@ def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refu
                 np.zeros((1, 1, 2)), config=TELLS)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kidnaps", [0.0, 0.02])
 def test_games_of_cars_break_no_rule(kidnaps: float) -> None:
     for seed in range(8):
@@ -160,6 +161,7 @@ def test_games_of_cars_break_no_rule(kidnaps: float) -> None:
         assert found.rules["steering"].steps == found.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgets", ["what was sent", "its own steps", "the heading"])
 def test_the_checker_finds_a_shield_out_that_forgets(forgets: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = __import__("npc_sdk.shield.certify", fromlist=["certify"])
@@ -261,6 +263,7 @@ def test_a_car_must_show_where_it_heads_and_its_last_hop_is_told_to_look_closely
     assert replace(schema, kinematics=replace(schema.kinematics, kind="velocity")).velocity_tolerance == math.inf
 
 
+@pytest.mark.slow
 def test_a_game_of_cars_is_led_from_schema_to_steering() -> None:
     """Two NPCs that face away turn round and come, two ticks behind, through planner, shield and last hop."""
     schema, board = car_schema(), Board()

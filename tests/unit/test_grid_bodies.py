@@ -159,6 +159,7 @@ def test_both_ways_find_the_same_step(body: Body, turn: float) -> None:
         np.testing.assert_allclose(got, want, rtol=3e-7, atol=0.0)
 
 
+@pytest.mark.slow
 def test_games_of_steps_break_no_rule_and_without_the_shield_hardly_a_step_is_one() -> None:
     for seed in range(8):
         setting = by_cells(make_setting(seed), seed)
@@ -171,6 +172,7 @@ def test_games_of_steps_break_no_rule_and_without_the_shield_hardly_a_step_is_on
     assert kidnapped.rules["grid"].violations["external"] > 0  # the game's own behaviour goes as it likes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgets", ["steps", "limits"])
 def test_the_checker_finds_a_shield_out_that_forgets_the_grid(forgets: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = __import__("npc_sdk.shield.certify", fromlist=["certify"])
@@ -226,6 +228,7 @@ def grid_schema(diagonals: bool) -> Schema:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diagonals", [False, True])
 def test_a_game_of_cells_is_led_from_schema_to_step(diagonals: bool) -> None:
     """Through the planner, the shield and the last hop, two ticks behind: on the grid and towards the player."""

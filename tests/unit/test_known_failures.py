@@ -333,6 +333,7 @@ def test_a_body_that_touches_an_edge_exactly_is_reported_and_not_stuck(config: S
 LISTED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)(?:\[(\w+)\])?`")
 
 
+@pytest.mark.slow
 def test_every_test_in_the_list_of_failures_is_there() -> None:
     page = (ROOT / "docs" / "explanation" / "shield.md").read_text(encoding="utf-8")
     section = page.split("## Silent failures elsewhere", 1)[1].split("\n## ", 1)[0]

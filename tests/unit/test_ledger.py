@@ -97,6 +97,7 @@ def play_fight(log: Ledger) -> None:
     fight.run(15)
 
 
+@pytest.mark.slow
 def test_what_a_runtime_logs_of_two_games_whose_rules_change_is_answered_the_same_again(tmp_path: Path) -> None:
     path = tmp_path / "fight.npcledger"
     with Ledger(path) as log:
@@ -344,6 +345,7 @@ def checksum(record: bytes) -> bytes:
     return zlib.crc32(record, zlib.crc32(ledger.MAGIC)).to_bytes(4, "little")
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_log_and_not_the_game(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Full(Ledger):
         def step(self, *args: object) -> None:
