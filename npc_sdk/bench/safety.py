@@ -28,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--npcs", type=count, default=6, help="per episode (6)")
     parser.add_argument("--candidates", type=count, default=32, help="the planner's candidates (32, as in play)")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these, beside none and random (all)")
+    parser.add_argument("--without", nargs="+", default=(), metavar="RULE", help="no rule of these kinds is asked for")
     parser.add_argument("--out", type=Path, required=True, help="folder for results; what is there is not done again")
     parser.add_argument("--jobs", type=count, default=1, help="processes (1)")
     parser.add_argument("--quick", action="store_true", help="1 seed, 1 s, 12 candidates: does it run at all")
@@ -52,7 +53,11 @@ def main(args: Namespace) -> int:
             raise InputError(f"--rows: unknown row {row!r}{nearest(row, safety.ROWS)}")
     needed = {*(args.rows or safety.ROWS), safety.CEILING, safety.FLOOR}
     rows = tuple(row for row in safety.ROWS if row in needed)
-    config = errands.ErrandsConfig(args.seeds, args.seconds, args.npcs, args.first_seed)
+    for rule in args.without:
+        if rule not in errands.RULES:
+            raise InputError(f"--without: unknown rule {rule!r}{nearest(rule, errands.RULES)}")
+    without = tuple(sorted(set(args.without)))
+    config = errands.ErrandsConfig(args.seeds, args.seconds, args.npcs, args.first_seed, without=without)
     how, loaded = PlannerConfig(candidates=args.candidates), load(args.model, torch.device("cpu"))
     named = loaded.sha256 or args.model
     with progress(len(rows) * args.seeds, "safety", "episode") as bar:
@@ -70,6 +75,7 @@ def main(args: Namespace) -> int:
         "first_seed": config.first_seed,
         "seconds": config.seconds,
         "npcs": config.npcs,
+        "without": list(without),
         "split": config.split,
         "machine": machine(),
     }

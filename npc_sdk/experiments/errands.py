@@ -6,6 +6,7 @@ size without touching a wall or a zone; whoever does not get there was held up b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ from npc_sdk.shield import ShieldConfig
 
 Floats = NDArray[np.float64]
 
+RULES = ("keep_out", "ally_distance", "keep_away")
 SPACING, AWAY = 0.9, 1.2  # m between centres of NPCs, and from the player
 ZONES, ZONE_SIZE = 3, (0.8, 1.8)  # keep-out zones a world, m from the middle to a corner
 ROOM = 0.15  # m of play that places have beyond what rules ask for
@@ -42,6 +44,7 @@ class ErrandsConfig:
     npcs: int = 6
     first_seed: int = 9000
     split: str = "test"
+    without: tuple[str, ...] = ()  # which of RULES nobody asks for; ways lead round zones all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +118,20 @@ def _connected(tables: MapTables, spots: Floats) -> Floats:
     return out
 
 
-def rules(world: World) -> tuple[Table, ...]:
+def rules(world: World, without: Collection[str] = ()) -> tuple[Table, ...]:
     """The rules of a world as the board takes them."""
     zones = [{"rule": "keep_out", "name": f"out_{i}", "polygon": z.tolist()} for i, z in enumerate(world.zones)]
-    return (
+    every: list[Table] = [
         *zones,
         {"rule": "ally_distance", "name": "apart", "distance": SPACING},
         {"rule": "keep_away", "name": "away", "distance": AWAY, "top_speed": PLAYER_SPEED},
-    )
+    ]
+    return tuple(table for table in every if table["rule"] not in without)
 
 
-def errand_board(world: World) -> Board:
+def errand_board(world: World, without: Collection[str] = ()) -> Board:
     """A board on which nothing counts but the errand."""
-    board = new_board(rules(world))
+    board = new_board(rules(world, without))
     for name in DEFAULT_TERMS.names:
         board.apply({"op": "set_weight", "scope": "global", "term": name, "value": 0.0})
     board.apply({"op": "add_term", "name": "errand", "expression": "home.path", "unit": 1.0, "weight": 1.0})
@@ -200,7 +204,7 @@ def stage(config: ErrandsConfig, seed: int) -> tuple[Arena, Errands, Board]:
     arena = Arena([world.map], ArenaConfig(npcs=config.npcs, mortal=False), [seed])
     errands = Errands(world, config.npcs, ScriptedPlayers([STYLES[seed % len(STYLES)]], [seed]))
     errands.place(arena)
-    return arena, errands, errand_board(world)
+    return arena, errands, errand_board(world, config.without)
 
 
 def stuck(trace: Trace, players: int) -> float:
@@ -217,7 +221,7 @@ def stuck(trace: Trace, players: int) -> float:
     return float(still.mean())
 
 
-def limits(arena: Arena, world: World) -> audit.Limits:
+def limits(arena: Arena, world: World, without: Collection[str] = ()) -> audit.Limits:
     """The rules as declared, written down anew for the checker."""
     n, p, body = arena.config.npcs, arena.config.players, NPC_KINEMATICS
     everybody = np.ones(n, np.bool_)
@@ -229,6 +233,9 @@ def limits(arena: Arena, world: World) -> audit.Limits:
         if z.kind == "wall"
     ]
     zones = [audit.Zone("keep_out", f"out_{i}", z, keep_in=False, binds=everybody) for i, z in enumerate(world.zones)]
+    away = audit.Apart("keep_away", AWAY, PLAYER_SPEED, False, everybody, tuple(range(p)))
+    spacing = np.zeros((n, n)) if "ally_distance" in without else np.where(np.eye(n, dtype=np.bool_), 0.0, SPACING)
+    asked = () if "keep_out" in without else zones
     give = (ShieldConfig().velocity_tolerance + 3e-7 * body.max_speed) / DT
     return audit.Limits(
         dt=DT,
@@ -238,10 +245,10 @@ def limits(arena: Arena, world: World) -> audit.Limits:
         brake=np.full(n, body.max_acceleration - give),
         home=arena.home[0, p:],
         leash=np.full(n, np.inf),
-        spacing=np.where(np.eye(n, dtype=np.bool_), 0.0, SPACING),
+        spacing=spacing,
         hold_fire=np.zeros(n, np.bool_),
-        zones=(*walls, audit.Zone("bounds", "bounds", border, keep_in=True, binds=everybody), *zones),
-        apart=(audit.Apart("keep_away", AWAY, PLAYER_SPEED, False, everybody, tuple(range(p))),),
+        zones=(*walls, audit.Zone("bounds", "bounds", border, keep_in=True, binds=everybody), *asked),
+        apart=() if "keep_away" in without else (away,),
     )
 
 

@@ -169,7 +169,7 @@ def episode(config: ErrandsConfig, how: PlannerConfig, forecast: Forecast, row: 
         if kind.filter is None
         else Filtered(kind.filter, decider, lambda: board.snapshot, settings)
     )
-    limits = errands.limits(arena, world)
+    limits = errands.limits(arena, world, config.without)
     trace = LockStep(arena, brain, game, every=1).run(ticks_in(config.seconds))
     game.close(arena)
     report = audit.audit(errands.audit_trace(trace, arena), limits)

@@ -129,6 +129,19 @@ def test_bent_plans_break_nothing_behind_the_shield_and_are_changed_less_than_ot
     assert played("none")["violations"] > 0
 
 
+@pytest.mark.parametrize("rule", errands.RULES)
+def test_a_rule_that_is_left_out_binds_nobody_and_is_not_judged(rule: str) -> None:
+    world = errands.make_world("test", 9001)
+    asked = {str(table["rule"]) for table in errands.rules(world, (rule,))}
+    assert asked == set(errands.RULES) - {rule}
+    arena, _, board = errands.stage(errands.ErrandsConfig(without=(rule,)), 9001)
+    assert {rule.rule for rule in board.snapshot.rules} == asked
+    judged = errands.limits(arena, world, (rule,))
+    kinds = {zone.kind for zone in judged.zones} | {apart.kind for apart in judged.apart}
+    kinds |= {"ally_distance"} if (judged.spacing > 0.0).any() else set()
+    assert kinds - {"wall", "bounds"} == asked
+
+
 def test_price_of_safety_is_a_share_of_the_way_from_random_to_unshielded() -> None:
     def outcome(row: str, done: list[float], broken: list[float]) -> safety.Outcome:
         columns = {name: np.zeros(2) for name in (*safety.COLUMNS, *safety.TIMES)}
