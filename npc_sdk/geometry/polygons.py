@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Point = tuple[float, float]
 Bounds = tuple[float, float, float, float]  # x0 y0 x1 y1, m
 
+MITRE = 1.5  # times the distance that an outline is moved by: the most that its sharp corners move
 FAR = 1e4  # m; padding lies here, further than any map may reach
 
 
@@ -108,8 +109,8 @@ def signed_distance(
     return nearest
 
 
-def offset_ring(vertices: Sequence[Point], distance: float, limit: float = 1.5) -> Float[np.ndarray, "v 2"]:
-    """Moves the outline of a counter-clockwise polygon outward; sharp corners move at most `limit` x distance."""
+def offset_ring(vertices: Sequence[Point], distance: float) -> Float[np.ndarray, "v 2"]:
+    """Moves the outline of a counter-clockwise polygon outward; sharp corners move at most MITRE x distance."""
     at = np.asarray(vertices, np.float64)
     ahead = np.roll(at, -1, axis=0) - at
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
@@ -117,7 +118,7 @@ def offset_ring(vertices: Sequence[Point], distance: float, limit: float = 1.5) 
     both = normal + np.roll(normal, 1, axis=0)
     reach = both / np.maximum(0.5 * np.sum(both * both, axis=1, keepdims=True), 1e-9)
     length = np.linalg.norm(reach, axis=1, keepdims=True)
-    moved: NDArray[np.float64] = at + distance * reach * np.minimum(1.0, limit / np.maximum(length, 1e-9))
+    moved: NDArray[np.float64] = at + distance * reach * np.minimum(1.0, MITRE / np.maximum(length, 1e-9))
     return moved
 
 

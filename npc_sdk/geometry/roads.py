@@ -10,11 +10,24 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from npc_sdk.geometry.grids import UNREACHABLE, grid_points, nearest_free
-from npc_sdk.geometry.polygons import FAR, Bounds, Point, convex_corners, offset_ring, pad_edges, polygon_edges
+from npc_sdk.geometry.polygons import (
+    FAR,
+    MITRE,
+    Bounds,
+    Point,
+    bounds_ring,
+    closest_on_edges,
+    convex_corners,
+    offset_ring,
+    pad_edges,
+    polygon_edges,
+    ring_edges,
+)
 from npc_sdk.geometry.sight import line_of_sight
 
 CELL = 0.5  # m, of the grid that knows which corners each place sees
 _CORNER_CLEARANCE = 0.2  # m kept between the body and the corner it rounds
+_TO_SPARE = 0.3  # m that a passage must be wider than the body; in less, plans do not find their way
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,7 @@ class Roads:
     sees: Bool[np.ndarray, "g n"]  # which nodes each grid node can walk straight to
     snap: NDArray[np.int32]  # g: flat index of the nearest walkable grid node
     walkable: Bool[np.ndarray, "r c"]
-    walls: Float[np.ndarray, "v 4"]  # outlines grown by almost the radius: a straight way crosses none
+    walls: Float[np.ndarray, "v 4"]  # outlines grown by almost the radius, and bars: a straight way crosses none
 
 
 def grid_index(bounds: Bounds, shape: tuple[int, ...], xy: Float[np.ndarray, "... 2"]) -> NDArray[np.int64]:
@@ -44,13 +57,19 @@ def build_roads(
 ) -> Roads:
     """Builds the ways around the outlines. `distance` is the signed distance at the nodes of the `CELL` grid."""
     walkable = distance >= radius
-    corners = [offset_ring(r, radius + _CORNER_CLEARANCE)[convex_corners(r)] for r in rings]
-    nodes = np.concatenate(corners) if corners else np.zeros((0, 2))
-    walls = polygon_edges([[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings])
+    about = radius + _CORNER_CLEARANCE
+    corners = [offset_ring(r, about)[convex_corners(r)] for r in rings]
+    passages = [_across(a, b) for a in rings for b in rings if a is not b]
+    narrow, tight = 2 * radius + _TO_SPARE, MITRE * about + radius
+    # Where a corner's own node might lie in the wall across, one half-way does instead; beside the bounds it moves in.
+    halves = [ways.reshape(-1, 2, 2).mean(1) for ways in (_long(ways, narrow, tight) for ways in passages)]
     x0, y0, x1, y1 = bounds
-    inside = (nodes[:, 0] > x0 + radius) & (nodes[:, 0] < x1 - radius)
-    inside &= (nodes[:, 1] > y0 + radius) & (nodes[:, 1] < y1 - radius)
-    nodes = nodes[inside]
+    inner = np.array([(x0 + radius, y0 + radius), (x1 - radius, y1 - radius)])
+    nodes = np.clip(np.concatenate([np.zeros((0, 2)), *corners, *halves]), *inner)
+    grown = polygon_edges([[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings])
+    beside = [_across(ring, bounds_ring(bounds)) for ring in rings]
+    # What sees through a narrower one, nothing walks through.
+    walls = np.concatenate([grown, *(_long(ways, 0.0, narrow) for ways in [*passages, *beside])])
     flat = grid_points(bounds, CELL, walkable.shape).reshape(-1, 2)
     sees = np.zeros((len(flat), len(nodes)), np.bool_)
     free = walkable.reshape(-1)
@@ -61,6 +80,19 @@ def build_roads(
     for k in range(len(nodes)):  # Floyd-Warshall, one middle node at a time
         between = np.minimum(between, between[:, k, None] + between[None, k])
     return Roads(bounds, nodes, between.astype(np.float32), sees, nearest_free(walkable).reshape(-1), walkable, walls)
+
+
+def _across(outline: Sequence[Point], other: Sequence[Point]) -> Float[np.ndarray, "q 4"]:
+    """Returns the straight ways from each corner of an outline across to each edge of another."""
+    corners = np.asarray(outline, np.float64)[:, None]
+    there = np.stack(closest_on_edges(corners[:, 0], ring_edges(other)), axis=-1)  # v e 2
+    return np.concatenate([np.broadcast_to(corners, there.shape), there], axis=-1).reshape(-1, 4)
+
+
+def _long(ways: Float[np.ndarray, "q 4"], least: float, most: float) -> Float[np.ndarray, "k 4"]:
+    """Picks the ways that are at least so long, and longer than nothing, but not so long as `most`."""
+    length = np.linalg.norm(ways[:, 2:] - ways[:, :2], axis=1)
+    return np.asarray(ways[(length > 0.0) & (length >= least) & (length < most)])
 
 
 class RoadAtlas:

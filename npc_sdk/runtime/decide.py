@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from npc_sdk import tensors
-from npc_sdk.belief import PLAYER
+from npc_sdk.belief import NEVER_S, PLAYER
 from npc_sdk.constraints import KIND, Apart, RuleTables, Standing, shape_clearance
 from npc_sdk.designer.choice import Choice
 from npc_sdk.geometry import MapTables, grid_points
@@ -272,6 +272,8 @@ class PlannerDecider:
         player = memory.pose[torch.from_numpy(scene).to(self.device), PLAYER_SLOT]  # n 4
         distance, top_speed, near = _apart(view, rows)
         there = view.table.kind[scene, PLAYER_SLOT] == PLAYER
+        # Who has never been seen, or is not where it was, is nowhere that a plan could mind; the shield knows better.
+        there &= (view.table.age[scene, PLAYER_SLOT] < NEVER_S) & ~view.table.cleared[scene, PLAYER_SLOT]
         ages = [(apply - g.tick) * g.dt for g, apply in zip(view.games, view.apply_tick.tolist(), strict=True)]
         margin = view.shield.tolerance + view.shield.eps
 

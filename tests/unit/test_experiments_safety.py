@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from npc_sdk.constraints import AllyDistance, KeepOut, compile_rules
 from npc_sdk.experiments import errands, filters, safety
 from npc_sdk.experiments.filters import Moment, nearest
+from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.planner.problem import PlannerConfig
+from npc_sdk.runtime import Runtime, RuntimeConfig
+from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.shield import Movers, Outstanding, ShieldConfig, certify
 from npc_sdk.world import ConstantVelocity
 
@@ -140,6 +144,17 @@ def test_a_rule_that_is_left_out_binds_nobody_and_is_not_judged(rule: str) -> No
     kinds = {zone.kind for zone in judged.zones} | {apart.kind for apart in judged.apart}
     kinds |= {"ally_distance"} if (judged.spacing > 0.0).any() else set()
     assert kinds - {"wall", "bounds"} == asked
+
+
+def test_who_has_never_been_seen_is_minded_nowhere() -> None:
+    """Nobody has seen the player of this fight: an NPC near the middle of the map must not keep away from there."""
+    arena, game, board = errands.stage(errands.ErrandsConfig(), 9006)
+    begun = arena.pos[0, 1:].copy()
+    decider = PlannerDecider(ConstantVelocity(), PlannerConfig(candidates=16), torch.device("cpu"))
+    brain = Runtime(decider, lambda: board.snapshot, RuntimeConfig(lead_ticks=0, stagger=False))
+    LockStep(arena, brain, game, every=1).run(20)
+    assert np.hypot(*begun[2]) < 1.0
+    assert np.hypot(*(arena.pos[0, 1:] - begun).T).min() > 0.5
 
 
 def test_price_of_safety_is_a_share_of_the_way_from_random_to_unshielded() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from npc_bridge.schema import Polygon
+from npc_sdk.experiments.errands import make_world
 from npc_sdk.geometry import (
     UNREACHABLE,
     RoadAtlas,
@@ -26,6 +27,7 @@ from npc_sdk.geometry import (
     signed_area,
     signed_distance,
 )
+from npc_sdk.planner.fields import MapWays
 
 BOUNDS = (-12.0, -12.0, 12.0, 12.0)
 BOX = ((-1.0, -2.0), (1.0, -2.0), (1.0, 2.0), (-1.0, 2.0))
@@ -216,6 +218,36 @@ def test_walkers_that_follow_waypoints_arrive_along_shortest_ways() -> None:
         assert (signed_distance(at, [BOX, ELL]) > 0.2).all()
     assert np.allclose(at, goal, atol=1e-3)
     assert np.allclose(walked, length, rtol=0.05)
+
+
+@pytest.mark.parametrize(("gap", "leads"), [(0.5, False), (0.75, False), (0.95, False), (1.05, True), (1.3, True)])
+def test_a_way_leads_through_a_passage_or_round_it_and_never_only_looks_through(gap: float, leads: bool) -> None:
+    """A wall from the left border with a block beside it; a body of 0.7 m goes where 0.3 m more are free."""
+    long = wall(((-12.0, -1.0), (0.0, -1.0), (0.0, 1.0), (-12.0, 1.0)))
+    block = wall(((gap, -2.0), (8.0, -3.0), (8.0, 3.0), (gap, 2.0)))
+    atlas = RoadAtlas([build_map([long, block], BOUNDS, 0.35).roads])
+    start = np.array([[x, -4.0] for x in (-1.5, -0.5, 0.0, gap / 2, 1.0, 2.0)])
+    goal = np.broadcast_to([gap / 2, 8.0], start.shape)
+    _, length = atlas.waypoints(np.zeros(len(start), np.int64), start, goal)
+    assert (length < 15.0).tolist() == [leads] * len(start)
+
+
+@pytest.mark.parametrize("seed", [9006, 9012, 9026, 9040])
+def test_places_that_see_each_other_are_about_as_far_from_anywhere(seed: int) -> None:
+    """Zones beside walls leave passages of any width; a place nearer than all those about it would be a trap."""
+    world = make_world("test", seed)
+    tables = build_map([*world.map.polygons, *(wall(tuple(map(tuple, z.tolist()))) for z in world.zones)], BOUNDS, 0.35)
+    ways, free = MapWays(tables), tables.walkable
+    index = np.arange(free.size).reshape(free.shape)
+    pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
+    one, two = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    both = free.ravel()[one] & free.ravel()[two]
+    one, two = one[both], two[both]
+    point = grid_points(BOUNDS, 0.5, free.shape).reshape(-1, 2)
+    clear = line_of_sight(point[one][:, None], point[two][:, None], tables.roads.walls)[:, 0]
+    for spot in ways.spot(world.spots[:6]):
+        length = ways.way(int(spot)).reshape(-1)
+        assert np.abs(length[one] - length[two])[clear].max() < 2.5, "half a metre, and what rounding corners takes"
 
 
 def test_an_atlas_answers_alike_for_one_map_and_for_many() -> None:
