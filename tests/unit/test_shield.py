@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_laws import hangs_together
 from numpy.typing import NDArray
 
 from npc_sdk.audit.measure import turned_by
@@ -19,6 +20,7 @@ from npc_sdk.constraints import (
     KeepIn,
     KeepOut,
     Leash,
+    NoStop,
     RuleTables,
     TurnLimit,
     compile_rules,
@@ -34,10 +36,11 @@ from npc_sdk.shield import (
     Tally,
     Wanted,
     certify,
+    half_planes,
     project,
 )
 from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
-from npc_sdk.shield.ground import rounding
+from npc_sdk.shield.ground import rounding, survey
 from npc_sdk.shield.separation import separate
 
 DT = 1 / 30
@@ -137,6 +140,20 @@ def test_a_legal_wish_goes_through_untouched() -> None:
     assert answer.expected[0, 2] == pytest.approx([2 * DT, 0.0, 1.0, 0.0])
     assert answer.brake[0] < 16.0
     assert answer.tolerance[0] == ShieldConfig().tolerance
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_was_certified_is_certified_again_as_it_is(compiled: bool) -> None:
+    """Limits taken to the full are no reason to say that a rule turned a wish down, whatever float32 made of them."""
+    config, rng = ShieldConfig(compiled=compiled), np.random.default_rng(0)
+    tables, who = tables_for(TurnLimit("steady", 6.0, 1.0)), movers([[0.0, 0.0]], [[3.0, 0.0]])
+    for wish in rng.normal(size=(20, 2)) * 40.0:
+        first = ask(tables, who, wish, config=config)
+        again = ask(tables, who, first.velocities, config=config)
+        assert first.rejected.any()
+        assert not again.rejected.any()
+        assert again.reason == ("as proposed",)
+        np.testing.assert_allclose(again.velocities, first.velocities, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -275,6 +292,66 @@ def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
     assert (answer.rank[0, home + 1 :] == REASONS.index("brake")).all()
     here = answer.expected[0, :, :2] + answer.velocities[0] * DT
     np.testing.assert_allclose(answer.expected[0, 1:], np.concatenate([here, answer.velocities[0]], 1)[:-1])
+
+
+HALL = ((2.0, -9.0), (11.0, -9.0), (11.0, 9.0), (2.0, 9.0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "edge", "out"),
+    [
+        (KeepOut("pit", BOX), 2.0 - 0.35, -1.0),
+        (KeepIn("hall", HALL), 2.0 + 0.35, 1.0),
+        (Leash("post", 2.0), 2.0, -1.0),
+        (NoStop("door", BOX), 2.0, -1.0),
+    ],
+)
+@pytest.mark.parametrize(("pace", "far"), [(0.02, 6e-3), (4.0, 0.9)])
+def test_who_is_off_its_certificate_brakes_from_where_it_would_be_vouched_for(
+    rule: Any, edge: float, out: float, pace: float, far: float
+) -> None:
+    """Each starts a little further on the wrong side and walks out of it, by less than eps a step or a great deal."""
+    off = np.linspace(0.0, far, 13)[1:]
+    start = movers(np.stack([edge - out * off, 0.0 * off], 1), np.zeros((12, 2)))
+    tables, wishes = tables_for(rule, n=12), np.broadcast_to([out * pace, 0.0], (12, 16, 2))
+    chunk = certify(start, tables, Outstanding(), wishes)
+    hangs_together(chunk, DT)
+    assert not chunk.guarded.any()
+    judged = [
+        certify(movers(here[:, :2], here[:, 2:]), tables, Outstanding(), wishes).guarded
+        for here in np.moveaxis(chunk.expected, 1, 0)
+    ]
+    home = np.logical_or.accumulate(np.array(judged).T, 1)
+    assert home[:, -1].sum() >= 6
+    assert ((chunk.rank == REASONS.index("brake")) == home).all()
+
+
+def test_who_is_too_fast_brakes_until_it_rests() -> None:
+    answer = ask(tables_for(), movers([[0.0, 0.0]], [[4.4, 0.0]]), [4.0, 0.0])
+    assert answer.reason == ("unguarded: speed",)
+    assert (answer.rank[0] == REASONS.index("brake")).sum() >= M - 1
+    assert np.diff(answer.velocities[0, :, 0]) == pytest.approx(-np.full(M - 1, answer.brake[0] * DT), abs=1e-5)
+
+
+@pytest.mark.parametrize(("pace", "good"), [(4.0, True), (4.0 * (1.0 + 9e-7), True), (4.0 * (1.0 + 2e-6), False)])
+def test_a_body_at_its_top_speed_is_on_its_certificate_and_float32_does_not_take_that_away(
+    pace: float, good: bool
+) -> None:
+    for config in (ShieldConfig(), ShieldConfig(compiled=False)):
+        answer = ask(tables_for(), movers([[0.0, 0.0]], [[pace, 0.0]]), [4.0, 0.0], config=config)
+        assert answer.guarded[0] == good
+        assert answer.broken[0, KIND["speed"]] != good
+
+
+def test_a_planner_is_shown_the_half_planes_that_its_steps_are_judged_by() -> None:
+    tables, outstanding = tables_for(AllyDistance("spread", 1.0), n=3), Outstanding()
+    who = movers([[-1.7, 0.0], [1.7, 0.2], [0.0, -4.4]], [[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
+    first = ask(tables, who, [0.5, 0.0])
+    outstanding.add(1, M - 1, who.ids, first.points, first.told)
+    shown = half_planes(who, tables, outstanding, M, ShieldConfig())
+    np.testing.assert_array_equal(shown, survey(who, tables, outstanding, M, ShieldConfig(), Others.none()).planes)
+    assert np.isfinite(shown[..., 2]).any(1).tolist() == [True, True, False]
+    assert half_planes(who, tables_for(n=3), outstanding, M, ShieldConfig()).shape == (3, 0, 3)
 
 
 def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_laws import hangs_together
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, MoveInTurn, Rule, compile_rules
@@ -78,6 +79,22 @@ def test_one_moves_and_the_others_are_told_why_they_stand(compiled: bool) -> Non
     for _ in range(12):
         assert squad.go().tolist() == [True, False, False]
         squad.ask()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_who_moves_beyond_its_turn_brakes_and_has_its_wish_only_where_it_wished_that(compiled: bool) -> None:
+    def ask(wish: Any = (0.0, -SPEED)) -> Certified:
+        squad = Squad(turns(), n=2, compiled=compiled)
+        squad.velocity = np.tile([0.0, -SPEED], (2, 1))
+        return squad.ask(wish)
+
+    told = ask()
+    hangs_together(told, DT)
+    assert told.reason == ("as proposed", "unguarded: in_turn")
+    assert told.velocities[1, :, 1] == pytest.approx([-SPEED + told.brake[1] * DT, 0.0, 0.0, 0.0], abs=1e-6)
+    assert (told.rank[1] == REASONS.index("brake")).all()
+    assert not ask(told.velocities).rank.any()
+    assert ask(-told.velocities).rank[1].tolist() == [REASONS.index("brake"), 0, 0, 0]
 
 
 def test_who_does_not_want_to_move_is_not_said_to_be_stopped() -> None:
