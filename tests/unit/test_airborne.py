@@ -37,7 +37,7 @@ def test_who_is_in_the_air_is_unguarded_by_that_name_and_told_to_brake(compiled:
     asked = Wanted(np.ones((2, 6, 2), np.bool_))
     config = ShieldConfig(compiled=compiled)
     answer = certify(movers, tables, Outstanding(), np.full((2, 6, 2), 2.0), wanted=asked, config=config)
-    hangs_together(answer, DT)
+    hangs_together(answer, movers, DT)
     assert answer.reason[0] == "unguarded: airborne"
     assert answer.guarded.tolist() == [False, True]
     assert answer.broken[0].sum() == 1

@@ -315,7 +315,7 @@ def test_who_is_off_its_certificate_brakes_from_where_it_would_be_vouched_for(
     start = movers(np.stack([edge - out * off, 0.0 * off], 1), np.zeros((12, 2)))
     tables, wishes = tables_for(rule, n=12), np.broadcast_to([out * pace, 0.0], (12, 16, 2))
     chunk = certify(start, tables, Outstanding(), wishes)
-    hangs_together(chunk, DT)
+    hangs_together(chunk, start, DT)
     assert not chunk.guarded.any()
     judged = [
         certify(movers(here[:, :2], here[:, 2:]), tables, Outstanding(), wishes).guarded

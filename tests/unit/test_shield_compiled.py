@@ -81,7 +81,7 @@ class Twins:
     def __call__(self, *args: Any, config: ShieldConfig, **more: Any) -> Certified:
         quick = certify(*args, config=config, **more)
         plain = certify(*args, config=replace(config, compiled=False), **more)
-        hangs_together(plain, args[1].dt)
+        hangs_together(plain, args[0], args[1].dt)
         self.certified += len(quick.guarded)
         same = (np.abs(verdict(quick) - verdict(plain)) <= 1e-6).all(1)
         if not same.all():
