@@ -102,7 +102,7 @@ def survey(
     steps: int,
     config: ShieldConfig,
     others: Others,
-    apply_tick: int = 0,
+    apply_tick: int,
 ) -> Ground:
     """Gathers what `steps` steps from the movers' start at the apply tick can meet, and judges that start.
 

@@ -349,7 +349,8 @@ def test_a_planner_is_shown_the_half_planes_that_its_steps_are_judged_by() -> No
     first = ask(tables, who, [0.5, 0.0])
     outstanding.add(1, M - 1, who.ids, first.points, first.told)
     shown = half_planes(who, tables, outstanding, M, ShieldConfig())
-    np.testing.assert_array_equal(shown, survey(who, tables, outstanding, M, ShieldConfig(), Others.none()).planes)
+    ground = survey(who, tables, outstanding, M, ShieldConfig(), Others.none(), 0)
+    np.testing.assert_array_equal(shown, ground.planes)
     assert np.isfinite(shown[..., 2]).any(1).tolist() == [True, True, False]
     assert half_planes(who, tables_for(n=3), outstanding, M, ShieldConfig()).shape == (3, 0, 3)
 

@@ -21,6 +21,7 @@ from npc_sdk.constraints import (
     Leash,
     NoStop,
     RuleTables,
+    StayNear,
     compile_rules,
 )
 from npc_sdk.constraints import clearance as definition
@@ -218,6 +219,33 @@ def test_whoever_of_several_is_turned_down_is_judged_by_its_own_rules() -> None:
     assert answer.points[0, -1, 1, 0] > 0.5
     assert answer.points[1, -1, 1, 0] < 0.2
     assert answer.rejected[:, KIND["keep_away"]].tolist() == [False, True]
+
+
+ODD = tuple(range(101, 302, 2))
+DOORS = [((-1.0, -1.0), (0.0, -1.0), (0.0, 1.0), (-1.0, 1.0)), ((3.0, -1.0), (4.0, -1.0), (4.0, 1.0), (3.0, 1.0))]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [KeepOut("pit", DOORS[0]), KeepIn("hall", ((-2.0, -3.0), (9.0, -3.0), (9.0, 3.0), (-2.0, 3.0)), ODD)],
+        [Leash("post", 3.0)],
+        [NoStop("door", DOORS[0], ODD), NoStop("gate", DOORS[1])],
+        [KeepAway("room", 1.0, 2.0)],
+        [KeepAway("room", 1.0, 2.0, who=ODD), StayNear("escort", 3.0, 1.0, "player")],
+    ],
+    ids=lambda rules: rules[-1].rule,
+)
+@pytest.mark.parametrize("velocity", [(0.0, 0.0), (0.7, 0.2), (-3.0, 0.2)])
+def test_both_decide_alike_at_every_distance(rules: list[Any], velocity: tuple[float, float]) -> None:
+    """What is broken, and what is within reach at all."""
+    x = np.linspace(-1.5, 6.0, 201)
+    tables = square(rules, BODY, DT, 40.0, len(x))
+    tables = replace(tables, home=np.tile([0.5, 0.25], (len(x), 1)))
+    player = Others(np.array([[0.3, -0.2]]), (frozenset(["player"]),), 3)
+    answer = alike(tables, np.stack([x, 0.0 * x], 1), (-2.0, 1.0), np.tile(velocity, (len(x), 1)), others=player)
+    for rule in rules:
+        assert 0 < answer.active[:, KIND[rule.kind]].sum() < len(x)
 
 
 HAIRS = np.linspace(-2.03e-3, 30.03e-3, 41)  # m in hand, to either side of eps and of the tolerance
