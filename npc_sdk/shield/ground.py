@@ -414,7 +414,7 @@ def _near_edges(
     distance = point_distance(position[:, None], tables.edges[None])  # n e
     wanted = (distance <= reach[:, None]) & tables.shape_mask[rows][:, tables.edge_shape]
     width = int(wanted.sum(1).max(initial=0))
-    order = np.argsort(~wanted, axis=1)[:, :width]
+    order = np.argsort(~wanted)[:, :width]
     real = np.take_along_axis(wanted, order, 1)
     edges = np.where(real[..., None], tables.edges[order], np.array([_FAR, _FAR, _FAR + 1.0, _FAR]))
     return edges, np.where(real, tables.edge_shape[order], -1)
@@ -475,7 +475,7 @@ def _half_planes(
     """
     n = len(position)
     tight, frozen = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    extent = np.maximum(reach, length(held - position[:, None]).max(1, initial=0.0))
+    extent = np.maximum(reach, length(held - position[:, None]).max(1))
     needed = spacing + 2.0 * margin
     apart = length(position[:, None] - position[None])
     close = np.triu((spacing > 0) & (apart < needed + extent[:, None] + extent[None] + eps), 1)

@@ -295,6 +295,7 @@ def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
 
 
 HALL = ((2.0, -9.0), (11.0, -9.0), (11.0, 9.0), (2.0, 9.0))
+THERE = ((0.2, -1.0), (4.0, -1.0), (4.0, 1.0), (0.2, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,7 @@ HALL = ((2.0, -9.0), (11.0, -9.0), (11.0, 9.0), (2.0, 9.0))
     [
         (KeepOut("pit", BOX), 2.0 - 0.35, -1.0),
         (KeepIn("hall", HALL), 2.0 + 0.35, 1.0),
-        (Leash("post", 2.0), 2.0, -1.0),
+        (Leash("post", 1.75), 2.0, -1.0),
         (NoStop("door", BOX), 2.0, -1.0),
     ],
 )
@@ -313,7 +314,9 @@ def test_who_is_off_its_certificate_brakes_from_where_it_would_be_vouched_for(
     """Each starts a little further on the wrong side and walks out of it, by less than eps a step or a great deal."""
     off = np.linspace(0.0, far, 13)[1:]
     start = movers(np.stack([edge - out * off, 0.0 * off], 1), np.zeros((12, 2)))
-    tables, wishes = tables_for(rule, n=12), np.broadcast_to([out * pace, 0.0], (12, 16, 2))
+    others = KeepOut("theirs", THERE, (113,)), NoStop("their door", THERE, (113,))  # bind none of them
+    tables = tables_for(rule, *others, n=13, homes=np.tile([0.25, 0.0], (13, 1)))
+    wishes = np.broadcast_to([out * pace, 0.0], (12, 16, 2))
     chunk = certify(start, tables, Outstanding(), wishes)
     hangs_together(chunk, start, DT)
     assert not chunk.guarded.any()
@@ -352,7 +355,19 @@ def test_a_planner_is_shown_the_half_planes_that_its_steps_are_judged_by() -> No
     ground = survey(who, tables, outstanding, M, ShieldConfig(), Others.none(), 0)
     np.testing.assert_array_equal(shown, ground.planes)
     assert np.isfinite(shown[..., 2]).any(1).tolist() == [True, True, False]
+    assert shown.shape == (3, 1, 3), "as many as anybody has neighbours"
     assert half_planes(who, tables_for(n=3), outstanding, M, ShieldConfig()).shape == (3, 0, 3)
+    alone = replace(who, position=9.0 * who.position - [0.0, 20.0], velocity=np.zeros((3, 2)))
+    assert half_planes(alone, tables, Outstanding(), M, ShieldConfig()).shape == (3, 0, 3)
+
+
+def test_half_planes_come_in_the_order_of_those_that_they_are_against() -> None:
+    n, place = 24, np.random.default_rng(0).uniform(-1.0, 1.0, (24, 2))
+    planes = half_planes(movers(place), tables_for(AllyDistance("spread", 1.0), n=n), Outstanding(), M, ShieldConfig())
+    for npc in range(n):
+        towards = place[[*range(npc + 1, n), *range(npc)]] - place[npc]
+        along = (planes[npc, :, :2] * towards).sum(1)
+        assert (along > 0.99 * np.hypot(*towards.T)).all()
 
 
 def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -> None:

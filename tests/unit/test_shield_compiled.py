@@ -29,8 +29,17 @@ from npc_sdk.experiments.zoo import Body, Outline, Setting, by_car, by_cells, ma
 from npc_sdk.kernels import bins, braking, certificate, clearance, moving, projection, separation
 from npc_sdk.kernels.compiled import AVAILABLE
 from npc_sdk.kernels.warm import warm_up
-from npc_sdk.shield import REASONS, Certified, Movers, Others, Outstanding, ShieldConfig, certify
-from npc_sdk.shield.brake import brake_end
+from npc_sdk.shield import (
+    REASONS,
+    Certified,
+    Movers,
+    Others,
+    Outstanding,
+    ShieldConfig,
+    certified_limits,
+    certify,
+)
+from npc_sdk.shield.brake import brake_end, travel
 from npc_sdk.shield.heading import Cone
 from npc_sdk.shield.moving import Targets, never_worse
 from npc_sdk.shield.separation import separate
@@ -232,7 +241,7 @@ DOORS = [((-1.0, -1.0), (0.0, -1.0), (0.0, 1.0), (-1.0, 1.0)), ((3.0, -1.0), (4.
         [Leash("post", 3.0)],
         [NoStop("door", DOORS[0], ODD), NoStop("gate", DOORS[1])],
         [KeepAway("room", 1.0, 2.0)],
-        [KeepAway("room", 1.0, 2.0, who=ODD), StayNear("escort", 3.0, 1.0, "player")],
+        [KeepAway("room", 1.0, 2.0, who=ODD), StayNear("escort", 3.0, 1.0)],
     ],
     ids=lambda rules: rules[-1].rule,
 )
@@ -242,8 +251,9 @@ def test_both_decide_alike_at_every_distance(rules: list[Any], velocity: tuple[f
     x = np.linspace(-1.5, 6.0, 201)
     tables = square(rules, BODY, DT, 40.0, len(x))
     tables = replace(tables, home=np.tile([0.5, 0.25], (len(x), 1)))
-    player = Others(np.array([[0.3, -0.2]]), (frozenset(["player"]),), 3)
-    answer = alike(tables, np.stack([x, 0.0 * x], 1), (-2.0, 1.0), np.tile(velocity, (len(x), 1)), others=player)
+    players = (frozenset(["player", "protected"]), frozenset(["player"]))
+    others = Others(np.array([[0.3, -0.2], [9.0, 0.0]]), players, 3)
+    answer = alike(tables, np.stack([x, 0.0 * x], 1), (-2.0, 1.0), np.tile(velocity, (len(x), 1)), others=others)
     for rule in rules:
         assert 0 < answer.active[:, KIND[rule.kind]].sum() < len(x)
 
@@ -268,11 +278,50 @@ def test_both_decide_alike_a_hair_from_a_limit(wish: tuple[float, float], veloci
         assert len(set(answer.tolerance.tolist())) > 5
 
 
-@pytest.mark.parametrize("apart", 1.0 + 2.0 * HAIRS[::4])
-def test_both_decide_alike_about_two_a_hair_from_too_near(apart: float) -> None:
-    tables = square([AllyDistance("spread", 1.0)], BODY, DT, 12.0, 2)
-    for wish in ([[[1.0, 0.5]], [[-1.0, 0.5]]], [[[-3.0, 0.0]], [[3.0, 0.5]]]):
-        alike(tables, [[0.0, 0.0], [apart, 0.0]], wish)
+SPREAD = square([AllyDistance("spread", 1.0)], BODY, DT, 12.0, 2)
+TOWARDS, AWAY = ([[[toward, 0.0]], [[-toward, 0.5]]] for toward in (3.0, -3.0))
+
+
+@pytest.mark.parametrize("hair", [-2.0e-3, -0.3e-3, 0.3e-3, 0.7e-3, 1.2e-3, 0.02, 0.0415, 0.0425])
+def test_both_decide_alike_about_two_a_hair_from_too_near(hair: float) -> None:
+    for wish in (TOWARDS, AWAY):
+        answer = alike(SPREAD, [[0.0, 0.0], [1.0 + hair, 0.0]], wish)
+        assert (answer.guarded == (hair >= 0.5e-3)).all()
+
+
+def test_both_say_alike_whether_two_could_come_too_near() -> None:
+    speed, acceleration = certified_limits(SPREAD, np.arange(1), EITHER)
+    reach = float((speed * 6 * DT + travel(speed, acceleration, DT))[0])
+    near = 1.0 + 2.0 * (EITHER.tolerance + EITHER.eps) + 2.0 * reach
+    for hair, active in ((-0.5e-3, True), (0.5e-3, True), (1.5e-3, False)):
+        answer = alike(SPREAD, [[0.0, 0.0], [near + hair, 0.0]], TOWARDS)
+        assert (answer.active[:, KIND["spacing"]] == active).all()
+
+
+@pytest.mark.parametrize("short", [-0.7e-3, -0.05e-3, 0.05e-3, 0.15e-3, 0.7e-3, 1.5e-3, 0.5, 2.0])
+@pytest.mark.parametrize("apart", [0.9, 1.1])
+def test_both_decide_alike_about_two_whose_promises_cross(apart: float, short: float) -> None:
+    """One was sent to where it would be `short` of what they keep now, or must keep; a third is no party to it."""
+    tables = square([AllyDistance("spread", 1.0)], BODY, DT, 12.0, 3)
+    promised, points = Outstanding(), np.zeros((3, 4, 2, 2))
+    points[:, :, :] = np.array([[0.0, 0.0], [apart, 0.0], [0.0, 3.0]])[:, None, None]
+    points[0, -1, 1, 0] = apart - min(apart, 1.0) + short
+    promised.add(1, 3, np.arange(101, 104, dtype=np.uint32), points, points)
+    wish = [[[-3.0, 0.0]], [[3.0, 0.5]], [[1.0, -3.0]]]
+    answer = alike(tables, points[:, 0, 0], wish, outstanding=promised)
+    assert answer.guarded.tolist() == [False, False, True] if apart < 1.0 or short > 0.0 else [True] * 3
+    stuck = (answer.rank[0] == REASONS.index("brake")).all()
+    assert stuck == (short > 0.1e-3)
+
+
+def test_a_promise_beyond_an_npcs_reach_counts_for_both() -> None:
+    promised, points = Outstanding(), np.zeros((2, 4, 2, 2))
+    points[1] = [9.0, 0.0]
+    points[0, -1, 1] = [7.5, 0.0]
+    promised.add(1, 3, np.arange(101, 103, dtype=np.uint32), points, points)
+    answer = alike(SPREAD, [[0.0, 0.0], [9.0, 0.0]], TOWARDS, outstanding=promised)
+    assert answer.active[:, KIND["spacing"]].all()
+    assert answer.rejected[1, KIND["spacing"]]
 
 
 def test_nobody_to_keep_apart_and_no_edge_within_reach_are_no_special_case() -> None:

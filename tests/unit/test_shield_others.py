@@ -37,10 +37,12 @@ def ask(
     velocity: tuple[float, float] = (0.0, 0.0),
     player: tuple[float, float] | None = None,
     age: int = 0,
+    compiled: bool = True,
 ) -> Certified:
     who = Movers(np.array([101], np.uint32), np.array([place]), np.array([velocity]))
     others = Others.none() if player is None else Others(np.array([player]), (PLAYER,), age)
-    return certify(who, tables, Outstanding(), np.broadcast_to(np.array(wish), (1, M, 2)), others=others)
+    wishes, config = np.broadcast_to(np.array(wish), (1, M, 2)), ShieldConfig(compiled=compiled)
+    return certify(who, tables, Outstanding(), wishes, others=others, config=config)
 
 
 def walked(answer: Certified) -> float:
@@ -89,6 +91,15 @@ def test_an_escort_never_walks_off_and_may_always_come_nearer() -> None:
     assert walked(off) < 0.1
     assert off.rejected[0, KIND["stay_near"]]
     assert walked(back) < -0.5
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_margin_of_nothing_is_enough(compiled: bool) -> None:
+    """An NPC flees from a player who would just have come to where it stands by the end of the first tick."""
+    tables, step = tables_for(KeepAway("room", 2.0, top_speed=0.125)), 0.125 * DT
+    flees = {"velocity": (2.0, 0.0), "compiled": compiled}
+    assert ask(tables, (2.0, 0.0), player=(-step, 0.0), **flees).guarded[0]
+    assert not ask(tables, (2.0, 0.0), player=(1e-6 - step, 0.0), **flees).guarded[0]
 
 
 def test_rules_about_others_ask_nothing_where_there_are_none() -> None:
