@@ -114,6 +114,15 @@ def test_a_body_that_cannot_stop_at_once_is_off_its_certificate_and_brakes(compi
     assert off_grid(given.velocities[0, 1:] * DT, 0.5, False).max() == 0.0
 
 
+@BOTH
+def test_a_body_that_comes_to_where_it_can_stop_at_once_stops(compiled: bool) -> None:
+    quick = Body(60.0, 200.0, 200.0, 0.2, cell=0.5)
+    given = answer(tables_for(body=quick), (5.0, 0.0), (55.0, 0.0), compiled, m=5)
+    assert given.reason == ("unguarded: grid",)
+    assert given.velocities[0, :, 0] == pytest.approx([35.0, 15.0, 0.0, 0.0, 0.0], abs=0.2)
+    assert given.rank[0].tolist() == [1, 1, 4, 4, 4]
+
+
 @pytest.mark.parametrize(
     ("rules", "text"),
     [

@@ -14,6 +14,7 @@ from npc_sdk.audit.measure import turned_by
 from npc_sdk.constraints import (
     KIND,
     KINDS,
+    AccelerationLimit,
     AllyDistance,
     HoldFire,
     KeepAway,
@@ -35,6 +36,7 @@ from npc_sdk.shield import (
     ShieldConfig,
     Tally,
     Wanted,
+    certified_limits,
     certify,
     half_planes,
     project,
@@ -329,11 +331,14 @@ def test_who_is_off_its_certificate_brakes_from_where_it_would_be_vouched_for(
     assert ((chunk.rank == REASONS.index("brake")) == home).all()
 
 
-def test_who_is_too_fast_brakes_until_it_rests() -> None:
-    answer = ask(tables_for(), movers([[0.0, 0.0]], [[4.4, 0.0]]), [4.0, 0.0])
+@pytest.mark.parametrize(("over", "home"), [(1, 1), (3, 3)])
+def test_who_is_too_fast_brakes_until_it_rests(over: int, home: int) -> None:
+    """It is `over` ticks of braking above its top speed; once home it brakes on, whatever it wishes."""
+    brake_ms = 16.0 * DT - 0.05 - 3e-7 * 4.0  # m/s per tick, as certified
+    answer = ask(tables_for(), movers([[0.0, 0.0]], [[4.0 + over * brake_ms, 0.0]]), [4.0, 0.0])
     assert answer.reason == ("unguarded: speed",)
-    assert (answer.rank[0] == REASONS.index("brake")).sum() >= M - 1
     assert np.diff(answer.velocities[0, :, 0]) == pytest.approx(-np.full(M - 1, answer.brake[0] * DT), abs=1e-5)
+    assert (answer.rank[0] == REASONS.index("brake")).tolist() == [step >= home for step in range(M)]
 
 
 @pytest.mark.parametrize(("pace", "good"), [(4.0, True), (4.0 * (1.0 + 9e-7), True), (4.0 * (1.0 + 2e-6), False)])
@@ -469,8 +474,17 @@ def test_eps_covers_what_float32_takes_away_from_a_long_brake() -> None:
         gap = place.astype(np.float64) - far
         worst = max(worst, abs(heading[0] * gap[1] - heading[1] * gap[0]))
     assert 8.0 * ulp < worst < rounding(tables, np.full((1, 2), far), ShieldConfig(velocity_tolerance=0.02))
+    for give, change in ((0.02, 6.0 * dt - 0.02), (0.03, 3.0 * dt)):  # at least half of what a tick may change
+        eps = rounding(tables, np.full((1, 2), far), ShieldConfig(velocity_tolerance=give))
+        assert eps == pytest.approx((4.0 + 0.36 * 10.0 / change) * ulp)
     short = replace(tables, acceleration=np.full(1, 600.0))
     assert rounding(short, np.full((1, 2), far), ShieldConfig()) == pytest.approx(8.0 * ulp)
+
+
+def test_eps_goes_with_the_size_of_a_dolls_house_too() -> None:
+    house = replace(tables_for(), edges=0.02 * tables_for().edges, acceleration=np.full(1, 600.0))
+    eps = rounding(house, np.zeros((0, 2)), ShieldConfig(eps=1e-9))
+    assert eps == pytest.approx(8.0 * float(np.spacing(np.float32(0.24))))
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -485,9 +499,17 @@ def test_a_wish_too_small_to_have_a_direction_is_a_stop(compiled: bool) -> None:
         assert abs(turned_by(now, after)) <= 6.0 * DT
 
 
-def test_a_tolerance_that_eats_the_acceleration_is_refused() -> None:
-    with pytest.raises(ConstraintError, match="velocity tolerance"):
-        ask(tables_for(), movers([[0.0, 0.0]]), [0.0, 0.0], config=ShieldConfig(velocity_tolerance=0.4))
+def test_a_tolerance_that_eats_the_acceleration_of_somebody_is_refused() -> None:
+    tables, who = tables_for(AccelerationLimit("gentle", 8.0, (102,)), n=2), movers([[0.0, 0.0], [5.0, 0.0]])
+    text = r"velocity tolerance: expected at most half of .*per tick \(0.133333 m/s\), got 0.2 m/s"
+    with pytest.raises(ConstraintError, match=text):
+        ask(tables, who, [0.0, 0.0], config=ShieldConfig(velocity_tolerance=0.2))
+
+
+def test_limits_are_certified_with_room_for_the_last_hop_and_for_float32() -> None:
+    speed, rate = certified_limits(tables_for(n=2), np.array([1]), ShieldConfig())
+    assert speed == pytest.approx([4.0 * (1.0 - 1e-6)], rel=1e-9)
+    assert rate * DT == pytest.approx([16.0 * DT - 0.05 - 3e-7 * 4.0], abs=1e-9)
 
 
 def test_an_unknown_npc_is_an_error() -> None:

@@ -220,6 +220,11 @@ def test_a_slow_body_turns_aside_alike() -> None:
     assert course == pytest.approx(np.radians(5.0)), "turned aside by 15 degrees"
 
 
+def test_who_is_near_a_border_and_who_is_near_nothing_are_judged_alike() -> None:
+    answer = alike(square([], BODY, DT, 12.0, 2), [[11.5, 0.0], [0.0, 0.0]], [4.0, 0.0])
+    assert answer.active[:, KIND["bounds"]].tolist() == [True, False]
+
+
 def test_whoever_of_several_is_turned_down_is_judged_by_its_own_rules() -> None:
     """The second alone is kept from the player, and it alone is repaired."""
     tables = square([KeepAway("room", 2.0, 5.0, who=(102,))], BODY, DT, 12.0, 2)

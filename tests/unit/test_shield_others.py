@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNe
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+from npc_sdk.shield.ground import turn_give
 from npc_sdk.shield.moving import Targets, never_worse
 
 DT, M = 1 / 30, 6
@@ -151,6 +154,26 @@ def test_a_turn_limit_finer_than_the_velocity_tolerance_can_tell_is_refused() ->
         np.zeros((1, M, 2)),
         config=ShieldConfig(velocity_tolerance=1e-5),
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "above", "tells"), [(3.0, 0.75, True), (3.0, 0.7, False), (120.0, 0.12, True), (120.0, 0.09, False)]
+)
+def test_a_turn_limit_is_taken_where_a_velocity_tells_three_quarters_of_it(
+    rate: float, above: float, tells: bool
+) -> None:
+    """3 rad/s are a tenth of a radian a tick; 0.05 m/s hide three quarters of that below 0.72 m/s."""
+    tables = tables_for(TurnLimit("steady", rate, above))
+    if tells:
+        assert turn_give(tables, np.zeros(1, np.intp), ShieldConfig()) == pytest.approx(0.05 + 3e-7 * 4.0, abs=1e-9)
+    else:
+        with pytest.raises(ConstraintError, match=f"got {rate:g} rad/s above {above:g} m/s"):
+            turn_give(tables, np.zeros(1, np.intp), ShieldConfig())
+
+
+def test_a_slow_velocity_hides_less_by_rounding() -> None:
+    slow = replace(tables_for(), speed=np.full(1, 0.5))
+    assert turn_give(slow, np.zeros(1, np.intp), ShieldConfig()) == pytest.approx(0.05 + 3e-7 * 0.5, abs=1e-9)
 
 
 def kept(*, distance: float, near: bool, top_speed: float, speed: float, change: float) -> float:
