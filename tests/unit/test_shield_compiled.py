@@ -20,6 +20,7 @@ from npc_sdk.constraints import (
     KeepOut,
     Leash,
     NoStop,
+    Rule,
     RuleTables,
     StayNear,
     compile_rules,
@@ -270,7 +271,7 @@ HAIRS = np.linspace(-2.03e-3, 30.03e-3, 41)  # m in hand, to either side of eps 
 @pytest.mark.parametrize("velocity", [(0.0, 0.0), (0.7, 0.2), (-0.7, 0.2)])
 def test_both_decide_alike_a_hair_from_a_limit(wish: tuple[float, float], velocity: tuple[float, float]) -> None:
     """Each comes to rest as far as one of HAIRS from what it may not touch, leave or stop in."""
-    place = {
+    place: dict[Rule, tuple[Floats, Floats]] = {
         PIT: (2.0 - BODY.radius - HAIRS, 0.0 * HAIRS),
         Leash("post", 5.0): (5.0 - HAIRS, 0.0 * HAIRS),
         NoStop("door", PIT.polygon): (2.0 - HAIRS, 0.0 * HAIRS),

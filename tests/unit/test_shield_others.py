@@ -100,9 +100,9 @@ def test_an_escort_never_walks_off_and_may_always_come_nearer() -> None:
 def test_a_margin_of_nothing_is_enough(compiled: bool) -> None:
     """An NPC flees from a player who would just have come to where it stands by the end of the first tick."""
     tables, step = tables_for(KeepAway("room", 2.0, top_speed=0.125)), 0.125 * DT
-    flees = {"velocity": (2.0, 0.0), "compiled": compiled}
-    assert ask(tables, (2.0, 0.0), player=(-step, 0.0), **flees).guarded[0]
-    assert not ask(tables, (2.0, 0.0), player=(1e-6 - step, 0.0), **flees).guarded[0]
+    for player, kept in ((-step, True), (1e-6 - step, False)):
+        flight = ask(tables, (2.0, 0.0), velocity=(2.0, 0.0), player=(player, 0.0), compiled=compiled)
+        assert flight.guarded[0] == kept
 
 
 def test_rules_about_others_ask_nothing_where_there_are_none() -> None:
