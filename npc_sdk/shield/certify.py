@@ -176,11 +176,9 @@ def _judge(
     velocities, points, limited = _roll(ground, wishes)
     fails = _rejections(ground, tables, velocities, points[:, :, 0], points[:, :, 1], np.arange(m))  # n m c
     bad = np.any(fails, axis=2) | ~np.all(np.isfinite(wishes), axis=2)
-    rank = np.where(length(velocities - wishes) > _SAME, 1, 0).astype(np.int8)
-    rank[~np.all(np.isfinite(wishes), axis=2)] = 1
-    first = np.where(bad.any(1), bad.argmax(1), m)
-    rejected = limited & (np.arange(m) <= first[:, None])[..., None]
-    rejected |= fails & (np.arange(m) <= first[:, None])[..., None]
+    rank = (length(velocities - wishes) > _SAME).astype(np.int8)
+    first = np.where(bad.any(1), bad.argmax(1), m)  # from there on each step is repaired, and says what it rejects
+    rejected = (limited & (np.arange(m) < first[:, None])[..., None]).any(1)
     for step in range(m):
         todo = np.flatnonzero(first <= step)
         if len(todo):
@@ -194,7 +192,7 @@ def _judge(
         tolerance=ground.tolerance,
         broken=ground.broken,
         active=_active(ground, wishes),
-        rejected=rejected.any(1),
+        rejected=rejected,
         margins=_margins(ground, tables, movers, velocities, points),
     )
 
@@ -315,13 +313,10 @@ def project(
     velocity is too fast, only the brake is left, and so for non-finite wishes. A body that has only certain moves gets
     the one nearest to the shortened wish.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = length(wanted)
-        usable = np.isfinite(size)
-        target = np.where(usable[..., None], wanted, 0.0)
+    with np.errstate(over="ignore"):
+        target = np.where(np.isfinite(length(wanted))[..., None], wanted, 0.0)
         target = target if cone is None else within_cone(target, cone)
-        size = length(target)
-        target = target * np.minimum(1.0, speed / np.maximum(np.where(usable, size, 0.0), 1e-12))[..., None]
+        target = target * np.minimum(1.0, speed / np.maximum(length(target), 1e-12))[..., None]
     if len(moves):
         return nearest_move(moves, target, velocity, speed, change, cone)
     step = target - velocity
@@ -375,14 +370,13 @@ def _limited(
 ) -> Bool[np.ndarray, "q c"]:
     """Says whether what a body can do, or a rule about its motion, turns a wish down."""
     out = np.zeros((len(wanted), len(KINDS)), np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):
-        out[:, KIND["speed"]] = ~(length(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
-        change = ground.acceleration[rows] * ground.dt
-        out[:, KIND["acceleration"]] = ~(length(wanted - now) <= change * (1.0 + 1e-5))
-        turning = KIND["turn" if ground.headings is None else "steering"]
-        out[:, turning] = length(within_cone(wanted, cone) - wanted) > _SAME
-        if len(ground.moves):
-            out[:, KIND["grid"]] = ~(length(ground.moves - wanted[:, None]).min(1) <= _SAME)
+    out[:, KIND["speed"]] = ~(length(wanted) <= ground.speed[rows] * (1.0 + 1e-5))
+    change = ground.acceleration[rows] * ground.dt
+    out[:, KIND["acceleration"]] = ~(length(wanted - now) <= change * (1.0 + 1e-5))
+    turning = KIND["turn" if ground.headings is None else "steering"]
+    out[:, turning] = length(within_cone(wanted, cone) - wanted) > _SAME
+    if len(ground.moves):
+        out[:, KIND["grid"]] = ~(length(ground.moves - wanted[:, None]).min(1) <= _SAME)
     return out
 
 
@@ -397,25 +391,19 @@ def _rejections(
 ) -> Bool[np.ndarray, "n q c"]:
     """Says which kinds of rules turn down the segments start..end (a step and the brake after it) of each NPC."""
     pick: NDArray[np.intp] | slice = slice(None) if rows is None else rows
-    out = np.zeros((*end.shape[:2], len(KINDS)), np.bool_)
-    width = int(ground.edge_count[pick].max(initial=0))
-    if width:
-        edges = ground.edges[pick][:, None, :width]  # n 1 k 4
-        clear, ends = segment_and_end_distance(start[:, :, None], end[:, :, None], edges)  # n q k
-        short = (clear < ground.swept[pick][:, None, :width]) | (ends < ground.final[pick][:, None, :width])
-        out = short.astype(np.float64) @ ground.edge_column[pick][:, :width] > 0.0
+    edges = ground.edges[pick][:, None]  # n 1 k 4
+    clear, ends = segment_and_end_distance(start[:, :, None], end[:, :, None], edges)  # n q k
+    short = (clear < ground.swept[pick][:, None]) | (ends < ground.final[pick][:, None])
+    out: NDArray[np.bool_] = short.astype(np.float64) @ ground.edge_column[pick] > 0.0  # n q c
     out[..., KIND["leash"]] = length(end - ground.home[pick][:, None]) > ground.leash[pick][:, None]
     planes = ground.planes[pick][:, None]  # n 1 j 3
-    if planes.shape[2]:
-        over = end[:, :, None, 0] * planes[..., 0] + end[:, :, None, 1] * planes[..., 1] > planes[..., 2]
-        out[..., KIND["spacing"]] = over.any(2) | ground.frozen[pick][:, None]
+    over = end[:, :, None, 0] * planes[..., 0] + end[:, :, None, 1] * planes[..., 1] > planes[..., 2]
+    out[..., KIND["spacing"]] = over.any(2) | ground.frozen[pick][:, None]
     for way, need in ground.clearways:
-        if np.isfinite(need[pick]).any():
-            out[..., way.kind] |= clear_of(way, end) < need[pick][:, None]
-    if len(ground.them.distance):
-        margin = _against_others(ground, command, start, steps, ground.spare, rows)  # n q j
-        for column in np.unique(ground.them.kind):
-            out[..., column] |= (margin[..., ground.them.kind == column] < 0.0).any(-1)
+        out[..., way.kind] |= clear_of(way, end) < need[pick][:, None]
+    margin = _against_others(ground, command, start, steps, ground.spare, rows)  # n q j
+    for column in np.unique(ground.them.kind):
+        out[..., column] |= (margin[..., ground.them.kind == column] < 0.0).any(-1)
     index = {npc: place for place, npc in enumerate(range(len(ground.position)) if rows is None else rows.tolist())}
     for npc, shape, floor in ground.lost:
         if npc in index:
@@ -443,7 +431,7 @@ def _against_others(
     when = np.broadcast_to(steps, (n, q)).ravel()
     flat = command.reshape(-1, 2)
     margin = never_worse(ground.them, npc, begin, flat, when, ground.acceleration[npc], ground.dt, spare)
-    return margin.reshape(n, q, margin.shape[-1])
+    return margin.reshape(n, q, len(ground.them.distance))
 
 
 def _repair(
@@ -455,7 +443,7 @@ def _repair(
     velocities: Float[np.ndarray, "n m 2"],
     points: Float[np.ndarray, "n m 2 2"],
     rank: NDArray[np.int8],
-    rejected: Bool[np.ndarray, "n m c"],
+    rejected: Bool[np.ndarray, "n c"],
 ) -> None:
     """Writes one step of the NPCs `todo`: the certified candidate nearest to the proposal, else the brake."""
     if step == 0:
@@ -467,7 +455,7 @@ def _repair(
     usable: NDArray[np.bool_] = np.all(np.isfinite(wish), axis=1)
     stopping = brake(now, ground.acceleration[todo], ground.dt).astype(np.float32).astype(np.float64)
     cone, base, change = _ways(ground, todo, now, velocities[todo, :step])
-    aim, candidates = _candidates(wish, usable, base, stopping, ground.speed[todo], change, cone, ground.moves)
+    aim, candidates = _candidates(wish, base, stopping, ground.speed[todo], change, cone, ground.moves)
     ends = segment_end(here[:, None], candidates, ground.acceleration[todo][:, None], ground.dt)
     fails = _rejections(ground, tables, candidates, here[:, None], ends, np.array([step]), todo)
     good = ~np.any(fails, axis=2)
@@ -477,9 +465,8 @@ def _repair(
     none = ~np.any(good, axis=1)
     line = np.arange(len(todo))
     command = np.where(none[:, None], stopping, candidates[line, choice])
-    rejected[todo, step] |= fails[:, 0] | _limited(ground, todo, wish, now, cone)
-    moved = ~usable | (length(command - np.where(usable[:, None], wish, 0.0)) > _SAME)
-    source = np.where(choice == 0, moved.astype(np.int8), np.where(choice <= len(_BLENDS), 2, 3))
+    rejected[todo] |= fails[:, 0] | _limited(ground, todo, wish, now, cone)
+    source = np.where(choice == 0, length(command - wish) > _SAME, np.where(choice <= len(_BLENDS), 2, 3))
     rank[todo, step] = np.where(none, 4, source)
     velocities[todo, step] = command
     points[todo, step, 0] = here
@@ -488,7 +475,6 @@ def _repair(
 
 def _candidates(
     wish: Float[np.ndarray, "n 2"],
-    usable: Bool[np.ndarray, " n"],
     now: Float[np.ndarray, "n 2"],
     stopping: Float[np.ndarray, "n 2"],
     speed: Float[np.ndarray, " n"],
@@ -499,8 +485,7 @@ def _candidates(
     """Returns the aim, and candidates within both discs: the aim, blends to the brake, turns of the wish, a ring."""
     aim = project(wish, now, speed, change, cone, moves)
     blends = aim[:, None] + (stopping - aim)[:, None] * _BLENDS[:, None]
-    target = np.where(usable[:, None], wish, 0.0)
-    target = target * np.minimum(1.0, speed / np.maximum(np.hypot(target[:, 0], target[:, 1]), 1e-12))[:, None]
+    target = wish * np.minimum(1.0, speed / np.maximum(length(wish), 1e-12))[:, None]
     cos, sin = np.cos(_TURNS), np.sin(_TURNS)
     turned = np.stack(
         [target[:, :1] * cos - target[:, 1:] * sin, target[:, :1] * sin + target[:, 1:] * cos], 2
@@ -523,28 +508,25 @@ def _margins(
     out = np.full((len(velocities), len(KINDS)), np.inf)
     rows = tables.rows(movers.ids)
     start, end = points[:, :, 0], points[:, :, 1]
-    if ground.edges.shape[1]:
-        clear = segment_distance(start[:, :, None], end[:, :, None], ground.edges[:, None]).min(1, initial=np.inf)
-        for column in np.unique(ground.edge_kind[ground.edge_kind >= 0]):
-            out[:, column] = np.where(ground.edge_kind == column, clear - ground.body[:, None], np.inf).min(1)
+    clear = segment_distance(start[:, :, None], end[:, :, None], ground.edges[:, None]).min(1)
+    for column in np.unique(ground.edge_kind[ground.edge_kind >= 0]):
+        out[:, column] = np.where(ground.edge_kind == column, clear - ground.body[:, None], np.inf).min(1)
     for npc, shape, _ in ground.lost:
-        depth = signed_clearance(tables, shape, start[npc]).min(initial=np.inf) - ground.body[npc]
+        depth = signed_clearance(tables, shape, start[npc]).min() - ground.body[npc]
         out[npc, tables.shape_kind[shape]] = min(out[npc, tables.shape_kind[shape]], float(depth))
-    out[:, KIND["leash"]] = tables.leash[rows] - length(end - ground.home[:, None]).max(1, initial=0.0)
-    out[:, KIND["speed"]] = tables.speed[rows] - length(velocities).max(1, initial=0.0)
+    out[:, KIND["leash"]] = tables.leash[rows] - length(end - ground.home[:, None]).max(1)
+    out[:, KIND["speed"]] = tables.speed[rows] - length(velocities).max(1)
     change = velocities - np.concatenate([ground.velocity[:, None], velocities[:, :-1]], 1)
-    out[:, KIND["acceleration"]] = tables.acceleration[rows] - length(change).max(1, initial=0.0) / ground.dt
-    if ground.planes.shape[1]:
-        planes = ground.planes[:, None]  # n 1 j 3
-        left = planes[..., 2] - end[:, :, None, 0] * planes[..., 0] - end[:, :, None, 1] * planes[..., 1]
-        out[:, KIND["spacing"]] = (left.min(1, initial=np.inf) + ground.plane_slack).min(1, initial=np.inf)
+    out[:, KIND["acceleration"]] = tables.acceleration[rows] - length(change).max(1) / ground.dt
+    planes = ground.planes[:, None]  # n 1 j 3
+    left = planes[..., 2] - end[:, :, None, 0] * planes[..., 0] - end[:, :, None, 1] * planes[..., 1]
+    out[:, KIND["spacing"]] = (left.min(1) + ground.plane_slack).min(1, initial=np.inf)
     for way, need in ground.clearways:
-        room = np.where(np.isfinite(need), clear_of(way, end).min(1, initial=np.inf), np.inf)
+        room = np.where(np.isfinite(need), clear_of(way, end).min(1), np.inf)
         out[:, way.kind] = np.minimum(out[:, way.kind], room)
-    if len(ground.them.distance):
-        against = _against_others(ground, velocities, start, np.arange(velocities.shape[1]), 0.0).min(1, initial=np.inf)
-        for column in np.unique(ground.them.kind):
-            out[:, column] = against[:, ground.them.kind == column].min(1)
+    against = _against_others(ground, velocities, start, np.arange(velocities.shape[1]), 0.0).min(1)
+    for column in np.unique(ground.them.kind):
+        out[:, column] = against[:, ground.them.kind == column].min(1)
     return out
 
 
@@ -552,14 +534,13 @@ def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarr
     """Says which rules about motion can matter in this chunk."""
     active = ground.near | ground.broken
     active[:, KIND["grid"]] |= len(ground.moves) > 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
-        active[:, KIND["speed"]] |= ~(length(wanted) < 0.95 * ground.speed[:, None]).all(1)
-        limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
-        active[:, KIND["acceleration"]] |= ~(length(wanted - before) < limit).all(1)
-        fast = length(before) > ground.turn_above[:, None]
-        if ground.headings is None:
-            active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
-        else:
-            active[:, KIND["steering"]] = True
+    before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
+    active[:, KIND["speed"]] |= ~(length(wanted) < 0.95 * ground.speed[:, None]).all(1)
+    limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
+    active[:, KIND["acceleration"]] |= ~(length(wanted - before) < limit).all(1)
+    fast = length(before) > ground.turn_above[:, None]
+    if ground.headings is None:
+        active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
+    else:
+        active[:, KIND["steering"]] = True
     return np.asarray(active)

@@ -73,7 +73,6 @@ class Ground:
     body: Float[np.ndarray, " n"]  # radius
     edges: Float[np.ndarray, "n k 4"]  # far away where an NPC has fewer
     edge_kind: NDArray[np.int64]  # n k
-    edge_count: NDArray[np.int64]  # n, how many of them are real
     edge_column: Float[np.ndarray, "n k c"]  # 1 in the column of the edge's kind
     swept: Float[np.ndarray, "n k"]  # clearance that the whole segment needs
     final: Float[np.ndarray, "n k"]  # clearance that its end needs
@@ -103,7 +102,7 @@ def survey(
     steps: int,
     config: ShieldConfig,
     others: Others,
-    apply_tick: int = 0,
+    apply_tick: int,
 ) -> Ground:
     """Gathers what `steps` steps from the movers' start at the apply tick can meet, and judges that start.
 
@@ -134,13 +133,13 @@ def survey(
     committed = segment_distance(position[:, None], stop[:, None], edges)
     allowed = inside(position, tables.edges, tables.shape_first) == tables.shape_inside
     lost_shape = tables.shape_mask[rows] & ~allowed  # n p
-    for npc, slot in np.argwhere((committed <= 0.0) & (shape >= 0)):
+    for npc, slot in np.argwhere(committed <= 0.0):
         lost_shape[npc, shape[npc, slot]] = True
     full = (body + margin)[:, None]
-    skip = (shape < 0) | np.take_along_axis(lost_shape, np.maximum(shape, 0), 1)
-    swept = np.where(skip, -1.0, np.minimum(full, committed))
-    final = np.where(skip, -1.0, np.minimum(full, committed + 0.1 * eps))
-    short = (shape >= 0) & (committed < body[:, None] + 0.5 * eps)
+    skip = np.take_along_axis(lost_shape, shape, 1)
+    swept = np.where(skip, -np.inf, np.minimum(full, committed))
+    final = np.where(skip, -np.inf, np.minimum(full, committed + 0.1 * eps))
+    short = committed < body[:, None] + 0.5 * eps
     for column in np.unique(tables.shape_kind):
         near[:, column] = (kind == column).any(1)
         broken[:, column] = (short & (kind == column)).any(1) | lost_shape[:, tables.shape_kind == column].any(1)
@@ -151,8 +150,7 @@ def survey(
 
     home, limit = tables.home[rows], tables.leash[rows]
     away = np.maximum(length(position - home), length(stop - home))
-    leashed = np.isfinite(limit)
-    leash = np.where(leashed, np.maximum(limit - margin, away - 0.1 * eps), np.inf)
+    tether = np.minimum(margin, limit - away + 0.1 * eps)
     broken[:, KIND["leash"]] = away > limit - 0.5 * eps
     near[:, KIND["leash"]] = away + reach > limit
 
@@ -186,12 +184,10 @@ def survey(
     broken[:, KIND["spacing"]] = tight
     near[:, KIND["spacing"]] = np.isfinite(planes[:, :, 2]).any(1)
     # A chunk that starts short of the full margin has less to give away: offsets must not add up from chunk to chunk.
-    spare = np.where(skip, np.inf, swept - body[:, None]).min(1, initial=np.inf)
-    spare = np.minimum(
-        np.minimum(spare, np.where(leashed, limit, 2e9) - np.where(leashed, leash, 0.0)), slack.min(1, initial=np.inf)
-    )
+    clear = np.where(skip, np.inf, swept - body[:, None])
     resting = [np.where(way.binds[rows], need, np.inf) for way, need in clearways]
-    spare = np.minimum.reduce([spare, in_hand.min(1, initial=np.inf), *resting])
+    least = (room.min(1, initial=np.inf) for room in (clear, slack, in_hand))
+    spare = np.minimum.reduce([tether, *least, *resting])
     return Ground(
         dt=dt,
         eps=eps,
@@ -202,13 +198,12 @@ def survey(
         body=body,
         edges=edges,
         edge_kind=kind,
-        edge_count=(shape >= 0).sum(1),
         edge_column=(kind[..., None] == np.arange(len(KINDS))).astype(np.float64),
         swept=swept,
         final=final,
         lost=lost,
         home=home,
-        leash=leash,
+        leash=limit - tether,
         clearways=tuple(clearways),
         them=them,
         spare=margin,
@@ -256,8 +251,6 @@ def astray(
     eps: float,
 ) -> Bool[np.ndarray, " q"]:
     """Says who has no brake that keeps the rules about places and speed: of `survey`'s judgement what stands still."""
-    known = np.isfinite(np.hypot(position, velocity)).all(1)
-    position, velocity = np.where(known[:, None], position, 0.0), np.where(known[:, None], velocity, 0.0)
     limit = certified_limits(tables, rows, config)[1]
     stop = brake_end(position, velocity, limit, tables.dt)
     short = (
@@ -271,7 +264,7 @@ def astray(
     for way in tables.no_stop:
         out |= way.binds[rows] & (clear_of(way, stop) < 0.5 * eps)
     out |= runs_on(tables, velocity, limit)
-    return np.asarray(out | (length(velocity) > tables.speed[rows] * (1.0 + 1e-6)) | ~known)
+    return np.asarray(out | (length(velocity) > tables.speed[rows] * (1.0 + 1e-6)))
 
 
 def runs_on(
@@ -421,7 +414,7 @@ def _near_edges(
     distance = point_distance(position[:, None], tables.edges[None])  # n e
     wanted = (distance <= reach[:, None]) & tables.shape_mask[rows][:, tables.edge_shape]
     width = int(wanted.sum(1).max(initial=0))
-    order = np.argsort(~wanted, axis=1, kind="stable")[:, :width]
+    order = np.argsort(~wanted)[:, :width]
     real = np.take_along_axis(wanted, order, 1)
     edges = np.where(real[..., None], tables.edges[order], np.array([_FAR, _FAR, _FAR + 1.0, _FAR]))
     return edges, np.where(real, tables.edge_shape[order], -1)
@@ -482,7 +475,7 @@ def _half_planes(
     """
     n = len(position)
     tight, frozen = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    extent = np.maximum(reach, length(held - position[:, None]).max(1, initial=0.0))
+    extent = np.maximum(reach, length(held - position[:, None]).max(1))
     needed = spacing + 2.0 * margin
     apart = length(position[:, None] - position[None])
     close = np.triu((spacing > 0) & (apart < needed + extent[:, None] + extent[None] + eps), 1)

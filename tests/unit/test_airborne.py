@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_laws import hangs_together
 from deviating_game import Restless, the_schema
 
 from npc_bridge.ladder import Ladder
@@ -36,6 +37,7 @@ def test_who_is_in_the_air_is_unguarded_by_that_name_and_told_to_brake(compiled:
     asked = Wanted(np.ones((2, 6, 2), np.bool_))
     config = ShieldConfig(compiled=compiled)
     answer = certify(movers, tables, Outstanding(), np.full((2, 6, 2), 2.0), wanted=asked, config=config)
+    hangs_together(answer, movers, DT)
     assert answer.reason[0] == "unguarded: airborne"
     assert answer.guarded.tolist() == [False, True]
     assert answer.broken[0].sum() == 1

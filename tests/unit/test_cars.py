@@ -26,7 +26,7 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.courses import courses
 from npc_sdk.runtime.decide import PlannerDecider
-from npc_sdk.shield import Certified, Movers, Outstanding, ShieldConfig, certify, check_margins
+from npc_sdk.shield import Certified, Movers, Outstanding, ShieldConfig, Wanted, certify, check_margins
 from npc_sdk.world import ConstantVelocity
 
 DT, TURN = 1 / 30, 0.1
@@ -57,9 +57,8 @@ def ask(wish: Any, velocity: Any = (0.0, 0.0), heading: float = 0.0, compiled: b
     )
     wishes = np.atleast_2d(np.array(wish, float))[None]
     config = replace(TELLS, compiled=compiled)
-    return certify(
-        movers, more.pop("tables", tables_for()), more.pop("outstanding", Outstanding()), wishes, config=config
-    )
+    tables, outstanding = more.pop("tables", tables_for()), more.pop("outstanding", Outstanding())
+    return certify(movers, tables, outstanding, wishes, config=config, **more)
 
 
 def fast(*angles: float) -> Any:
@@ -136,6 +135,10 @@ def test_nothing_is_sent_that_a_start_still_to_run_would_have_to_turn_back_from(
     held = courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised))
     assert free.max() > 4 * TURN
     assert held.max() == pytest.approx(TURN, abs=1e-5)
+    for apply_tick, left in ((4, TURN), (5, free.max())):  # at tick 5 it has been run, or never will be
+        asked = Wanted(np.zeros((1, 6, 2), np.bool_), apply_tick)
+        later = courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised, wanted=asked))
+        assert later.max() == pytest.approx(left, abs=1e-5)
     promised.forget(6)
     assert courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised)).max() > 4 * TURN
 

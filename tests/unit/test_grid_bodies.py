@@ -114,20 +114,55 @@ def test_a_body_that_cannot_stop_at_once_is_off_its_certificate_and_brakes(compi
     assert off_grid(given.velocities[0, 1:] * DT, 0.5, False).max() == 0.0
 
 
+@BOTH
+def test_a_body_that_comes_to_where_it_can_stop_at_once_stops(compiled: bool) -> None:
+    quick = Body(60.0, 200.0, 200.0, 0.2, cell=0.5)
+    given = answer(tables_for(body=quick), (5.0, 0.0), (55.0, 0.0), compiled, m=5)
+    assert given.reason == ("unguarded: grid",)
+    assert given.velocities[0, :, 0] == pytest.approx([35.0, 15.0, 0.0, 0.0, 0.0], abs=0.2)
+    assert given.rank[0].tolist() == [1, 1, 4, 4, 4]
+
+
 @pytest.mark.parametrize(
-    ("rule", "text"),
+    ("rules", "text"),
     [
-        (SpeedLimit("slow", 4.0), "speed limit: expected at least 5 m/s, a cell per tick, got 4"),
+        ([SpeedLimit("slow", 4.0)], "speed limit: expected at least 5 m/s, a cell per tick, got 4;"),
+        ([SpeedLimit("slow", 4.0, who=(102,))], "speed limit: expected at least 5 m/s, a cell per tick, got 4;"),
         (
-            AccelerationLimit("gentle", 40.0),
-            "expected more than 50.5 m/s.2, so that a step of 0.5 m ends with its tick",
+            [AccelerationLimit("gentle", 40.0), SpeedLimit("straight", 6.0)],
+            "expected more than 50.5 m/s.2, so that a step of 0.5 m ends with its tick, got 40",
+        ),
+        (
+            [AccelerationLimit("gentle", 60.0, who=(102,)), SpeedLimit("straight", 6.0, who=(101,))],
+            "expected more than 71.2107 m/s.2, so that a step of 0.707107 m ends with its tick, got 60",
         ),
     ],
 )
-def test_limits_under_which_nobody_can_step_are_refused(rule: Any, text: str) -> None:
-    check_margins(tables_for(), ShieldConfig())
+def test_limits_under_which_somebody_can_take_no_step_are_refused(rules: list[Any], text: str) -> None:
     with pytest.raises(ConstraintError, match=text):
-        check_margins(tables_for(rule), ShieldConfig())
+        check_margins(tables_for(*rules, body=STAR, n=2), ShieldConfig())
+
+
+@pytest.mark.parametrize(
+    ("body", "rules"),
+    [
+        (CROSS, []),
+        (STAR, []),
+        (CROSS, [AccelerationLimit("gentle", 60.0)]),
+        (STAR, [SpeedLimit("straight", 6.0), AccelerationLimit("gentle", 60.0)]),
+        (Body(0.6, 7.0, 7.0, 0.2, cell=0.05, diagonals=True), []),
+    ],
+)
+def test_limits_under_which_everybody_can_take_some_step_and_stop_at_once_are_taken(
+    body: Body, rules: list[Any]
+) -> None:
+    check_margins(tables_for(*rules, body=body, n=2), ShieldConfig())
+
+
+def test_a_square_whose_walls_are_too_far_off_is_refused() -> None:
+    check_margins(square([], CROSS, DT, 1e4), ShieldConfig())
+    with pytest.raises(ConstraintError, match="at most 10000 m from the origin, got 10001; rebase"):
+        check_margins(square([], CROSS, DT, 10001.0), ShieldConfig())
 
 
 def test_steps_are_float32_and_never_longer_than_declared() -> None:

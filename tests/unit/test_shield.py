@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_laws import hangs_together
 from numpy.typing import NDArray
 
 from npc_sdk.audit.measure import turned_by
 from npc_sdk.constraints import (
     KIND,
     KINDS,
+    AccelerationLimit,
     AllyDistance,
     HoldFire,
     KeepAway,
     KeepIn,
     KeepOut,
     Leash,
+    NoStop,
     RuleTables,
     TurnLimit,
     compile_rules,
@@ -33,11 +36,13 @@ from npc_sdk.shield import (
     ShieldConfig,
     Tally,
     Wanted,
+    certified_limits,
     certify,
+    half_planes,
     project,
 )
 from npc_sdk.shield.brake import brake, brake_end, segment_end, stop_distance, travel
-from npc_sdk.shield.ground import rounding
+from npc_sdk.shield.ground import rounding, survey
 from npc_sdk.shield.separation import separate
 
 DT = 1 / 30
@@ -137,6 +142,20 @@ def test_a_legal_wish_goes_through_untouched() -> None:
     assert answer.expected[0, 2] == pytest.approx([2 * DT, 0.0, 1.0, 0.0])
     assert answer.brake[0] < 16.0
     assert answer.tolerance[0] == ShieldConfig().tolerance
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_was_certified_is_certified_again_as_it_is(compiled: bool) -> None:
+    """Limits taken to the full are no reason to say that a rule turned a wish down, whatever float32 made of them."""
+    config, rng = ShieldConfig(compiled=compiled), np.random.default_rng(0)
+    tables, who = tables_for(TurnLimit("steady", 6.0, 1.0)), movers([[0.0, 0.0]], [[3.0, 0.0]])
+    for wish in rng.normal(size=(20, 2)) * 40.0:
+        first = ask(tables, who, wish, config=config)
+        again = ask(tables, who, first.velocities, config=config)
+        assert first.rejected.any()
+        assert not again.rejected.any()
+        assert again.reason == ("as proposed",)
+        np.testing.assert_allclose(again.velocities, first.velocities, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +296,85 @@ def test_a_chunk_that_comes_home_does_not_leave_again() -> None:
     np.testing.assert_allclose(answer.expected[0, 1:], np.concatenate([here, answer.velocities[0]], 1)[:-1])
 
 
+HALL = ((2.0, -9.0), (11.0, -9.0), (11.0, 9.0), (2.0, 9.0))
+THERE = ((0.2, -1.0), (4.0, -1.0), (4.0, 1.0), (0.2, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "edge", "out"),
+    [
+        (KeepOut("pit", BOX), 2.0 - 0.35, -1.0),
+        (KeepIn("hall", HALL), 2.0 + 0.35, 1.0),
+        (Leash("post", 1.75), 2.0, -1.0),
+        (NoStop("door", BOX), 2.0, -1.0),
+    ],
+)
+@pytest.mark.parametrize(("pace", "far"), [(0.02, 6e-3), (4.0, 0.9)])
+def test_who_is_off_its_certificate_brakes_from_where_it_would_be_vouched_for(
+    rule: Any, edge: float, out: float, pace: float, far: float
+) -> None:
+    """Each starts a little further on the wrong side and walks out of it, by less than eps a step or a great deal."""
+    off = np.linspace(0.0, far, 13)[1:]
+    start = movers(np.stack([edge - out * off, 0.0 * off], 1), np.zeros((12, 2)))
+    others = KeepOut("theirs", THERE, (113,)), NoStop("their door", THERE, (113,))  # bind none of them
+    tables = tables_for(rule, *others, n=13, homes=np.tile([0.25, 0.0], (13, 1)))
+    wishes = np.broadcast_to([out * pace, 0.0], (12, 16, 2))
+    chunk = certify(start, tables, Outstanding(), wishes)
+    hangs_together(chunk, start, DT)
+    assert not chunk.guarded.any()
+    judged = [
+        certify(movers(here[:, :2], here[:, 2:]), tables, Outstanding(), wishes).guarded
+        for here in np.moveaxis(chunk.expected, 1, 0)
+    ]
+    home = np.logical_or.accumulate(np.array(judged).T, 1)
+    assert home[:, -1].sum() >= 6
+    assert ((chunk.rank == REASONS.index("brake")) == home).all()
+
+
+@pytest.mark.parametrize(("over", "home"), [(1, 1), (3, 3)])
+def test_who_is_too_fast_brakes_until_it_rests(over: int, home: int) -> None:
+    """It is `over` ticks of braking above its top speed; once home it brakes on, whatever it wishes."""
+    brake_ms = 16.0 * DT - 0.05 - 3e-7 * 4.0  # m/s per tick, as certified
+    answer = ask(tables_for(), movers([[0.0, 0.0]], [[4.0 + over * brake_ms, 0.0]]), [4.0, 0.0])
+    assert answer.reason == ("unguarded: speed",)
+    assert np.diff(answer.velocities[0, :, 0]) == pytest.approx(-np.full(M - 1, answer.brake[0] * DT), abs=1e-5)
+    assert (answer.rank[0] == REASONS.index("brake")).tolist() == [step >= home for step in range(M)]
+
+
+@pytest.mark.parametrize(("pace", "good"), [(4.0, True), (4.0 * (1.0 + 9e-7), True), (4.0 * (1.0 + 2e-6), False)])
+def test_a_body_at_its_top_speed_is_on_its_certificate_and_float32_does_not_take_that_away(
+    pace: float, good: bool
+) -> None:
+    for config in (ShieldConfig(), ShieldConfig(compiled=False)):
+        answer = ask(tables_for(), movers([[0.0, 0.0]], [[pace, 0.0]]), [4.0, 0.0], config=config)
+        assert answer.guarded[0] == good
+        assert answer.broken[0, KIND["speed"]] != good
+
+
+def test_a_planner_is_shown_the_half_planes_that_its_steps_are_judged_by() -> None:
+    tables, outstanding = tables_for(AllyDistance("spread", 1.0), n=3), Outstanding()
+    who = movers([[-1.7, 0.0], [1.7, 0.2], [0.0, -4.4]], [[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
+    first = ask(tables, who, [0.5, 0.0])
+    outstanding.add(1, M - 1, who.ids, first.points, first.told)
+    shown = half_planes(who, tables, outstanding, M, ShieldConfig())
+    ground = survey(who, tables, outstanding, M, ShieldConfig(), Others.none(), 0)
+    np.testing.assert_array_equal(shown, ground.planes)
+    assert np.isfinite(shown[..., 2]).any(1).tolist() == [True, True, False]
+    assert shown.shape == (3, 1, 3), "as many as anybody has neighbours"
+    assert half_planes(who, tables_for(n=3), outstanding, M, ShieldConfig()).shape == (3, 0, 3)
+    alone = replace(who, position=9.0 * who.position - [0.0, 20.0], velocity=np.zeros((3, 2)))
+    assert half_planes(alone, tables, Outstanding(), M, ShieldConfig()).shape == (3, 0, 3)
+
+
+def test_half_planes_come_in_the_order_of_those_that_they_are_against() -> None:
+    n, place = 24, np.random.default_rng(0).uniform(-1.0, 1.0, (24, 2))
+    planes = half_planes(movers(place), tables_for(AllyDistance("spread", 1.0), n=n), Outstanding(), M, ShieldConfig())
+    for npc in range(n):
+        towards = place[[*range(npc + 1, n), *range(npc)]] - place[npc]
+        along = (planes[npc, :, :2] * towards).sum(1)
+        assert (along > 0.99 * np.hypot(*towards.T)).all()
+
+
 def test_promises_are_found_by_id_and_bind_from_the_tick_on_until_their_last() -> None:
     promised, outstanding = np.random.default_rng(0).normal(size=(3, 3, 2, 2)), Outstanding()
     outstanding.add(1, 5, np.array([9, 4, 6], np.uint32), promised, promised)  # steps at ticks 3, 4 and 5
@@ -376,8 +474,17 @@ def test_eps_covers_what_float32_takes_away_from_a_long_brake() -> None:
         gap = place.astype(np.float64) - far
         worst = max(worst, abs(heading[0] * gap[1] - heading[1] * gap[0]))
     assert 8.0 * ulp < worst < rounding(tables, np.full((1, 2), far), ShieldConfig(velocity_tolerance=0.02))
+    for give, change in ((0.02, 6.0 * dt - 0.02), (0.03, 3.0 * dt)):  # at least half of what a tick may change
+        eps = rounding(tables, np.full((1, 2), far), ShieldConfig(velocity_tolerance=give))
+        assert eps == pytest.approx((4.0 + 0.36 * 10.0 / change) * ulp)
     short = replace(tables, acceleration=np.full(1, 600.0))
     assert rounding(short, np.full((1, 2), far), ShieldConfig()) == pytest.approx(8.0 * ulp)
+
+
+def test_eps_goes_with_the_size_of_a_dolls_house_too() -> None:
+    house = replace(tables_for(), edges=0.02 * tables_for().edges, acceleration=np.full(1, 600.0))
+    eps = rounding(house, np.zeros((0, 2)), ShieldConfig(eps=1e-9))
+    assert eps == pytest.approx(8.0 * float(np.spacing(np.float32(0.24))))
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -392,9 +499,17 @@ def test_a_wish_too_small_to_have_a_direction_is_a_stop(compiled: bool) -> None:
         assert abs(turned_by(now, after)) <= 6.0 * DT
 
 
-def test_a_tolerance_that_eats_the_acceleration_is_refused() -> None:
-    with pytest.raises(ConstraintError, match="velocity tolerance"):
-        ask(tables_for(), movers([[0.0, 0.0]]), [0.0, 0.0], config=ShieldConfig(velocity_tolerance=0.4))
+def test_a_tolerance_that_eats_the_acceleration_of_somebody_is_refused() -> None:
+    tables, who = tables_for(AccelerationLimit("gentle", 8.0, (102,)), n=2), movers([[0.0, 0.0], [5.0, 0.0]])
+    text = r"velocity tolerance: expected at most half of .*per tick \(0.133333 m/s\), got 0.2 m/s"
+    with pytest.raises(ConstraintError, match=text):
+        ask(tables, who, [0.0, 0.0], config=ShieldConfig(velocity_tolerance=0.2))
+
+
+def test_limits_are_certified_with_room_for_the_last_hop_and_for_float32() -> None:
+    speed, rate = certified_limits(tables_for(n=2), np.array([1]), ShieldConfig())
+    assert speed == pytest.approx([4.0 * (1.0 - 1e-6)], rel=1e-9)
+    assert rate * DT == pytest.approx([16.0 * DT - 0.05 - 3e-7 * 4.0], abs=1e-9)
 
 
 def test_an_unknown_npc_is_an_error() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNe
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+from npc_sdk.shield.ground import turn_give
 from npc_sdk.shield.moving import Targets, never_worse
 
 DT, M = 1 / 30, 6
@@ -37,10 +40,12 @@ def ask(
     velocity: tuple[float, float] = (0.0, 0.0),
     player: tuple[float, float] | None = None,
     age: int = 0,
+    compiled: bool = True,
 ) -> Certified:
     who = Movers(np.array([101], np.uint32), np.array([place]), np.array([velocity]))
     others = Others.none() if player is None else Others(np.array([player]), (PLAYER,), age)
-    return certify(who, tables, Outstanding(), np.broadcast_to(np.array(wish), (1, M, 2)), others=others)
+    wishes, config = np.broadcast_to(np.array(wish), (1, M, 2)), ShieldConfig(compiled=compiled)
+    return certify(who, tables, Outstanding(), wishes, others=others, config=config)
 
 
 def walked(answer: Certified) -> float:
@@ -89,6 +94,15 @@ def test_an_escort_never_walks_off_and_may_always_come_nearer() -> None:
     assert walked(off) < 0.1
     assert off.rejected[0, KIND["stay_near"]]
     assert walked(back) < -0.5
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_margin_of_nothing_is_enough(compiled: bool) -> None:
+    """An NPC flees from a player who would just have come to where it stands by the end of the first tick."""
+    tables, step = tables_for(KeepAway("room", 2.0, top_speed=0.125)), 0.125 * DT
+    for player, kept in ((-step, True), (1e-6 - step, False)):
+        flight = ask(tables, (2.0, 0.0), velocity=(2.0, 0.0), player=(player, 0.0), compiled=compiled)
+        assert flight.guarded[0] == kept
 
 
 def test_rules_about_others_ask_nothing_where_there_are_none() -> None:
@@ -140,6 +154,26 @@ def test_a_turn_limit_finer_than_the_velocity_tolerance_can_tell_is_refused() ->
         np.zeros((1, M, 2)),
         config=ShieldConfig(velocity_tolerance=1e-5),
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "above", "tells"), [(3.0, 0.75, True), (3.0, 0.7, False), (120.0, 0.12, True), (120.0, 0.09, False)]
+)
+def test_a_turn_limit_is_taken_where_a_velocity_tells_three_quarters_of_it(
+    rate: float, above: float, tells: bool
+) -> None:
+    """3 rad/s are a tenth of a radian a tick; 0.05 m/s hide three quarters of that below 0.72 m/s."""
+    tables = tables_for(TurnLimit("steady", rate, above))
+    if tells:
+        assert turn_give(tables, np.zeros(1, np.intp), ShieldConfig()) == pytest.approx(0.05 + 3e-7 * 4.0, abs=1e-9)
+    else:
+        with pytest.raises(ConstraintError, match=f"got {rate:g} rad/s above {above:g} m/s"):
+            turn_give(tables, np.zeros(1, np.intp), ShieldConfig())
+
+
+def test_a_slow_velocity_hides_less_by_rounding() -> None:
+    slow = replace(tables_for(), speed=np.full(1, 0.5))
+    assert turn_give(slow, np.zeros(1, np.intp), ShieldConfig()) == pytest.approx(0.05 + 3e-7 * 0.5, abs=1e-9)
 
 
 def kept(*, distance: float, near: bool, top_speed: float, speed: float, change: float) -> float:

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chunk_laws import hangs_together
 from numpy.typing import NDArray
 
 from npc_sdk.constraints import KIND, MoveInTurn, Rule, compile_rules
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body, Outline
 from npc_sdk.shield import REASONS, Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
+from npc_sdk.shield.certify import in_motion
 
 DT, M, SPEED = 0.1, 4, 3.0
 TURN = KIND["in_turn"]
@@ -42,6 +44,7 @@ class Squad:
         wanted = Wanted(np.zeros((self.n, M, 2), bool), self.tick, self.tick, **more)
         movers = Movers(self.tables.ids, self.position, self.velocity)
         answer = issue(self.promised, Case(movers, self.tables, wishes, Others.none(), wanted, self.config), self.tick)
+        hangs_together(answer, movers, DT)
         for npc in range(self.n) if arrives else ():
             self.held[npc].append((self.tick, answer))
         return answer
@@ -78,6 +81,31 @@ def test_one_moves_and_the_others_are_told_why_they_stand(compiled: bool) -> Non
     for _ in range(12):
         assert squad.go().tolist() == [True, False, False]
         squad.ask()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_who_moves_beyond_its_turn_brakes_and_has_its_wish_only_where_it_wished_that(compiled: bool) -> None:
+    def ask(wish: Any = (0.0, -SPEED)) -> Certified:
+        squad = Squad(turns(), n=2, compiled=compiled)
+        squad.velocity = np.tile([0.0, -SPEED], (2, 1))
+        return squad.ask(wish)
+
+    told = ask()
+    assert told.reason == ("as proposed", "unguarded: in_turn")
+    assert told.velocities[1, :, 1] == pytest.approx([-SPEED + told.brake[1] * DT, 0.0, 0.0, 0.0], abs=1e-6)
+    assert (told.rank[1] == REASONS.index("brake")).all()
+    assert not ask(told.velocities).rank.any()
+    assert ask(-told.velocities).rank[1].tolist() == [REASONS.index("brake"), 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen", "moves"),
+    [(0.0, None, False), (1.0, None, True), (0.0, 1.0, True), (1.0, 0.0, True), (0.0, 0.0, False), (0.05, 0.05, False)],
+)
+def test_who_was_seen_to_move_or_will_move_is_in_motion(expected: float, seen: float | None, moves: bool) -> None:
+    velocity, seen_velocity = np.array([[expected, 0.0]]), None if seen is None else np.array([[0.0, seen]])
+    who = Movers(np.array([101], np.uint32), np.zeros((1, 2)), velocity, None, seen_velocity)
+    assert in_motion(who, Outstanding(), ShieldConfig(velocity_tolerance=0.05)).tolist() == [moves]
 
 
 def test_who_does_not_want_to_move_is_not_said_to_be_stopped() -> None:
