@@ -249,11 +249,11 @@ class RuleTables:
 
     def rows(self, ids: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Finds the rows of NPCs by id. Raises KeyError for an id that was not compiled."""
-        order = np.argsort(self.ids, kind="stable")
-        place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), max(len(self.ids) - 1, 0))
+        order = np.argsort(self.ids)
+        place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(self.ids) - 1)
         if len(ids) and (len(self.ids) == 0 or np.any(self.ids[order[place]] != ids)):
             raise KeyError(f"NPC ids: expected some of {self.ids.tolist()}, got {np.asarray(ids).tolist()}")
-        return order[place] if len(ids) else np.zeros(0, np.intp)
+        return order[place]
 
 
 def bound(rule: Rule, ids: NDArray[np.uint32], squads: NDArray[np.int64]) -> NDArray[np.bool_]:
