@@ -371,8 +371,7 @@ def compile_rules(
     if steers:
         turn, turn_above = np.minimum(turn, kinematics.turn_rate), 0.5 * acceleration * dt  # half of what a start is
     applies[:, KIND["steering"]] = steers
-    moves = grid_moves(kinematics.cell, kinematics.diagonals, dt)
-    applies[:, KIND["grid"]] = len(moves) > 0
+    applies[:, KIND["grid"]] = kinematics.cell > 0.0
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
     several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst | Turns] = [*no_stop, *apart, *windows]
     several += [*shared, *stocks, *cones, *bursts, *turns]
@@ -409,7 +408,7 @@ def compile_rules(
         applies=applies,
         shares=tuple(shares),
         clear=tuple(clear),
-        moves=moves,
+        moves=grid_moves(kinematics.cell, kinematics.diagonals, dt),
         steers=steers,
     )
 
@@ -463,7 +462,7 @@ def _pool(name: str, members: list[tuple[AttackTokens, NDArray[np.bool_]]], n: i
 
 def _selected(name: str, who: Who, ids: NDArray[np.uint32], squads: NDArray[np.int64]) -> NDArray[np.bool_]:
     if not isinstance(who, str):
-        return np.isin(ids, np.asarray(who, dtype=np.uint32))
+        return np.isin(ids, who)
     head, tail = parse_who(name, who)
     if head == "all":
         return np.ones(len(ids), np.bool_)

@@ -236,6 +236,13 @@ def test_a_kind_of_margin_is_only_for_those_whom_a_rule_of_it_binds(rule: Rule, 
     assert more.sum() == 1
 
 
+def test_a_kind_of_margin_is_for_all_whom_rules_of_it_bind_together() -> None:
+    found = tables(KeepOut("west", CORNER, (7,)), KeepOut("east", CORNER, (3,)))
+    assert found.applies[:, KIND["keep_out"]].tolist() == [True, True, False]
+    found = tables(Cooldown("a", 1.0, who=(5,)), Cooldown("b", 2.0, who=(3,)))
+    assert found.applies[:, KIND["cooldown"]].tolist() == [False, True, True]
+
+
 def test_two_who_must_be_apart_both_have_the_margin_and_one_alone_has_none() -> None:
     pair = tables(AllyDistance("spread", 2.0, (7, 5)))
     assert pair.applies[:, KIND["spacing"]].tolist() == [True, False, True]
