@@ -48,6 +48,7 @@ from npc_sdk.constraints.clearance import (
     segment_and_end_distance,
     segment_distance,
 )
+from npc_sdk.constraints.moves import grid_moves
 from npc_sdk.errors import ConstraintError
 
 SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
@@ -285,6 +286,74 @@ def test_margins_are_signed_distances_from_each_rule() -> None:
     assert found[:, KIND["spacing"]] == pytest.approx([1.0, -0.5])
     assert found[:, KIND["bounds"]] == pytest.approx([10.0 - 0.35, 10.0 - 0.35])
     assert np.isinf(found[:, [KIND["wall"], KIND["keep_in"], KIND["hold_fire"]]]).all()
+
+
+def test_margins_of_several_are_those_of_each_plan_by_itself() -> None:
+    """All but the acceleration, which also goes by the step before; and one's own row, not one's place, counts."""
+    tables = compiled(
+        [
+            KeepOut("pit", SQUARE, (103,)), KeepIn("hall", U, (101,)), KeepIn("wide", WIDE, (101,)),
+            Leash("post", 5.0, (103,)), SpeedLimit("slow", 2.0, (101,)), AccelerationLimit("calm", 8.0, (103,)),
+            AllyDistance("spread", 1.0, (101, 103)), AllyDistance("far", 3.0, (101, 102)),
+        ],
+        n=4,
+        homes=np.array([[1.0, 2.0], [3.0, 4.0], [-5.0, 6.0], [0.0, 0.0]]),
+    )  # fmt: skip
+    rng, rows, among = np.random.default_rng(7), np.array([2, 0]), np.array([1, 0, 2])
+    places, velocities = rng.uniform(-5, 5, (2, 3, 4, 2)), rng.uniform(-3, 3, (2, 3, 4, 2))
+    start, others = rng.uniform(-3, 3, (2, 2)), rng.uniform(-5, 5, (3, 4, 2))
+    found = margins(tables, rows, places, velocities, start, 0.5, others, among)
+    assert found.shape == (2, 3, 4, len(KIND))
+    for i, j, k in np.ndindex(2, 3, 4):
+        before = velocities[i, j, k - 1] if k else start[i]
+        here, way = places[i : i + 1, j : j + 1, k : k + 1], velocities[i : i + 1, j : j + 1, k : k + 1]
+        alone = margins(tables, rows[i : i + 1], here, way, before[None], 0.5, others[:, k : k + 1], among)
+        np.testing.assert_allclose(found[i, j, k], alone[0, 0, 0])
+    kinds = np.isfinite(found).all((1, 2))
+    binding = tables.applies[rows] & (np.arange(len(KIND)) != KIND["hold_fire"])
+    assert (kinds == binding).all(), "each kind where a rule binds, and nowhere else"
+
+
+def test_spacing_is_from_the_nearest_of_those_who_must_be_apart() -> None:
+    tables = compiled([AllyDistance("spread", 1.0, (101, 102, 103))], n=4, homes=np.zeros((4, 2)))
+    here, still = np.array([[[[2.0, 1.0], [3.0, 1.0]]]]), np.zeros((1, 1, 2, 2))
+    others = np.array([[[2.0, 4.0], [3.0, 5.0]], [[2.0, 9.0], [5.0, 1.0]], [[2.0, 1.1], [3.0, 1.1]]])
+    more = (tables, np.array([0]), here, still, np.zeros((1, 2)), 0.1)
+    assert margins(*more, others, np.array([1, 2, 3]))[0, 0, :, KIND["spacing"]] == pytest.approx([2.0, 1.0])
+    nobody = margins(*more, np.zeros((0, 2, 2)), np.zeros(0, np.int64))
+    assert np.isinf(nobody[..., KIND["spacing"]]).all()
+
+
+def test_of_two_zones_of_one_kind_the_nearer_is_the_margin() -> None:
+    tables = compiled([KeepOut("pit", SQUARE), KeepOut("far", FAR)])
+    here, nobody = np.array([[[[6.0, 2.0], [9.0, 7.0]]]]), (np.zeros((0, 2, 2)), np.zeros(0, np.int64))
+    found = margins(tables, np.array([1]), here, here, np.zeros((1, 2)), 0.5, *nobody)
+    assert found[0, 0, :, KIND["keep_out"]] == pytest.approx([2.0 - 0.35, 1.0 - 0.35])
+
+
+def test_acceleration_is_the_change_of_velocity_from_step_to_step() -> None:
+    velocities = np.array([[[[1.0, 2.0], [4.0, 6.0], [4.0, 5.0]]]])
+    more = (np.zeros((0, 3, 2)), np.zeros(0, np.int64))
+    found = margins(compiled([]), np.array([1]), velocities, velocities, np.array([[1.0, 0.0]]), 0.5, *more)
+    assert found[0, 0, :, KIND["acceleration"]] == pytest.approx([16.0 - 4.0, 16.0 - 10.0, 16.0 - 2.0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "dt", "step"),
+    [
+        (0.5, 0.25, 2.0),
+        (0.7, 1.0, 0.699999988079071),
+        (0.3, 1.0, 0.29999998211860657),
+        (1.1, 1.0, 1.0999999046325684),
+        (0.3, 0.1, 3.0),  # 0.3 / 0.1 is 3 but for the last bit
+    ],
+)
+def test_a_step_is_the_largest_that_travels_and_is_no_more_than_a_cell(cell: float, dt: float, step: float) -> None:
+    sides = [[0.0, 0.0], [step, 0.0], [-step, 0.0], [0.0, step], [0.0, -step]]
+    corners = [[step, step], [step, -step], [-step, step], [-step, -step]]
+    assert grid_moves(cell, False, dt).tolist() == sides
+    assert grid_moves(cell, True, dt).tolist() == sides + corners
+    assert grid_moves(0.0, True, dt).shape == (0, 2)
 
 
 def test_segment_distance_agrees_with_a_dense_sampling() -> None:
