@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from npc_sdk.constraints import KeepOut
 from npc_sdk.constraints.reach import Ground, Parts, ground
+from npc_sdk.constraints.room import room
 
 CORNER, CELL = np.array([10.0, 20.0]), 0.5
 LABEL = np.array([[1, 2, 0], [3, 0, 4]])
@@ -147,3 +149,12 @@ def test_room_is_measured_in_every_small_cell_near_an_edge_and_once_for_a_large_
     assert asked[0] == 64 * 24
     assert asked[1] < 0.1 * room.size
     assert asked[2:] == []
+
+
+def test_room_is_measured_for_any_number_of_points() -> None:
+    """Of 2.2 million distances, some are taken after others."""
+    around = np.linspace(0.0, 2.0 * np.pi, 1000, endpoint=False)
+    disc = KeepOut("disc", tuple((3.0 + 2.0 * np.cos(angle), 4.0 + 2.0 * np.sin(angle)) for angle in around))
+    points = np.stack([np.linspace(0.0, 9.0, 2200), np.full(2200, 4.0)], 1)
+    found = room(disc, points, np.zeros(2), 0.5)
+    np.testing.assert_allclose(found, np.abs(points[:, 0] - 3.0) - 2.0 - 0.5, atol=1e-3)
