@@ -285,6 +285,40 @@ def test_what_cuts_a_leash_in_two_is_reported_once_for_those_alike() -> None:
     assert [remark.rules for remark in Told([mesh], [(-2.0, 0.0)]).remarks()] == [("floor",)]
 
 
+def test_what_is_unreachable_is_told_with_where_from_and_how_much() -> None:
+    """From where the NPC is; its home, about which its leash goes, is another. Nothing to spare if nothing is said."""
+    (remark,) = remarks(
+        [KeepOut("strip", box(1, -12, 2, 12)), Leash("post", 4.0)],
+        ids=[104],
+        squads=[0],
+        homes=[(0.0, 1.0)],
+        places=[(-1.0, 0.5)],
+        kinematics=BODY,
+        bounds=BOUNDS,
+    )
+    assert remark.rules == ("strip",)
+    assert remark.text.startswith("rule 'strip': unreachable for NPC 104 from (-1.00, 0.50): (2.")
+    assert remark.text.endswith(", as 20 % of the room it may be in; no way there is 0.7 m wide")  # 7.5 m^2 of 37.8
+
+
+def test_what_cuts_off_some_who_are_not_leashed_is_reported_once_wherever_their_homes_are() -> None:
+    told = Told([KeepOut("strip", box(1, -12, 2, 12))], [(0.0, 0.0), (-1.0, 0.0)])
+    assert len(told.remarks()) == 1
+
+
+def test_a_gap_between_a_zone_and_the_bounds_is_a_way_only_if_a_body_fits() -> None:
+    """The bounds are 12 m from the middle, and the body is 0.7 m wide."""
+    for gap, reported in [(0.6, ("strip",)), (0.8, None)]:
+        for strip in [
+            box(1, -12, 2, 12 - gap),
+            box(1, gap - 12, 2, 12),
+            box(gap - 12, 1, 12, 2),
+            box(-12, 1, 12 - gap, 2),
+        ]:
+            told = Told([KeepOut("strip", strip)]).remarks()
+            assert [remark.rules for remark in told] == ([reported] if reported else [])
+
+
 def test_a_leash_whose_whole_disc_lies_beyond_the_bounds_is_remarked_on() -> None:
     """It is admitted, as the grid on which room is looked for gives rules half a cell."""
     rules, homes = [Leash("post", 2.0)], [(97.5, 50.0)]
@@ -311,6 +345,12 @@ def test_a_home_where_its_npc_may_not_be_is_reported() -> None:
     walled = Told([Leash("post", 4.0)], [(2.0, 0.0)], (Outline("w", "wall", box(-1, -1, 1, 1)),), homes=[(0.0, 0.0)])
     assert [remark.rules for remark in walled.remarks()] == [("post",)]
     assert Told([Leash("post", 4.0)]).remarks() == ()
+    block = box(-5, -1, -1, 1)
+    for zones, walls in [([KeepOut("pit", block)], ()), ([], (Outline("w", "wall", block),))]:
+        beside = Told([*zones, Leash("post", 4.0)], [(2.0, 0.0)], walls, homes=[(-0.65, 0.0)])
+        assert beside.remarks() == (), "a body just fits there"
+    twice = [KeepOut("pit", box(-1, -1, 1, 1)), KeepOut("hole", box(-1, -1, 0.5, 1)), Leash("post", 4.0)]
+    assert [remark.rules for remark in Told(twice, [(2.0, 0.0)], homes=[(0.0, 0.0)]).remarks()] == [("pit", "post")]
 
 
 def test_attacks_that_can_never_be_are_reported_and_not_refused() -> None:
@@ -324,6 +364,12 @@ def test_attacks_that_can_never_be_are_reported_and_not_refused() -> None:
     assert Told([light, AttackTokens("heavy", 3.0, 1.0, 2.0, "all", "any", (7,))]).remarks() == (), (
         "it binds nobody here"
     )
+    (remark,) = Told([AttackTokens("alone", 1.0, 1.0, 2.0)], [(0.0, 0.0)] * 2).remarks()
+    assert remark == Remark(
+        ("alone",), "rule 'alone': NPCs 101, 102 will never attack: each weighs 2, and the pool holds 1"
+    )
+    some = Told([Reserve("keep", "ammo", 2.0, 11.0, who=(102,))], [(0.0, 0.0)] * 2, most={"ammo": 12.0}).remarks()
+    assert [remark.text.split(" will ")[0] for remark in some] == ["rule 'keep': NPC 102"]
     keep = Reserve("keep", "ammo", 2.0, 11.0)
     (remark,) = Told([keep], most={"ammo": 12.0}).remarks()
     assert remark == Remark(
