@@ -301,6 +301,10 @@ def test_what_is_unreachable_is_told_with_where_from_and_how_much() -> None:
     assert remark.text.endswith(", as 20 % of the room it may be in; no way there is 0.7 m wide")  # 7.5 m^2 of 37.8
 
 
+def test_nothing_is_said_about_ways_for_whoever_stands_where_there_is_no_room() -> None:
+    assert Told([KeepOut("pit", box(-1, -1, 1, 1)), KeepOut("strip", box(2, -12, 3, 12))]).remarks() == ()
+
+
 def test_what_cuts_off_some_who_are_not_leashed_is_reported_once_wherever_their_homes_are() -> None:
     told = Told([KeepOut("strip", box(1, -12, 2, 12))], [(0.0, 0.0), (-1.0, 0.0)])
     assert len(told.remarks()) == 1
@@ -377,3 +381,18 @@ def test_attacks_that_can_never_be_are_reported_and_not_refused() -> None:
     )
     assert Told([keep], most={"ammo": 13.0}).remarks() == ()
     assert Told([keep], most={"stamina": 1.0}).remarks() == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "who"),
+    [
+        (1, "NPC 101"),
+        (2, "NPCs 101, 102"),
+        (4, "NPCs 101, 102, 103, 104"),
+        (5, "NPCs 101, 102, 103, 104 and 1 more"),
+        (7, "NPCs 101, 102, 103, 104 and 3 more"),
+    ],
+)
+def test_the_first_four_whom_a_remark_is_about_are_named(count: int, who: str) -> None:
+    (remark,) = Told([AttackTokens("heavy", 1.0, 1.0, 2.0)], [(0.0, 0.0)] * count).remarks()
+    assert f"rule 'heavy': {who} will never attack" in remark.text
