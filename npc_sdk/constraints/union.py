@@ -27,7 +27,7 @@ def outline(polygons: tuple[tuple[tuple[float, float], ...], ...]) -> Float[np.n
         beyond = (0.5 * (part[:2] + part[2:]) + outward * _JOINED)[None]
         if not any(inside(beyond, other, np.zeros(1, np.int64))[0, 0] for other in edges):
             found.append(part)
-    return _once(np.array(found).reshape(-1, 4))
+    return _once(np.array(found))
 
 
 def _once(parts: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "e 4"]:
