@@ -94,7 +94,8 @@ def is_simple(vertices: Float[Array, "v 2"]) -> bool:
     if abs(area(vertices)) < 1e-9 * size:
         return False
     edges, count = polygon_edges(vertices), len(vertices)
-    gap = segment_distance(*np.split(edges[:, None], 2, -1), edges[None])
+    start, end = np.split(edges[:, None], 2, -1)
+    gap = segment_distance(start, end, edges[None])
     apart = (np.arange(count)[:, None] - np.arange(count)[None]) % count
     neighbours = (apart <= 1) | (apart == count - 1)
     return not np.any(gap[~neighbours] <= 1e-9 * size)

@@ -34,7 +34,7 @@ class Parts:
         x, y = np.floor((points - self.corner) / self.cell).astype(np.int64).T + 1
         label = np.pad(self.label, 1)  # 0 all round
         high, wide = label.shape
-        return label[y.clip(0, high - 1), x.clip(0, wide - 1)]
+        return np.asarray(label[y.clip(0, high - 1), x.clip(0, wide - 1)])
 
     def apart_from(self, part: int) -> Bool[np.ndarray, "y x"]:
         """Returns the cells at whose middles a body may be, but in other parts than this one."""

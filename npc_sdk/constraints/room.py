@@ -62,4 +62,4 @@ def _signed_at_once(
 ) -> NDArray[np.float64]:
     distance = point_distance(points[:, None], edges[None]).min(1)
     good = inside(points, edges, np.zeros(1, np.int64))[:, 0] == within
-    return np.where(good, distance, -distance)
+    return np.asarray(np.where(good, distance, -distance))

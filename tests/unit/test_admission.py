@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -350,10 +350,10 @@ def test_a_home_where_its_npc_may_not_be_is_reported() -> None:
     assert [remark.rules for remark in walled.remarks()] == [("post",)]
     assert Told([Leash("post", 4.0)]).remarks() == ()
     block = box(-5, -1, -1, 1)
-    for zones, walls in [([KeepOut("pit", block)], ()), ([], (Outline("w", "wall", block),))]:
-        beside = Told([*zones, Leash("post", 4.0)], [(2.0, 0.0)], walls, homes=[(-0.65, 0.0)])
-        assert beside.remarks() == (), "a body just fits there"
-    twice = [KeepOut("pit", box(-1, -1, 1, 1)), KeepOut("hole", box(-1, -1, 0.5, 1)), Leash("post", 4.0)]
+    post, wall = Leash("post", 4.0), Outline("w", "wall", block)
+    for beside in (Told([KeepOut("pit", block), post], [(2.0, 0.0)]), Told([post], [(2.0, 0.0)], (wall,))):
+        assert replace(beside, homes=[(-0.65, 0.0)]).remarks() == (), "a body just fits there"
+    twice: list[Rule] = [KeepOut("pit", box(-1, -1, 1, 1)), KeepOut("hole", box(-1, -1, 0.5, 1)), Leash("post", 4.0)]
     assert [remark.rules for remark in Told(twice, [(2.0, 0.0)], homes=[(0.0, 0.0)]).remarks()] == [("pit", "post")]
 
 

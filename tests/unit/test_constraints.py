@@ -383,7 +383,7 @@ def test_where_one_side_is_a_point_the_distance_is_from_there() -> None:
         assert point_distance(here, edge) == pytest.approx(far, abs=1e-12)
         assert segment_and_end_distance(here, here, edge) == pytest.approx((far, far), abs=1e-12)
     assert point_distance(np.array([4.0, 6.0]), point) == 5.0
-    assert segment_and_end_distance(np.array([4.0, 6.0]), np.array([4.0, 2.0]), point) == (3.0, 3.0)
+    assert segment_and_end_distance(np.array([4.0, 6.0]), np.array([4.0, 2.0]), point) == pytest.approx((3.0, 3.0))
     assert segment_distance(np.array([4.0, 2.0]), np.array([4.0, 6.0]), point) == 3.0
 
 
@@ -397,7 +397,8 @@ def test_inside_follows_a_concave_outline() -> None:
     points = np.array([[1.0, 5.0], [3.0, 4.0], [3.0, 1.0], [7.0, 1.0], [5.0, 5.9]])
     assert inside(points, edges, np.zeros(1, np.int64))[:, 0].tolist() == [True, False, True, False, True]
     none = inside(points, np.zeros((0, 4)), np.zeros(0, np.int64))
-    assert (none.shape, none.dtype) == ((5, 0), np.bool_)
+    assert none.shape == (5, 0)
+    assert none.dtype == np.bool_
 
 
 @pytest.mark.parametrize("way", [1, -1])
