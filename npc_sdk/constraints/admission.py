@@ -30,7 +30,7 @@ from npc_sdk.constraints.rules.read import points
 from npc_sdk.errors import ConstraintError
 
 _GRID = 96  # points per axis over which "is there any room left" is asked
-_DENSEST = math.pi / math.sqrt(12.0)  # of equal discs in a convex place (Fejes Toth 1949)
+_SHARE = math.sqrt(0.75)  # distances squared that each of equally spaced points takes up, at least (Fejes Toth 1949)
 
 _T = TypeVar("_T")
 
@@ -77,7 +77,7 @@ def check_polygons(rules: Sequence[Rule]) -> None:
         if isinstance(rule, (KeepOut, KeepIn, NoStop)):
             polygons = (rule.polygon,)
         for polygon in polygons:
-            if not is_simple(np.asarray(polygon, dtype=np.float64)):
+            if not is_simple(np.asarray(polygon)):
                 raise ConstraintError(
                     f"rule '{rule.name}': expected a simple polygon (3 or more corners, some area, no edge that meets "
                     f"another), got {len(polygon)} corners that are not one",
@@ -107,7 +107,7 @@ def check_rules(
     check_values(rules)
     check_polygons(rules)
     _check_brake(rules, kinematics)
-    names, teams = np.asarray(ids, dtype=np.uint32), np.asarray(squads, dtype=np.int64)
+    names, teams = np.asarray(ids), np.asarray(squads)
     places = np.asarray(homes, dtype=np.float64).reshape(-1, 2)
     floor = _Floor.of(bounds, walls, kinematics.radius)
 
@@ -189,13 +189,13 @@ class _Floor:
     free: NDArray[np.bool_]  # k
     slack: float  # m given in the rules' favour
     radius: float
-    _known: dict[str, NDArray[np.bool_]] = field(default_factory=dict)  # by rule, of those that are the same for all
+    _known: dict[str, NDArray[np.bool_]] = field(
+        default_factory=dict
+    )  # by rule; of a leash, of whom it was last asked for
 
     def allows(self, rule: Place | NoStop, home: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Says where a rule lets an NPC be, or come to rest."""
-        if isinstance(rule, Leash):
-            return room(rule, self.points, home, self.radius) >= -self.slack
-        if rule.name not in self._known:
+        if isinstance(rule, Leash) or rule.name not in self._known:
             self._known[rule.name] = room(rule, self.points, home, self.radius) >= -self.slack
         return self._known[rule.name]
 
@@ -243,11 +243,11 @@ def _check_zones(
             corners = np.asarray(zone.polygon)
             # Centres lie inside the zone's box shrunk by the body.
             wide, high = np.maximum(corners.max(0) - corners.min(0) - 2 * radius, 0.0)
-            half, count = 0.5 * rule.distance, int((binds & inside).sum())
-            holds = _holds((wide + 2 * half) * (high + 2 * half), math.hypot(wide, high), rule.distance)
+            apart, count = rule.distance, int((binds & inside).sum())
+            holds = _holds((wide + apart) * (high + apart), math.hypot(wide, high), apart)
             if count > holds:
                 raise ConstraintError(
-                    f"rules '{rule.name}', '{zone.name}': expected room for {count} NPCs {rule.distance:g} m apart, "
+                    f"rules '{rule.name}', '{zone.name}': expected room for {count} NPCs {apart:g} m apart, "
                     f"got a zone that holds at most {holds}",
                     [rule.name, zone.name],
                 )
@@ -261,13 +261,12 @@ def _check_leashes(
     homes: NDArray[np.float64],
 ) -> None:
     """Refuses a spacing that leashes do not leave room for: two that never get apart, or many about one home."""
-    reach, leashes = np.full(len(homes), np.inf), []
+    reach = np.full(len(homes), np.inf)
     for leash, mask in zip(rules, binding.T, strict=True):
-        if isinstance(leash, Leash) and (mask & binds).any():
-            leashes.append(leash)
+        if isinstance(leash, Leash):
             reach[mask & binds] = np.minimum(reach[mask & binds], leash.radius)
     for crowd in _crowds(rule.distance, reach, homes):
-        named: list[Rule] = [rule, *leashes]
+        named: list[Rule] = [rule, *(leash for leash in rules if isinstance(leash, Leash))]
         what = f"{listed(named)}: expected room to be {rule.distance:g} m apart, got {crowd}"
         raise ConstraintError(what, names_of(named))
 
@@ -298,9 +297,7 @@ def _holds(area: float, widest: float, distance: float) -> int:
         widest: how far apart two points in it can be, m.
         distance: between any two, m.
     """
-    if widest < distance:
-        return 1
-    return max(1, math.floor(_DENSEST * area / (math.pi * 0.25 * distance * distance) + 1e-9))
+    return 1 if widest < distance else math.floor(area / (_SHARE * distance * distance))
 
 
 def listed(rules: Sequence[Rule]) -> str:

@@ -72,8 +72,6 @@ def _squared(rx: Array, ry: Array, vx: Array, vy: Array, norm: Array) -> Array:
 
 def inside(points: Float[Array, "... 2"], edges: Float[Array, "e 4"], first: Int[Array, " p"]) -> Bool[Array, "... p"]:
     """Says by the even-odd rule which polygons hold each point; polygon k's edges start at row first[k]."""
-    if len(first) == 0:
-        return np.zeros((*points.shape[:-1], 0), dtype=np.bool_)
     x, y = points[..., None, 0], points[..., None, 1]
     ax, ay, bx, by = edges.T
     rise = by - ay
@@ -87,26 +85,20 @@ def inside(points: Float[Array, "... 2"], edges: Float[Array, "e 4"], first: Int
 
 
 def is_simple(vertices: Float[Array, "v 2"]) -> bool:
-    """Says whether a polygon has at least 3 distinct corners, some area, and no edge that meets another."""
-    points = np.asarray(vertices, dtype=np.float64)
-    edges = polygon_edges(points)
-    size = float(np.abs(points).max(initial=1.0))
-    if len(points) < 3 or np.any(np.hypot(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1]) < 1e-9 * size):
+    """Says whether a polygon has some area, and no edge that meets one that is not next to it.
+
+    Of two edges that fold back onto each other, and of those next to one of no length, some that are not neighbours
+    meet; or it is a triangle without an area.
+    """
+    size = float(np.abs(vertices).max(initial=1.0))
+    if abs(area(vertices)) < 1e-9 * size:
         return False
-    if abs(area(points)) < 1e-9 * size:
-        return False
-    gap = segment_distance(edges[:, None, :2], edges[:, None, 2:], edges[None])
-    count = len(points)
+    edges, count = polygon_edges(vertices), len(vertices)
+    start, end = np.split(edges[:, None], 2, -1)
+    gap = segment_distance(start, end, edges[None])
     apart = (np.arange(count)[:, None] - np.arange(count)[None]) % count
     neighbours = (apart <= 1) | (apart == count - 1)
-    if np.any(gap[~neighbours] <= 1e-9 * size):
-        return False
-    # A spike: an edge that folds back onto the one before it.
-    ahead = edges[:, 2:] - edges[:, :2]
-    following = np.roll(ahead, -1, axis=0)
-    cross = ahead[:, 0] * following[:, 1] - ahead[:, 1] * following[:, 0]
-    sizes = length(ahead) * length(following)
-    return not bool(np.any((np.abs(cross) < 1e-9 * sizes) & (np.sum(ahead * following, axis=1) < 0)))
+    return not np.any(gap[~neighbours] <= 1e-9 * size)
 
 
 def area(vertices: Float[Array, "v 2"]) -> float:

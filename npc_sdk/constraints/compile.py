@@ -249,11 +249,11 @@ class RuleTables:
 
     def rows(self, ids: NDArray[np.uint32]) -> NDArray[np.intp]:
         """Finds the rows of NPCs by id. Raises KeyError for an id that was not compiled."""
-        order = np.argsort(self.ids, kind="stable")
-        place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), max(len(self.ids) - 1, 0))
+        order = np.argsort(self.ids)
+        place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(self.ids) - 1)
         if len(ids) and (len(self.ids) == 0 or np.any(self.ids[order[place]] != ids)):
             raise KeyError(f"NPC ids: expected some of {self.ids.tolist()}, got {np.asarray(ids).tolist()}")
-        return order[place] if len(ids) else np.zeros(0, np.intp)
+        return order[place]
 
 
 def bound(rule: Rule, ids: NDArray[np.uint32], squads: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -371,8 +371,7 @@ def compile_rules(
     if steers:
         turn, turn_above = np.minimum(turn, kinematics.turn_rate), 0.5 * acceleration * dt  # half of what a start is
     applies[:, KIND["steering"]] = steers
-    moves = grid_moves(kinematics.cell, kinematics.diagonals, dt)
-    applies[:, KIND["grid"]] = len(moves) > 0
+    applies[:, KIND["grid"]] = kinematics.cell > 0.0
     shared = tuple(_pool(name, members, n, dt) for name, members in pools.items())
     several: list[Clearway | Apart | Window | Pool | Stock | Cone | Burst | Turns] = [*no_stop, *apart, *windows]
     several += [*shared, *stocks, *cones, *bursts, *turns]
@@ -409,7 +408,7 @@ def compile_rules(
         applies=applies,
         shares=tuple(shares),
         clear=tuple(clear),
-        moves=moves,
+        moves=grid_moves(kinematics.cell, kinematics.diagonals, dt),
         steers=steers,
     )
 
@@ -463,7 +462,7 @@ def _pool(name: str, members: list[tuple[AttackTokens, NDArray[np.bool_]]], n: i
 
 def _selected(name: str, who: Who, ids: NDArray[np.uint32], squads: NDArray[np.int64]) -> NDArray[np.bool_]:
     if not isinstance(who, str):
-        return np.isin(ids, np.asarray(who, dtype=np.uint32))
+        return np.isin(ids, who)
     head, tail = parse_who(name, who)
     if head == "all":
         return np.ones(len(ids), np.bool_)

@@ -20,8 +20,8 @@ def margins(
     velocities: Float[np.ndarray, "n s h 2"],
     start_velocity: Float[np.ndarray, "n 2"],
     step_s: float,
-    others: Float[np.ndarray, "o h 2"] | None = None,
-    other_rows: Int[np.ndarray, " o"] | None = None,
+    others: Float[np.ndarray, "o h 2"],
+    other_rows: Int[np.ndarray, " o"],
 ) -> Float[np.ndarray, "n s h c"]:
     """Returns the margin to every kind of rule, in metres, m/s or m/s^2; infinity where none binds.
 
@@ -35,20 +35,17 @@ def margins(
         clear = shape_clearance(tables, points)  # sh p
         clear = np.where(tables.shape_mask[row], clear - tables.radius[row], np.inf)
         for kind in np.unique(tables.shape_kind):
-            column = clear[:, tables.shape_kind == kind].min(1, initial=np.inf)
-            out[npc, ..., kind] = column.reshape(s, h)
+            out[npc, ..., kind] = clear[:, tables.shape_kind == kind].min(1).reshape(s, h)
     away = positions - tables.home[rows][:, None, None]
     out[..., KIND["leash"]] = tables.leash[rows][:, None, None] - np.hypot(away[..., 0], away[..., 1])
     out[..., KIND["speed"]] = tables.speed[rows][:, None, None] - np.hypot(velocities[..., 0], velocities[..., 1])
     before = np.concatenate([np.broadcast_to(start_velocity[:, None, None], (n, s, 1, 2)), velocities[:, :, :-1]], 2)
     change = np.hypot(velocities[..., 0] - before[..., 0], velocities[..., 1] - before[..., 1]) / step_s
     out[..., KIND["acceleration"]] = tables.acceleration[rows][:, None, None] - change
-    if others is not None and other_rows is not None and len(other_rows):
-        apart = positions[:, :, :, None] - np.moveaxis(others, 0, 1)[None, None]  # n s h o 2
-        needed = tables.spacing[rows][:, other_rows]  # n o
-        gap = np.hypot(apart[..., 0], apart[..., 1]) - needed[:, None, None]
-        gap = np.where(needed[:, None, None] > 0, gap, np.inf)
-        out[..., KIND["spacing"]] = gap.min(-1)
+    apart = positions[:, :, :, None] - others.transpose(1, 0, 2)[None, None]  # n s h o 2
+    needed = tables.spacing[rows][:, None, None, other_rows]  # n 1 1 o
+    gap = np.where(needed > 0, np.hypot(apart[..., 0], apart[..., 1]) - needed, np.inf)
+    out[..., KIND["spacing"]] = gap.min(-1, initial=np.inf)
     return out
 
 

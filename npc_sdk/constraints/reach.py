@@ -31,10 +31,10 @@ class Parts:
 
     def at(self, points: Float[np.ndarray, "k 2"]) -> Int[np.ndarray, " k"]:
         """Returns the parts that some places are in."""
-        x, y = np.floor((points - self.corner) / self.cell).astype(np.int64).T
-        high, wide = self.label.shape
-        within = (x >= 0) & (y >= 0) & (x < wide) & (y < high)
-        return np.where(within, self.label[np.clip(y, 0, high - 1), np.clip(x, 0, wide - 1)], 0)
+        x, y = np.floor((points - self.corner) / self.cell).astype(np.int64).T + 1
+        label = np.pad(self.label, 1)  # 0 all round
+        high, wide = label.shape
+        return np.asarray(label[y.clip(0, high - 1), x.clip(0, wide - 1)])
 
     def apart_from(self, part: int) -> Bool[np.ndarray, "y x"]:
         """Returns the cells at whose middles a body may be, but in other parts than this one."""
@@ -60,7 +60,7 @@ class Ground:
         """Returns what of it is within a radius of home, a cell at least."""
         most = np.array(self.room.shape[::-1]) - 1
         first = np.floor((home - radius - self.corner) / self.cell).astype(np.int64).clip(0, most)
-        last = (np.ceil((home + radius - self.corner) / self.cell).astype(np.int64) + 1).clip(first + 1)
+        last = (np.floor((home + radius - self.corner) / self.cell).astype(np.int64) + 1).clip(first + 1)
         near, corner = self.room[first[1] : last[1], first[0] : last[0]], self.corner + first * self.cell
         away = _middles(corner, self.cell, near.shape[1], near.shape[0]) - home
         return Ground(corner, self.cell, np.minimum(near, radius - np.hypot(away[..., 0], away[..., 1])))
@@ -84,7 +84,7 @@ def ground(rooms: Sequence[Room], bounds: Bounds) -> Ground:
     """
     wide, high = bounds[2] - bounds[0], bounds[3] - bounds[1]
     large = max(wide, high) / _COARSE
-    columns, lines = max(1, math.ceil(wide / large - 1e-9)), max(1, math.ceil(high / large - 1e-9))
+    columns, lines = math.ceil(wide / large), math.ceil(high / large)
     corner, cell = np.array([bounds[0], bounds[1]]), large / _FINE
     here = _middles(corner, large, columns, lines)
     there = _middles(corner, cell, columns * _FINE, lines * _FINE)
@@ -105,7 +105,7 @@ def _middles(corner: Float[np.ndarray, 2], cell: float, columns: int, lines: int
 
 def _joined(free: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "y x"]:
     """Numbers what hangs together, over corners too, from 1: runs of each line are joined with those they touch."""
-    edge = np.diff(np.pad(free, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    edge = np.diff(free.astype(np.int8), prepend=0, append=0)
     (line, first), last = np.nonzero(edge == 1), np.nonzero(edge == -1)[1]
     root = list(range(len(line)))
 
@@ -115,7 +115,7 @@ def _joined(free: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "y x"]:
             run = root[run]
         return run
 
-    begins = np.searchsorted(line, np.arange(len(free) + 1)).tolist()
+    begins = [0, *np.cumsum((edge == 1).sum(1)).tolist()]
     left, right = first.tolist(), last.tolist()
     for above in range(1, len(free)):
         here, there = begins[above], begins[above - 1]
@@ -128,5 +128,5 @@ def _joined(free: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "y x"]:
                 there += 1
     label = np.zeros(free.shape, np.int64)
     tops: NDArray[np.int64] = np.array([top(run) for run in range(len(root))], np.int64)
-    label[free] = np.repeat(np.unique(tops, return_inverse=True)[1] + 1, last - first) if len(root) else 0
+    label[free] = np.repeat(np.unique(tops, return_inverse=True)[1] + 1, last - first)
     return label

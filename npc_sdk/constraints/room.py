@@ -53,9 +53,13 @@ def places_of(rules: Sequence[Rule]) -> list[Place]:
 
 def _signed(edges: Float[np.ndarray, "e 4"], points: Float[np.ndarray, "k 2"], within: bool) -> NDArray[np.float64]:
     """Returns each point's distance from an outline, negative on the side where it must not be."""
-    if len(points) * len(edges) > _ONCE:
-        parts = np.array_split(points, 1 + len(points) * len(edges) // _ONCE)
-        return np.concatenate([_signed(edges, part, within) for part in parts])
-    distance = point_distance(points[:, None], edges[None]).min(1, initial=np.inf)
+    parts = np.array_split(points, 1 + len(points) * len(edges) // _ONCE)
+    return np.concatenate([_signed_at_once(edges, part, within) for part in parts])
+
+
+def _signed_at_once(
+    edges: Float[np.ndarray, "e 4"], points: Float[np.ndarray, "k 2"], within: bool
+) -> NDArray[np.float64]:
+    distance = point_distance(points[:, None], edges[None]).min(1)
     good = inside(points, edges, np.zeros(1, np.int64))[:, 0] == within
     return np.asarray(np.where(good, distance, -distance))

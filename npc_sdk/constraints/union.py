@@ -27,7 +27,7 @@ def outline(polygons: tuple[tuple[tuple[float, float], ...], ...]) -> Float[np.n
         beyond = (0.5 * (part[:2] + part[2:]) + outward * _JOINED)[None]
         if not any(inside(beyond, other, np.zeros(1, np.int64))[0, 0] for other in edges):
             found.append(part)
-    return _once(np.array(found).reshape(-1, 4))
+    return _once(np.array(found))
 
 
 def _once(parts: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "e 4"]:
@@ -46,7 +46,7 @@ def _once(parts: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "e 4"]:
 
 
 def _crossings(edge: Float[np.ndarray, 4], every: Float[np.ndarray, "e 4"]) -> Float[np.ndarray, " q"]:
-    """Returns where other edges meet an edge, as shares of it."""
+    """Returns where other edges cross an edge, as shares of it; for those that end there, see `_ends`."""
     start, way = edge[:2], edge[2:] - edge[:2]
     first, across = every[:, :2], every[:, 2:] - every[:, :2]
     turned = way[0] * across[:, 1] - way[1] * across[:, 0]
@@ -54,8 +54,7 @@ def _crossings(edge: Float[np.ndarray, 4], every: Float[np.ndarray, "e 4"]) -> F
     with np.errstate(divide="ignore", invalid="ignore"):
         here = (gap[:, 0] * across[:, 1] - gap[:, 1] * across[:, 0]) / turned
         there = (gap[:, 0] * way[1] - gap[:, 1] * way[0]) / turned
-    slack = _JOINED / np.maximum(np.hypot(across[:, 0], across[:, 1]), _JOINED)
-    return np.asarray(here[(np.abs(turned) > 1e-12) & (there >= -slack) & (there <= 1.0 + slack)])
+    return np.asarray(here[(np.abs(turned) > 1e-12) & (there > 0.0) & (there < 1.0)])
 
 
 def _ends(edge: Float[np.ndarray, 4], every: Float[np.ndarray, "e 4"]) -> Float[np.ndarray, " q"]:
@@ -72,6 +71,6 @@ def _split(edge: Float[np.ndarray, 4], cuts: Float[np.ndarray, " q"]) -> Float[n
     start, way = edge[:2], edge[2:] - edge[:2]
     short = _JOINED / float(np.hypot(*way))
     cuts = np.sort(cuts[(cuts > short) & (cuts < 1.0 - short)])
-    apart = np.concatenate([[True], np.diff(cuts) > short]) if len(cuts) else np.zeros(0, np.bool_)
-    points = np.concatenate([[start], start + cuts[apart][:, None] * way, [edge[2:]]])
+    apart = cuts[np.diff(cuts, prepend=0.0) > short]
+    points = np.concatenate([[start], start + apart[:, None] * way, [edge[2:]]])
     return np.concatenate([points[:-1], points[1:]], 1)

@@ -39,13 +39,16 @@ from npc_sdk.constraints import (
     parse_who,
 )
 from npc_sdk.constraints.clearance import (
+    area,
     inside,
     is_simple,
+    length,
     point_distance,
     polygon_edges,
     segment_and_end_distance,
     segment_distance,
 )
+from npc_sdk.constraints.moves import grid_moves
 from npc_sdk.errors import ConstraintError
 
 SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
@@ -285,6 +288,74 @@ def test_margins_are_signed_distances_from_each_rule() -> None:
     assert np.isinf(found[:, [KIND["wall"], KIND["keep_in"], KIND["hold_fire"]]]).all()
 
 
+def test_margins_of_several_are_those_of_each_plan_by_itself() -> None:
+    """All but the acceleration, which also goes by the step before; and one's own row, not one's place, counts."""
+    tables = compiled(
+        [
+            KeepOut("pit", SQUARE, (103,)), KeepIn("hall", U, (101,)), KeepIn("wide", WIDE, (101,)),
+            Leash("post", 5.0, (103,)), SpeedLimit("slow", 2.0, (101,)), AccelerationLimit("calm", 8.0, (103,)),
+            AllyDistance("spread", 1.0, (101, 103)), AllyDistance("far", 3.0, (101, 102)),
+        ],
+        n=4,
+        homes=np.array([[1.0, 2.0], [3.0, 4.0], [-5.0, 6.0], [0.0, 0.0]]),
+    )  # fmt: skip
+    rng, rows, among = np.random.default_rng(7), np.array([2, 0]), np.array([1, 0, 2])
+    places, velocities = rng.uniform(-5, 5, (2, 3, 4, 2)), rng.uniform(-3, 3, (2, 3, 4, 2))
+    start, others = rng.uniform(-3, 3, (2, 2)), rng.uniform(-5, 5, (3, 4, 2))
+    found = margins(tables, rows, places, velocities, start, 0.5, others, among)
+    assert found.shape == (2, 3, 4, len(KIND))
+    for i, j, k in np.ndindex(2, 3, 4):
+        before = velocities[i, j, k - 1] if k else start[i]
+        here, way = places[i : i + 1, j : j + 1, k : k + 1], velocities[i : i + 1, j : j + 1, k : k + 1]
+        alone = margins(tables, rows[i : i + 1], here, way, before[None], 0.5, others[:, k : k + 1], among)
+        np.testing.assert_allclose(found[i, j, k], alone[0, 0, 0])
+    kinds = np.isfinite(found).all((1, 2))
+    binding = tables.applies[rows] & (np.arange(len(KIND)) != KIND["hold_fire"])
+    assert (kinds == binding).all(), "each kind where a rule binds, and nowhere else"
+
+
+def test_spacing_is_from_the_nearest_of_those_who_must_be_apart() -> None:
+    tables = compiled([AllyDistance("spread", 1.0, (101, 102, 103))], n=4, homes=np.zeros((4, 2)))
+    here, still = np.array([[[[2.0, 1.0], [3.0, 1.0]]]]), np.zeros((1, 1, 2, 2))
+    others = np.array([[[2.0, 4.0], [3.0, 5.0]], [[2.0, 9.0], [5.0, 1.0]], [[2.0, 1.1], [3.0, 1.1]]])
+    more = (tables, np.array([0]), here, still, np.zeros((1, 2)), 0.1)
+    assert margins(*more, others, np.array([1, 2, 3]))[0, 0, :, KIND["spacing"]] == pytest.approx([2.0, 1.0])
+    nobody = margins(*more, np.zeros((0, 2, 2)), np.zeros(0, np.int64))
+    assert np.isinf(nobody[..., KIND["spacing"]]).all()
+
+
+def test_of_two_zones_of_one_kind_the_nearer_is_the_margin() -> None:
+    tables = compiled([KeepOut("pit", SQUARE), KeepOut("far", FAR)])
+    here, nobody = np.array([[[[6.0, 2.0], [9.0, 7.0]]]]), (np.zeros((0, 2, 2)), np.zeros(0, np.int64))
+    found = margins(tables, np.array([1]), here, here, np.zeros((1, 2)), 0.5, *nobody)
+    assert found[0, 0, :, KIND["keep_out"]] == pytest.approx([2.0 - 0.35, 1.0 - 0.35])
+
+
+def test_acceleration_is_the_change_of_velocity_from_step_to_step() -> None:
+    velocities = np.array([[[[1.0, 2.0], [4.0, 6.0], [4.0, 5.0]]]])
+    more = (np.zeros((0, 3, 2)), np.zeros(0, np.int64))
+    found = margins(compiled([]), np.array([1]), velocities, velocities, np.array([[1.0, 0.0]]), 0.5, *more)
+    assert found[0, 0, :, KIND["acceleration"]] == pytest.approx([16.0 - 4.0, 16.0 - 10.0, 16.0 - 2.0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "dt", "step"),
+    [
+        (0.5, 0.25, 2.0),
+        (0.7, 1.0, 0.699999988079071),
+        (0.3, 1.0, 0.29999998211860657),
+        (1.1, 1.0, 1.0999999046325684),
+        (0.3, 0.1, 3.0),  # 0.3 / 0.1 is 3 but for the last bit
+    ],
+)
+def test_a_step_is_the_largest_that_travels_and_is_no_more_than_a_cell(cell: float, dt: float, step: float) -> None:
+    sides = [[0.0, 0.0], [step, 0.0], [-step, 0.0], [0.0, step], [0.0, -step]]
+    corners = [[step, step], [step, -step], [-step, step], [-step, -step]]
+    assert grid_moves(cell, False, dt).tolist() == sides
+    assert grid_moves(cell, True, dt).tolist() == sides + corners
+    assert grid_moves(0.0, True, dt).shape == (0, 2)
+
+
 def test_segment_distance_agrees_with_a_dense_sampling() -> None:
     rng = np.random.default_rng(3)
     start, end, edges = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)), rng.normal(size=(300, 4))
@@ -298,6 +369,24 @@ def test_segment_distance_agrees_with_a_dense_sampling() -> None:
     assert (found == 0.0).any()
 
 
+def test_lengths_and_the_edges_of_a_polygon() -> None:
+    assert length(np.array([[3.0, 4.0], [-5.0, 0.0], [0.0, -2.0]])).tolist() == [5.0, 5.0, 2.0]
+    edges = polygon_edges(np.array([(1, 2), (5, 2), (1, 5)]))
+    assert edges.tolist() == [[1, 2, 5, 2], [5, 2, 1, 5], [1, 5, 1, 2]]
+    assert edges.dtype == np.float64, "whatever the corners are written in"
+
+
+def test_where_one_side_is_a_point_the_distance_is_from_there() -> None:
+    edge, point = np.array([1.0, 2.0, 4.0, 6.0]), np.array([1.0, 2.0, 1.0, 2.0])  # 5 m long, and of no length
+    for place, far in [((4.9, 2.2), 3.0), ((7.0, 10.0), 5.0), ((-2.0, -2.0), 5.0), ((2.5, 4.0), 0.0)]:
+        here = np.array(place)
+        assert point_distance(here, edge) == pytest.approx(far, abs=1e-12)
+        assert segment_and_end_distance(here, here, edge) == pytest.approx((far, far), abs=1e-12)
+    assert point_distance(np.array([4.0, 6.0]), point) == 5.0
+    assert segment_and_end_distance(np.array([4.0, 6.0]), np.array([4.0, 2.0]), point) == pytest.approx((3.0, 3.0))
+    assert segment_distance(np.array([4.0, 2.0]), np.array([4.0, 6.0]), point) == 3.0
+
+
 def test_a_fast_segment_does_not_tunnel_through_a_thin_wall() -> None:
     wall = np.array([0.0, -5.0, 0.0, 5.0])
     assert segment_distance(np.array([-100.0, 0.1]), np.array([100.0, 0.2]), wall) == 0.0
@@ -307,10 +396,76 @@ def test_inside_follows_a_concave_outline() -> None:
     edges = polygon_edges(np.array(U))
     points = np.array([[1.0, 5.0], [3.0, 4.0], [3.0, 1.0], [7.0, 1.0], [5.0, 5.9]])
     assert inside(points, edges, np.zeros(1, np.int64))[:, 0].tolist() == [True, False, True, False, True]
-    assert inside(points, np.zeros((0, 4)), np.zeros(0, np.int64)).shape == (5, 0)
+    none = inside(points, np.zeros((0, 4)), np.zeros(0, np.int64))
+    assert none.shape == (5, 0)
+    assert none.dtype == np.bool_
 
 
-def test_simple_polygons_are_told_from_others() -> None:
-    assert is_simple(np.array(U))
-    assert is_simple(np.array(U)[::-1])
-    assert not is_simple(np.array(((0.0, 0.0), (0.0, 0.0), (1.0, 1.0))))
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_point_level_with_corners_is_inside_what_it_is_between(way: int) -> None:
+    kite = np.array([(5.0, 1.0), (6.0, 3.0), (5.0, 4.0), (3.0, 3.0)])[::way]
+    block = np.array([(8.0, 3.0), (9.0, 3.0), (9.0, 5.0), (8.0, 5.0)])[::way]
+    edges = np.concatenate([polygon_edges(kite), polygon_edges(block)])
+    points = np.array([(4.0, 3.0), (2.0, 3.0), (7.0, 3.0), (4.0, 1.0), (4.0, 4.0), (2.0, 5.0), (8.0, 6.0)])
+    found = inside(points[:, None], edges, np.array([0, 4]))
+    assert found.tolist() == [[[True, False]], *[[[False, False]]] * 6]
+    beside = np.array([(7.999, 4.0), (8.001, 4.0), (8.999, 4.0), (9.001, 4.0), (3.001, 3.0), (2.999, 3.0)])
+    assert inside(beside, edges, np.array([0, 4])).any(1).tolist() == [False, True, True, False, True, False]
+
+
+CROSSED = ((0.0, 0.0), (3.0, 0.0), (0.0, 2.0), (2.0, 2.0))
+TOUCHING = ((0.0, 0.0), (4.0, 0.0), (4.0, 3.0), (2.0, 0.0), (0.0, 3.0))
+
+
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("first", range(4))
+@pytest.mark.parametrize(
+    ("corners", "simple"),
+    [
+        (SQUARE, True),
+        (SQUARE[:3], True),
+        (U, True),
+        (((0, 0), (2, 0), (0, 3)), True),
+        (SQUARE[:2], False),
+        (SQUARE[:1], False),
+        (((0, 0), (1, 0), (3, 0)), False),
+        (CROSSED, False),
+        (TOUCHING, False),
+        ((SQUARE[0], *SQUARE), False),
+        ((*SQUARE[:3], (4.0, 6.0), (4.0, 4.0), SQUARE[3]), False),  # a spike
+        ((*U[:5], (2.0, 0.0), *U[6:]), False),
+    ],
+)
+def test_simple_polygons_are_told_from_others(
+    corners: tuple[tuple[float, float], ...], simple: bool, first: int, way: int
+) -> None:
+    """Wherever one begins, and whichever way one goes round."""
+    assert is_simple(np.roll(np.array(corners), first, axis=0)[::way]) == simple
+
+
+@pytest.mark.parametrize(("away", "gap", "meet"), [(0.0, 1.5e-9, False), (0.0, 0.5e-9, True), (1e6, 1e-4, True)])
+def test_edges_less_than_a_billionth_of_their_coordinates_apart_meet(away: float, gap: float, meet: bool) -> None:
+    """Between -1 m and 1 m, a nanometre."""
+    left, right = [(0, 0), (0, -1), (1, -1), (1, 0)], [(0.3 + gap, 0), (0.3 + gap, -0.5), (0.3, -0.5), (0.3, 0)]
+    assert is_simple(np.array([*left, *right]) + np.array([[0.0, away]])) != meet
+
+
+def test_an_area_that_is_small_beside_the_coordinates_is_none() -> None:
+    corner, far = np.array([(0, 0), (1, 0), (0, -1)]), np.array([[0.0, 1e6]])
+    assert is_simple(0.1 * corner + far)
+    assert not is_simple(0.01 * corner + far)
+    assert is_simple(0.01 * corner)
+
+
+def test_at_a_billionth_of_the_coordinates_edges_meet_and_an_area_is_one() -> None:
+    far = np.array([[0.0, 1e9]])
+    comb = np.array([(0, 0), (0, -9), (9, -9), (9, 0), (4, 0), (4, -4), (3, -4), (3, 0)])
+    assert not is_simple(comb + far), "1 m"
+    assert is_simple(np.array([(0, 0), (2, 0), (0, -1)]) + far), "1 m^2"
+    assert not is_simple(np.array([(0, 0), (1, 0), (0, -1)]) + far)
+
+
+def test_an_area_is_positive_the_left_way_round() -> None:
+    corners = np.array([(5, 3), (9, 4), (7, 8)], np.uint8)
+    assert area(corners) == 0.5 * (4 * 5 - 2 * 1)
+    assert area(corners[::-1]) == -9.0
