@@ -72,14 +72,14 @@ def promised_headings(
     commands, ticks = outstanding.commands(ids)  # n q 2 2, q
     before, sent = commands[:, :, 0], commands[:, :, 1]
     sent_to = np.where((sent != 0.0).any(2), wrapped(direction(sent) - heading[:, None]), np.nan)
-    known = np.concatenate([sent_to, wrapped(seen - heading[:, None]), np.zeros((len(ids), 1))], 1)
+    known = np.concatenate([sent_to, wrapped(seen - heading[:, None])], 1)
     slow = np.hypot(before[..., 0], before[..., 1]) <= tells[:, None] * (1.0 + 1e-6)
     starts = np.where(slow & (ticks > apply_tick), sent_to, np.nan)
     most_turn = np.minimum(turn, 0.5 * np.pi) - _ROUNDED
     return Headings(
         expected=heading,
-        low=np.nanmin(known, 1),
-        high=np.nanmax(known, 1),
+        low=np.nanmin(known, 1, initial=0.0),
+        high=np.nanmax(known, 1, initial=0.0),
         least=np.where(np.isnan(starts), -np.inf, starts).max(1, initial=-np.inf) - most_turn,
         most=np.where(np.isnan(starts), np.inf, starts).min(1, initial=np.inf) + most_turn,
     )
