@@ -8,7 +8,7 @@ import pytest
 from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNear, TurnLimit, compile_rules
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
-from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+from npc_sdk.shield import Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
 from npc_sdk.shield.moving import Targets, never_worse
 
 DT, M = 1 / 30, 6
@@ -63,6 +63,16 @@ def test_going_away_is_free_however_near_the_player_is() -> None:
     answer = ask(tables, (-4.0, 0.0), player=(6.0, 0.0), age=2)
     assert walked(answer) < -0.5
     assert answer.guarded.all()
+
+
+def test_a_case_is_answered_with_the_others_that_it_shows() -> None:
+    tables, near = tables_for(KeepAway("room", 2.0, top_speed=5.0)), Others(np.array([[3.0, 0.0]]), (PLAYER,))
+    movers, wish = (
+        Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2))),
+        np.full((1, M, 2), [4.0, 0.0]),
+    )
+    case = Case(movers, tables, wish, near, Wanted(np.zeros((1, M, 2), np.bool_)), ShieldConfig())
+    assert walked(issue(Outstanding(), case, 1)) == walked(ask(tables, (4.0, 0.0), player=(3.0, 0.0)))
 
 
 def test_the_age_of_what_is_known_widens_where_the_player_may_be() -> None:
