@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_who_asks_for_no_attack_is_not_said_to_be_turned_down() -> None:
     at_the_shooter = fire(LINE, angle=np.pi)
     assert at_the_shooter.active[:, KIND["friendly_fire"]].tolist() == [True, False]
     assert not at_the_shooter.rejected[:, KIND["friendly_fire"]].any()
+
+
+def test_rules_of_a_kind_that_bind_others_take_nothing_back() -> None:
+    rules = (replace(LINE, who=(101,)), replace(LINE, who=(102,)))
+    for angle, hit in ((0.0, True), (np.pi, False)):
+        answer = fire(*rules, angle=angle)
+        assert answer.active[:, KIND["friendly_fire"]].tolist() == [True, False]
+        assert answer.rejected[:, KIND["friendly_fire"]].tolist() == [hit, False]
 
 
 def test_later_steps_and_older_looks_leave_a_mate_more_time_to_walk_in() -> None:
