@@ -80,7 +80,6 @@ class Ledger:
         self._file: BinaryIO = Path(path).open("wb")  # noqa: SIM115  # closed by close
         self._file.write(MAGIC)
         self._check = zlib.crc32(MAGIC)
-        self._records = 0
         self._tables: RuleTables | None = None
         self._rules = -1
 
@@ -101,7 +100,7 @@ class Ledger:
     def close(self) -> None:
         """Ends the log."""
         if not self._file.closed:
-            self._write({"is": "end", "records": self._records})
+            self._write({"is": "end"})
             self._file.close()
 
     def _write(self, body: Mapping[str, object]) -> None:
@@ -110,7 +109,6 @@ class Ledger:
         self._check = zlib.crc32(record, self._check)
         self._file.write(record + _CHECK.pack(self._check))
         self._file.flush()  # whatever ends the writer, what has been answered is there
-        self._records += 1
 
     def __enter__(self) -> Ledger:
         return self
