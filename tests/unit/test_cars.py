@@ -151,7 +151,7 @@ def test_nothing_is_sent_that_a_start_still_to_run_would_have_to_turn_back_from(
 
 def test_what_was_sent_says_what_a_car_may_head_for_and_what_a_start_still_to_run_leaves() -> None:
     """Ticks 3 to 6 of an older chunk, the new one begins at 4: a start that may run after it has begun is one later."""
-    stop, ids = (0.0, 0.0), np.array([101, 102, 103, 104], np.uint32)
+    stop, ids = (0.0, 0.0), np.array([101, 102, 103, 104, 105], np.uint32)
     slow, fast_x, fast_y = (0.3, 0.3), (0.8, 0.0), (0.0, 0.8)
     told = {
         101: [(stop, polar(1.05)), (stop, stop), ((0.0, 0.5), polar(1.02)), (stop, polar(0.96))],
@@ -161,14 +161,14 @@ def test_what_was_sent_says_what_a_car_may_head_for_and_what_a_start_still_to_ru
     sent = Outstanding()
     for npc, pairs in told.items():
         sent.add(npc, 6, np.array([npc], np.uint32), np.zeros((1, 4, 2, 2)), np.array([pairs], float))
-    heading, seen = np.array([1.0, -3.0, 0.05, 2.0]), np.array([[1.0], [-3.0], [0.05], [2.07]])
-    seen = np.concatenate([seen, [[np.nan], [np.nan], [np.nan], [2.05]]], 1)
-    known = promised_headings(ids, sent, heading, seen, np.array([0.1, 2.0, 0.1, 0.1]), np.full(4, 0.5), 4)
-    assert known.low == pytest.approx([-0.04, -0.2, -0.05, 0.0], abs=1e-12)
-    assert known.high == pytest.approx([0.05, 0.1, 0.01, 0.07], abs=1e-12)
+    heading, none = np.array([1.0, -3.0, 0.05, 2.0, -1.0]), np.nan
+    seen = np.array([[1.0, none], [-3.0, none], [0.05, none], [2.07, 2.05], [-1.03, none]])
+    known = promised_headings(ids, sent, heading, seen, np.array([0.1, 2.0, 0.1, 0.1, 0.1]), np.full(5, 0.5), 4)
+    assert known.low == pytest.approx([-0.04, -0.2, -0.05, 0.0, -0.03], abs=1e-12)
+    assert known.high == pytest.approx([0.05, 0.1, 0.01, 0.07, 0.0], abs=1e-12)
     tick, half = 0.1 - 1e-6, 0.5 * math.pi - 1e-6
-    assert known.least == pytest.approx([0.02 - tick, 0.1 - half, -np.inf, -np.inf], abs=1e-12)
-    assert known.most == pytest.approx([-0.04 + tick, 0.1 + half, np.inf, np.inf], abs=1e-12)
+    assert known.least == pytest.approx([0.02 - tick, 0.1 - half, -np.inf, -np.inf, -np.inf], abs=1e-12)
+    assert known.most == pytest.approx([-0.04 + tick, 0.1 + half, np.inf, np.inf, np.inf], abs=1e-12)
     assert known.expected.tolist() == heading.tolist()
 
 
@@ -185,13 +185,13 @@ def test_a_car_is_told_within_a_ticks_turn_of_all_that_it_may_head_for() -> None
     tells, rows = np.array([False, False, True, True, True]), np.array([0, 2, 1, 1, 3])
     axis = polar(np.array([2.0, 2.0, 3.1, 2.0, 0.0]))
     before = np.zeros((5, 2, 2))
-    before[0, 0], before[1, 1] = polar(0.85), (0.6, 0.0)
+    before[0], before[1, 1] = polar(np.array([0.85, 1.1])), (0.6, 0.0)
     turn = np.array([0.2, 3.0, 0.3, 0.3, 0.3])
     cone = about_heading(Cone(axis, np.full(5, -0.2), np.full(5, 0.2)), tells, headings, rows, turn, before)
     ahead = 6.1 - 2 * math.pi
     assert cone.axis == pytest.approx(np.array([polar(1.0), polar(0.5), *axis[2:]]))
-    assert cone.low == pytest.approx([-0.2 + 1e-6, 0.02 - half, -0.3 - ahead, inf, 0.0], abs=1e-12)
-    assert cone.high == pytest.approx([0.05 - 1e-6, -0.5 + half, 0.2, -inf, 0.0], abs=1e-12)
+    assert cone.low == pytest.approx([0.1 - 0.2 + 1e-6, 0.02 - half, -0.3 - ahead, inf, 0.0], abs=1e-12)
+    assert cone.high == pytest.approx([-0.15 + 0.2 - 1e-6, -0.5 + half, 0.2, -inf, 0.0], abs=1e-12)
 
 
 def test_a_velocity_hides_more_of_its_direction_the_slower_it_is() -> None:

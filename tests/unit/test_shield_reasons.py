@@ -80,6 +80,15 @@ def test_the_worst_step_counts_and_the_rules_that_turned_it_down_are_named() -> 
     assert (told.margin, KINDS[told.nearest]) == (0.25, "spacing"), "a speed is no distance"
     assert told.reason == "brakes; keep out, spacing turned the proposal down; 0.25 m to spare for spacing"
     assert certificates(answer)[0].accepted
+    assert told.numbers() == {
+        "accepted": False,
+        "candidate": 4,
+        "active": told.active,
+        "rejected": told.rejected,
+        "broken": 0,
+        "margin": 0.25,
+        "nearest": KIND["spacing"],
+    }
 
 
 def test_an_attack_that_was_stopped_is_told_from_a_motion() -> None:
