@@ -150,7 +150,7 @@ def within_cone(wanted: Float[np.ndarray, "... 2"], cone: Cone) -> Float[np.ndar
     side = axis[..., 0] * wanted[..., 1] - axis[..., 1] * wanted[..., 0]
     along = axis[..., 0] * wanted[..., 0] + axis[..., 1] * wanted[..., 1]
     angle = np.arctan2(side + 0.0, along + 0.0)  # of nothing, -0.0 would be half a turn
-    bound = np.where(np.isfinite(cone.low) & np.isfinite(cone.high), np.clip(angle, cone.low, cone.high), angle)
+    bound = np.where(np.isfinite(cone.low), np.clip(angle, cone.low, cone.high), angle)
     cos, sin = np.cos(bound), np.sin(bound)
     edge = np.stack([axis[..., 0] * cos - axis[..., 1] * sin, axis[..., 0] * sin + axis[..., 1] * cos], -1)
     on_edge = edge * np.maximum(np.sum(edge * wanted, -1), 0.0)[..., None]

@@ -214,17 +214,23 @@ def test_the_sign_of_a_zero_turns_no_direction_round() -> None:
 
 
 def test_what_is_nearest_in_a_cone_lies_on_its_edge_or_is_nothing() -> None:
-    cone = Cone(polar(np.array([0.5, 0.5, 0.5, 0.5, 0.5])), np.array([-0.2, -0.2, -0.2, 0.1, -np.inf]),
-                np.array([0.3, 0.3, 0.3, -0.1, np.inf]))  # fmt: skip
-    wanted = polar(np.array([0.6, 2.0, -0.5, 0.5, 3.0]), np.array([2.0, 2.0, 3.0, 1.0, 1.0]))
-    found = within_cone(wanted, cone)
-    assert found == pytest.approx(
-        np.array([
-            polar(0.6, 2.0), polar(0.8, 2.0 * math.cos(1.2)), polar(0.3, 3.0 * math.cos(0.8)), (0.0, 0.0), polar(3.0)
-        ])
-    )  # fmt: skip
-    behind = within_cone(polar(np.array([3.0])), Cone(polar(np.array([0.5])), np.array([-0.2]), np.array([0.3])))
-    assert behind.tolist() == [[0.0, 0.0]]
+    """A cone from 0.3 to 0.8 rad: what is just within and just outside of its edges, far outside, and behind it."""
+
+    def nearest(wanted: float, low: float = -0.2, high: float = 0.3) -> Any:
+        cone = Cone(polar(np.array([0.5, 2.0])), np.array([low, -1.0]), np.array([high, 1.0]))
+        found = within_cone(polar(np.array([wanted, 3.2]), 3.0), cone)
+        assert found[1] == pytest.approx(polar(3.0, 3.0 * math.cos(0.2))), "whatever the other cone is"
+        return found[0]
+
+    for within in (0.31, 0.5, 0.79):
+        assert nearest(within).tolist() == polar(within, 3.0).tolist()
+    for wanted, edge in ((0.29, 0.3), (-0.9, 0.3), (0.81, 0.8), (2.1, 0.8)):
+        assert nearest(wanted) == pytest.approx(polar(edge, 3.0 * math.cos(wanted - edge)))
+    assert nearest(0.9, 0.1, 0.1) == pytest.approx(polar(0.6, 3.0 * math.cos(0.3))), "a cone of one direction"
+    assert nearest(-2.5).tolist() == [0.0, 0.0]
+    assert nearest(0.5, 0.1, -0.1).tolist() == [0.0, 0.0], "a cone that holds nothing"
+    assert nearest(0.5, np.inf, -np.inf).tolist() == [0.0, 0.0]
+    assert nearest(3.0, -np.inf, np.inf).tolist() == polar(3.0, 3.0).tolist()
 
 
 def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refused() -> None:
