@@ -438,6 +438,8 @@ def test_outstanding_points_are_forgotten_by_tick_alone() -> None:
     outstanding.add(1, 12, ids, points, told)  # applies at 10
     filler = np.zeros((2, 2))
     assert outstanding.points(ids, filler).shape == (2, 1 + 1 + 3, 2)
+    commands, ticks = outstanding.commands(ids)
+    assert (commands.tolist(), ticks.tolist()) == (told.tolist(), [10, 11, 12])
     outstanding.forget(12)
     last = outstanding.points(ids, filler)
     assert last.shape == (2, 1 + 1 + 1, 2)
