@@ -136,7 +136,7 @@ def test_what_has_been_answered_is_in_the_log_before_it_is_closed(tmp_path: Path
 def test_numbers_of_numpy_are_logged_as_the_numbers_that_they_are(logged: Path) -> None:
     def counted(step: Step) -> Step:
         tick = step.case.wanted.tick
-        return replace(step, case=replace(step.case, wanted=replace(step.case.wanted, tick=np.int64(tick))))
+        return replace(step, case=replace(step.case, wanted=replace(step.case.wanted, tick=np.int64(tick))))  # type: ignore[arg-type]
 
     assert rewritten(logged, counted).read_bytes() == logged.read_bytes()
 

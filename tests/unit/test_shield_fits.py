@@ -81,8 +81,9 @@ def test_every_rule_of_the_tables_is_checked(part: str, changes: dict[str, Any],
     ],
 )
 def test_an_index_may_go_as_far_as_what_it_points_into(name: str, index: list[int], said: str) -> None:
+    changes: dict[str, Any] = {name: np.array(index)}
     with pytest.raises(ValueError, match=f"^RuleTables.{name}: {said}"):
-        check_tables(replace(tables(), **{name: np.array(index)}))
+        check_tables(replace(tables(), **changes))
 
 
 def test_the_last_edge_may_be_an_outline_of_its_own() -> None:
