@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from npc_sdk.constraints import KINDS, RuleTables
+from npc_sdk.constraints import KINDS, TRIGGERS, RuleTables
 from npc_sdk.shield.certify import Certified
 from npc_sdk.shield.ground import Movers
 
@@ -22,7 +22,8 @@ def check(value: object, sizes: Sizes) -> None:
 
     Args:
         value: of any dataclass with annotations as `Float[np.ndarray, "n 2"]`.
-        sizes: what letters stand for; those not in it are learned from the first array that has them.
+        sizes: what letters stand for; those not in it are learned from the first array that has them. Items of a tuple
+            have only n and t in common.
 
     Raises:
         ValueError: names the field, what was expected, and what came.
@@ -38,7 +39,7 @@ def check(value: object, sizes: Sizes) -> None:
             check(held, sizes)
         elif isinstance(held, tuple):
             for item in held:
-                check(item, {"n": sizes.get("n", 0)})
+                check(item, {letter: sizes[letter] for letter in "nt"})
 
 
 def check_array(name: str, array: object, kind: str, letters: list[str], sizes: Sizes) -> None:
@@ -77,29 +78,33 @@ def check_tables(tables: RuleTables) -> None:
     Raises:
         ValueError: see `check`.
     """
-    sizes: Sizes = {"c": len(KINDS), "t": 2}
+    sizes: Sizes = {"c": len(KINDS), "t": len(TRIGGERS)}
     check(tables, sizes)
     check_ids(tables, sizes["n"])
     groups = (tables.no_stop, tables.apart, tables.windows, tables.pools, tables.stocks, tables.cones, tables.bursts)
     kinds = [int(rule.kind) for group in (*groups, tables.turns) for rule in group]
     for name, index, end in (
         ("edge_shape", tables.edge_shape, sizes["p"]),
-        ("shape_first", tables.shape_first, sizes["e"] + 1),
+        ("shape_first", tables.shape_first, sizes["e"]),
         ("shape_kind", tables.shape_kind, len(KINDS)),
         ("kind", np.array(kinds, np.int64), len(KINDS)),
     ):
         if len(index) and not (index.min() >= 0 and index.max() < end):
             raise ValueError(f"RuleTables.{name}: expected 0 to {end - 1}, got {index.min()} to {index.max()}")
-    if np.any(np.diff(tables.shape_first) < 0):
-        raise ValueError("RuleTables.shape_first: expected an order, got none")
+    if np.any(np.diff(tables.shape_first) <= 0):
+        raise ValueError("RuleTables.shape_first: expected every outline to have edges, in turn")
 
 
 def check_answer(answer: Certified, sizes: Sizes) -> None:
     """Checks an answer to a case of such sizes.
 
     Raises:
-        ValueError: see `check`.
+        ValueError: see `check`; or numbers are not of the size that the shield answers with.
     """
     check(answer, sizes)
-    if answer.rank.shape != answer.velocities.shape[:2]:
-        raise ValueError(f"rank: expected shape {answer.velocities.shape[:2]}, got {answer.rank.shape}")
+    steps = answer.velocities.shape[:2]
+    if answer.rank.dtype != np.int8 or answer.rank.shape != steps:
+        raise ValueError(f"rank: expected shape {steps} of int8, got {answer.rank.shape} of {answer.rank.dtype}")
+    for field in fields(answer):
+        if getattr(answer, field.name).dtype == np.float32:
+            raise ValueError(f"{field.name}: expected float64, got float32")

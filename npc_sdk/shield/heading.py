@@ -72,14 +72,14 @@ def promised_headings(
     commands, ticks = outstanding.commands(ids)  # n q 2 2, q
     before, sent = commands[:, :, 0], commands[:, :, 1]
     sent_to = np.where((sent != 0.0).any(2), wrapped(direction(sent) - heading[:, None]), np.nan)
-    known = np.concatenate([sent_to, wrapped(seen - heading[:, None]), np.zeros((len(ids), 1))], 1)
+    known = np.concatenate([sent_to, wrapped(seen - heading[:, None])], 1)
     slow = np.hypot(before[..., 0], before[..., 1]) <= tells[:, None] * (1.0 + 1e-6)
     starts = np.where(slow & (ticks > apply_tick), sent_to, np.nan)
     most_turn = np.minimum(turn, 0.5 * np.pi) - _ROUNDED
     return Headings(
         expected=heading,
-        low=np.nanmin(known, 1),
-        high=np.nanmax(known, 1),
+        low=np.nanmin(known, 1, initial=0.0),
+        high=np.nanmax(known, 1, initial=0.0),
         least=np.where(np.isnan(starts), -np.inf, starts).max(1, initial=-np.inf) - most_turn,
         most=np.where(np.isnan(starts), np.inf, starts).min(1, initial=np.inf) + most_turn,
     )
@@ -150,7 +150,7 @@ def within_cone(wanted: Float[np.ndarray, "... 2"], cone: Cone) -> Float[np.ndar
     side = axis[..., 0] * wanted[..., 1] - axis[..., 1] * wanted[..., 0]
     along = axis[..., 0] * wanted[..., 0] + axis[..., 1] * wanted[..., 1]
     angle = np.arctan2(side + 0.0, along + 0.0)  # of nothing, -0.0 would be half a turn
-    bound = np.where(np.isfinite(cone.low) & np.isfinite(cone.high), np.clip(angle, cone.low, cone.high), angle)
+    bound = np.where(np.isfinite(cone.low), np.clip(angle, cone.low, cone.high), angle)
     cos, sin = np.cos(bound), np.sin(bound)
     edge = np.stack([axis[..., 0] * cos - axis[..., 1] * sin, axis[..., 0] * sin + axis[..., 1] * cos], -1)
     on_edge = edge * np.maximum(np.sum(edge * wanted, -1), 0.0)[..., None]

@@ -80,7 +80,6 @@ class Ledger:
         self._file: BinaryIO = Path(path).open("wb")  # noqa: SIM115  # closed by close
         self._file.write(MAGIC)
         self._check = zlib.crc32(MAGIC)
-        self._records = 0
         self._tables: RuleTables | None = None
         self._rules = -1
 
@@ -101,16 +100,15 @@ class Ledger:
     def close(self) -> None:
         """Ends the log."""
         if not self._file.closed:
-            self._write({"is": "end", "records": self._records})
+            self._write({"is": "end"})
             self._file.close()
 
     def _write(self, body: Mapping[str, object]) -> None:
-        data = zlib.compress(cast(bytes, msgpack.packb(body, use_bin_type=True)), 1)
+        data = zlib.compress(cast(bytes, msgpack.packb(body)), 1)
         record = _LENGTH.pack(len(data)) + data
         self._check = zlib.crc32(record, self._check)
         self._file.write(record + _CHECK.pack(self._check))
         self._file.flush()  # whatever ends the writer, what has been answered is there
-        self._records += 1
 
     def __enter__(self) -> Ledger:
         return self
@@ -202,7 +200,7 @@ def _bodies(path: Path) -> Iterator[tuple[int, int, Mapping[str, object]]]:
 def _unpacked(path: Path, number: int, byte: int, data: bytes) -> Mapping[str, object]:
     try:
         inflate = zlib.decompressobj()
-        body = msgpack.unpackb(inflate.decompress(data, _MOST_BYTES), raw=False, strict_map_key=True)
+        body = msgpack.unpackb(inflate.decompress(data, _MOST_BYTES))
     except (zlib.error, ValueError, TypeError, msgpack.UnpackException) as error:
         raise LedgerError(path, number, byte, f"expected a packed record, got {error}") from None
     if not isinstance(body, dict):

@@ -72,8 +72,7 @@ class Outstanding:
 
     def shift(self, by: tuple[float, float]) -> None:
         """Says all places anew, m: the game has moved its origin."""
-        if by != (0.0, 0.0):
-            self._issued = [replace(issued, points=issued.points + np.array(by)) for issued in self._issued]
+        self._issued = [replace(issued, points=issued.points + np.array(by)) for issued in self._issued]
 
     def moving(self, ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Says who still holds a step that moves it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from npc_sdk.errors import LedgerError
 from npc_sdk.shield.case import issue
@@ -75,24 +76,23 @@ def replay(path: str | os.PathLike[str]) -> Iterator[Checked]:
 
 def _first(step: Step, again: Certified) -> Difference | None:
     for field in fields(Certified):
-        logged, answered = np.asarray(getattr(step.answer, field.name)), np.asarray(getattr(again, field.name))
-        if (logged.dtype, logged.shape) == (answered.dtype, answered.shape) and logged.tobytes() == answered.tobytes():
+        logged, answered = getattr(step.answer, field.name), getattr(again, field.name)
+        if logged.tobytes() == answered.tobytes():
             continue
-        index: tuple[int, ...] = ()
-        if logged.shape == answered.shape:
-            same = (logged == answered) | ((logged != logged) & (answered != answered))
-            apart = np.argwhere(~same)
-            index = tuple(apart[0].tolist()) if len(apart) else (0,) * logged.ndim
-        ids = step.case.movers.ids
+        index = tuple(np.argwhere(_bytes(logged) != _bytes(answered))[0, :-1].tolist())
         return Difference(
             record=step.record,
             byte=step.byte,
             game=step.game,
             tick=step.case.wanted.tick,
-            npc=int(ids[index[0]]) if index else 0,
+            npc=int(step.case.movers.ids[index[0]]),
             field=field.name,
             index=index,
-            logged=float(logged[index]) if index else float("nan"),
-            again=float(answered[index]) if index else float("nan"),
+            logged=float(logged[index]),
+            again=float(answered[index]),
         )
     return None
+
+
+def _bytes(numbers: NDArray[np.generic]) -> NDArray[np.uint8]:
+    return numbers[..., None].view(np.uint8)

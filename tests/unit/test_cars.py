@@ -27,6 +27,15 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.courses import courses
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.shield import Certified, Movers, Outstanding, ShieldConfig, Wanted, certify, check_margins
+from npc_sdk.shield.heading import (
+    Cone,
+    Headings,
+    about_heading,
+    about_velocity,
+    direction,
+    promised_headings,
+    within_cone,
+)
 from npc_sdk.world import ConstantVelocity
 
 DT, TURN = 1 / 30, 0.1
@@ -141,6 +150,90 @@ def test_nothing_is_sent_that_a_start_still_to_run_would_have_to_turn_back_from(
         assert later.max() == pytest.approx(left, abs=1e-5)
     promised.forget(6)
     assert courses_of(ask(wish, polar(0.0, 3.0), compiled=compiled, outstanding=promised)).max() > 4 * TURN
+
+
+def test_what_was_sent_says_what_a_car_may_head_for_and_what_a_start_still_to_run_leaves() -> None:
+    """Ticks 3 to 6 of an older chunk, the new one begins at 4: a start that may run after it has begun is one later."""
+    stop, ids = (0.0, 0.0), np.array([101, 102, 103, 104, 105], np.uint32)
+    slow, fast_x, fast_y = (0.3, 0.3), (0.8, 0.0), (0.0, 0.8)
+    told = {
+        101: [(stop, polar(1.05)), (stop, stop), ((0.0, 0.5), polar(1.02)), (stop, polar(0.96))],
+        102: [(stop, polar(-3.2)), (stop, polar(-3.15)), (fast_x, polar(3.1)), (slow, polar(-2.9))],
+        103: [(stop, stop), (stop, stop), (fast_x, (2.0, 0.0)), (fast_y, polar(0.06))],
+    }
+    sent = Outstanding()
+    for npc, pairs in told.items():
+        sent.add(npc, 6, np.array([npc], np.uint32), np.zeros((1, 4, 2, 2)), np.array([pairs], float))
+    heading, none = np.array([1.0, -3.0, 0.05, 2.0, -1.0]), np.nan
+    seen = np.array([[1.0, none], [-3.0, none], [0.05, none], [2.07, 2.05], [-1.03, none]])
+    known = promised_headings(ids, sent, heading, seen, np.array([0.1, 2.0, 0.1, 0.1, 0.1]), np.full(5, 0.5), 4)
+    assert known.low == pytest.approx([-0.04, -0.2, -0.05, 0.0, -0.03], abs=1e-12)
+    assert known.high == pytest.approx([0.05, 0.1, 0.01, 0.07, 0.0], abs=1e-12)
+    tick, half = 0.1 - 1e-6, 0.5 * math.pi - 1e-6
+    assert known.least == pytest.approx([0.02 - tick, 0.1 - half, -np.inf, -np.inf, -np.inf], abs=1e-12)
+    assert known.most == pytest.approx([-0.04 + tick, 0.1 + half, np.inf, np.inf, np.inf], abs=1e-12)
+    assert known.expected.tolist() == heading.tolist()
+
+
+def test_a_car_is_told_within_a_ticks_turn_of_all_that_it_may_head_for() -> None:
+    inf, half = np.inf, 0.5 * math.pi - 1e-6
+    headings = Headings(
+        expected=np.array([1.0, -3.0, 0.5, 0.0]),
+        low=np.array([-0.1, 0.0, 0.0, 0.0]),
+        high=np.array([0.0, 0.05, 0.02, 0.0]),
+        least=np.array([-inf, -0.3, -inf, 0.0]),
+        most=np.array([inf, 0.4, inf, 0.0]),
+    )
+    # Two at rest; three in motion: within what a start leaves, outside of it, and where it leaves just this direction.
+    tells, rows = np.array([False, False, True, True, True]), np.array([0, 2, 1, 1, 3])
+    axis = polar(np.array([2.0, 2.0, 3.1, 2.0, 0.0]))
+    before = np.zeros((5, 2, 2))
+    before[0], before[1, 1] = polar(np.array([0.85, 1.1])), (0.6, 0.0)
+    turn = np.array([0.2, 3.0, 0.3, 0.3, 0.3])
+    cone = about_heading(Cone(axis, np.full(5, -0.2), np.full(5, 0.2)), tells, headings, rows, turn, before)
+    ahead = 6.1 - 2 * math.pi
+    assert cone.axis == pytest.approx(np.array([polar(1.0), polar(0.5), *axis[2:]]))
+    assert cone.low == pytest.approx([0.1 - 0.2 + 1e-6, 0.02 - half, -0.3 - ahead, inf, 0.0], abs=1e-12)
+    assert cone.high == pytest.approx([-0.15 + 0.2 - 1e-6, -0.5 + half, 0.2, -inf, 0.0], abs=1e-12)
+
+
+def test_a_velocity_hides_more_of_its_direction_the_slower_it_is() -> None:
+    give, inf = 0.05, np.inf
+    now = np.array([[3.0, 4.0], [-0.5, 0.0], [0.0, -0.46], [0.02, 0.0], [8.0, 0.0], [0.0, 0.0], [0.25, 0.0]])
+    turn = np.array([0.1, inf, 0.2, 1.0, 9.0, 0.1, 0.1])
+    above = np.array([0.5, 0.5, 0.5, 0.06, 0.5, 0.5, 0.3])
+    cone, binds = about_velocity(now, turn, above, give)
+    assert binds.tolist() == [True, False, True, True, True, False, False]
+    room = [0.1 - math.asin(0.01) - 1e-6, inf, 0.2 - math.asin(give / 0.46) - 1e-6, 0.0, 0.5 * math.pi, inf, inf]
+    assert cone.high == pytest.approx(room, abs=1e-12)
+    assert cone.low == pytest.approx(np.negative(room), abs=1e-12)
+    assert cone.axis[:3] == pytest.approx(np.array([[0.6, 0.8], [-1.0, 0.0], [0.0, -1.0]]))
+    assert not cone.axis[5].any()
+
+
+def test_the_sign_of_a_zero_turns_no_direction_round() -> None:
+    assert direction(np.array([[-0.0, -0.0], [-0.0, 0.0], [0.0, -0.0]])).tolist() == [0.0, 0.0, 0.0]
+    assert direction(np.array([[-2.0, -0.0], [-2.0, 0.0]])).tolist() == [math.pi, math.pi]
+
+
+def test_what_is_nearest_in_a_cone_lies_on_its_edge_or_is_nothing() -> None:
+    """A cone from 0.3 to 0.8 rad: what is just within and just outside of its edges, far outside, and behind it."""
+
+    def nearest(wanted: float, low: float = -0.2, high: float = 0.3) -> Any:
+        cone = Cone(polar(np.array([0.5, 2.0])), np.array([low, -1.0]), np.array([high, 1.0]))
+        found = within_cone(polar(np.array([wanted, 3.2]), 3.0), cone)
+        assert found[1] == pytest.approx(polar(3.0, 3.0 * math.cos(0.2))), "whatever the other cone is"
+        return found[0]
+
+    for within in (0.31, 0.5, 0.79):
+        assert nearest(within).tolist() == polar(within, 3.0).tolist()
+    for wanted, edge in ((0.29, 0.3), (-0.9, 0.3), (0.81, 0.8), (2.1, 0.8)):
+        assert nearest(wanted) == pytest.approx(polar(edge, 3.0 * math.cos(wanted - edge)))
+    assert nearest(0.9, 0.1, 0.1) == pytest.approx(polar(0.6, 3.0 * math.cos(0.3))), "a cone of one direction"
+    assert nearest(-2.5).tolist() == [0.0, 0.0]
+    assert nearest(0.5, 0.1, -0.1).tolist() == [0.0, 0.0], "a cone that holds nothing"
+    assert nearest(0.5, np.inf, -np.inf).tolist() == [0.0, 0.0]
+    assert nearest(3.0, -np.inf, np.inf).tolist() == polar(3.0, 3.0).tolist()
 
 
 def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refused() -> None:

@@ -174,6 +174,15 @@ def test_steps_are_float32_and_never_longer_than_declared() -> None:
             assert steps.max() == pytest.approx(cell * rate, rel=2e-7)
 
 
+def test_a_move_may_use_a_limit_up_and_where_none_is_left_the_body_brakes() -> None:
+    """Three bodies that a step to the right is at a limit of: by its pace, by its change, and by too slow a brake."""
+    moves = tables_for().moves
+    velocity = np.array([[4.0, 0.0], [-2.0, 0.0], [0.5, 0.0]])
+    speed, change = np.array([5.0, 9.0, 9.0]), np.array([5.0, 7.0, 0.1])
+    found = nearest_move(moves, np.tile([9.0, 0.0], (3, 1)), velocity, speed, change, None)
+    assert found == pytest.approx(np.array([[5.0, 0.0], [5.0, 0.0], [0.4, 0.0]]))
+
+
 @pytest.mark.skipif(not AVAILABLE, reason="no numba")
 @pytest.mark.parametrize("turn", [np.inf, 0.0, 0.8, 1.5])
 @pytest.mark.parametrize("body", [CROSS, STAR])

@@ -15,17 +15,31 @@ import msgpack
 import numpy as np
 import pytest
 import torch
+from empty_square import square
 
 from npc_sdk import cli
+from npc_sdk.constraints import AllyDistance, AttackLimit
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import Arena, ArenaConfig, arena_schema, make_map
 from npc_sdk.errors import LedgerError
 from npc_sdk.experiments import campaign, zoo
 from npc_sdk.experiments.lockstep import LockStep
+from npc_sdk.experiments.zoo import Body
 from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
-from npc_sdk.shield import Certified, Ledger, ShieldConfig, ledger
+from npc_sdk.shield import (
+    Case,
+    Certified,
+    Ledger,
+    Movers,
+    Others,
+    Outstanding,
+    ShieldConfig,
+    Wanted,
+    issue,
+    ledger,
+)
 from npc_sdk.shield import replay as shield_replay
 from npc_sdk.shield.ledger import Begin, Step, read
 from npc_sdk.shield.replay import replay
@@ -70,6 +84,61 @@ def test_the_shield_answers_a_zoo_log_the_same_again(logged: Path) -> None:
     assert len(found) > TICKS
     assert all(checked.difference is None for checked in found)
     assert rewritten(logged, lambda step: step).read_bytes() == logged.read_bytes(), "what is read is what was written"
+
+
+def test_a_game_that_goes_on_from_another_is_answered_by_what_that_one_was_promised_and_had_attacked(
+    tmp_path: Path,
+) -> None:
+    tables = square((AllyDistance("spread", 1.0), AttackLimit("one", 1, 9.0)), Body(4.0, 16.0, 16.0, 0.3), 0.1, 9.0, 2)
+    here, by, path = np.array([[-0.8, 0.0], [0.8, 0.0]]), (3.0, -2.0), tmp_path / "x.npcledger"
+
+    def case(places: Any, first: float, second: float, tick: int) -> Case:
+        wishes = np.zeros((2, 4, 2))
+        wishes[:, :, 0] = [[first], [second]]
+        wanted = Wanted(np.ones((2, 4, 2), np.bool_), tick, tick)
+        return Case(Movers(tables.ids, places, np.zeros((2, 2))), tables, wishes, Others.none(), wanted, ShieldConfig())
+
+    with Ledger(path) as log:
+        log.begin("a")
+        promised, one = Outstanding(), case(here, 4.0, 0.0, 0)
+        log.step("a", 1, one, issue(promised, one, 1))
+        log.begin("b", promises="a", by=by)
+        promised.shift(by)
+        two = case(here + by, 0.0, -4.0, 1)
+        second = issue(promised, two, 2)
+        log.step("b", 2, two, second)
+        log.begin("c", attacks="b")
+        fresh, three = Outstanding(), case(here, 0.0, 0.0, 2)
+        fresh.attacks = promised.attacks
+        third = issue(fresh, three, 3)
+        log.step("c", 3, three, third)
+    assert [checked.difference for checked in replay(path)] == [None] * 3
+    assert [entry for entry in read(path) if isinstance(entry, Begin)] == [
+        Begin("a"),
+        Begin("b", promises="a", by=by),
+        Begin("c", attacks="b"),
+    ]
+    assert not np.array_equal(second.velocities, issue(Outstanding(), two, 2).velocities)
+    assert not third.triggers.any()
+
+
+def test_what_has_been_answered_is_in_the_log_before_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "x.npcledger"
+    log = Ledger(path)
+    log.begin("g")
+    begun = path.read_bytes()
+    log.close()
+    assert path.read_bytes().startswith(begun)
+    assert next(iter(read(path))) == Begin("g")
+    assert len(begun) > len(ledger.MAGIC)
+
+
+def test_numbers_of_numpy_are_logged_as_the_numbers_that_they_are(logged: Path) -> None:
+    def counted(step: Step) -> Step:
+        tick = step.case.wanted.tick
+        return replace(step, case=replace(step.case, wanted=replace(step.case.wanted, tick=np.int64(tick))))  # type: ignore[arg-type]
+
+    assert rewritten(logged, counted).read_bytes() == logged.read_bytes()
 
 
 class Still:
@@ -121,6 +190,12 @@ def with_other_verdict(step: Step) -> Step:
     return replace(step, answer=replace(step.answer, velocities=velocities))
 
 
+def with_no_number(step: Step) -> Step:
+    velocities = step.answer.velocities.copy()
+    velocities[-1, 0, 0] = np.nan
+    return replace(step, answer=replace(step.answer, velocities=velocities))
+
+
 def with_other_margin(step: Step) -> Step:
     return replace(step, answer=replace(step.answer, margins=step.answer.margins + 1e-12))
 
@@ -134,7 +209,9 @@ def with_npcs_elsewhere(step: Step) -> Step:
     return replace(step, case=replace(step.case, movers=movers))
 
 
-@pytest.mark.parametrize("tamper", [with_other_verdict, with_other_margin, with_other_proposals, with_npcs_elsewhere])
+@pytest.mark.parametrize(
+    "tamper", [with_other_verdict, with_no_number, with_other_margin, with_other_proposals, with_npcs_elsewhere]
+)
 def test_a_log_that_was_changed_with_all_checksums_right_is_found_out(
     logged: Path, tamper: Callable[[Step], Step]
 ) -> None:
@@ -142,6 +219,7 @@ def test_a_log_that_was_changed_with_all_checksums_right_is_found_out(
     difference = found[-1].difference
     assert difference is not None
     assert difference.tick == 30
+    assert repr(difference.logged) != repr(difference.again)
     assert all(checked.difference is None for checked in found[:-1])
 
 
@@ -178,10 +256,11 @@ def starts(path: Path) -> list[int]:
     return [entry.byte for entry in read(path) if isinstance(entry, Step)]
 
 
-@pytest.mark.parametrize("more", [0, 1, 3, 4, 40])
+@pytest.mark.parametrize("more", [0, 1, 3, 4, 40, -5, -4, -1])
 def test_a_log_that_was_cut_short_says_where(logged: Path, more: int) -> None:
     byte = starts(logged)[20]
     record = next(entry.record for entry in read(logged) if isinstance(entry, Step) and entry.byte == byte)
+    more = more if more >= 0 else starts(logged)[21] - byte + more  # short of the end of its checksum
     logged.write_bytes(logged.read_bytes()[: byte + more])
     again = replay(logged)
     assert [next(again).difference for _ in range(20)] == [None] * 20, "what is there is answered again"
@@ -289,8 +368,11 @@ def test_an_npc_without_rules_cannot_be_answered(logged: Path) -> None:
         ids = step.case.movers.ids + 1000
         return replace(step, case=replace(step.case, movers=replace(step.case.movers, ids=ids)))
 
-    with pytest.raises(LedgerError, match="expected a case that the shield can answer, got 'NPC ids"):
-        list(replay(rewritten(logged, lambda step: later(step, stranger))))
+    path = rewritten(logged, lambda step: later(step, stranger))
+    where = next(entry for entry in read(path) if isinstance(entry, Step) and entry.case.wanted.tick == 30)
+    with pytest.raises(LedgerError, match="expected a case that the shield can answer, got 'NPC ids") as error:
+        list(replay(path))
+    assert (error.value.path, error.value.record, error.value.byte) == (path, where.record, where.byte)
 
 
 def with_body(path: Path, body: object) -> Path:
@@ -302,23 +384,26 @@ def with_body(path: Path, body: object) -> Path:
 
 
 ARRAY = {"is": "array", "of": "<f8", "shape": [2], "data": bytes(16)}
-HOSTILE = {
-    "a list": ["step"],
-    "no kind": {"game": "g"},
-    "an unknown kind": {"is": "exec"},
-    "rules that are none": {"is": "rules", "tables": ARRAY},
-    "objects": {"is": "rules", "tables": ARRAY | {"of": "|O"}},
-    "another shape": {"is": "rules", "tables": ARRAY | {"shape": [3]}},
-    "an unknown type": {"is": "rules", "tables": {"is": "Path", "path": "x"}},
-    "unknown fields": {"is": "rules", "tables": {"is": "Others", "where": 1}},
-    "rules that did not come": {"is": "step", "game": "g", "chunk": 1, "movers": {"is": "map", "of": {}}, "rules": 0},
-    "a map of a list": {"is": "rules", "tables": {"is": "map", "of": [1]}},
+HOSTILE: dict[str, tuple[object, str]] = {
+    "a list": (["step"], "a map, got list"),
+    "no kind": ({"game": "g"}, "a record .* got 'is'"),
+    "an unknown kind": ({"is": "exec"}, "a begin, rules, a step or an end, got 'exec'"),
+    "rules that are none": ({"is": "rules", "tables": ARRAY}, "RuleTables, got ndarray"),
+    "objects": ({"is": "rules", "tables": ARRAY | {"of": "|O"}}, "an array of .*, got '|O'"),
+    "another shape": ({"is": "rules", "tables": ARRAY | {"shape": [3]}}, "a record .* got cannot reshape"),
+    "an unknown type": ({"is": "rules", "tables": {"is": "Path", "path": "x"}}, "one of RuleTables, .*, got 'Path'"),
+    "unknown fields": ({"is": "rules", "tables": {"is": "Others", "where": 1}}, "a record .* got .*where"),
+    "rules that did not come": (
+        {"is": "step", "game": "g", "chunk": 1, "movers": {"is": "map", "of": {}}, "rules": 0},
+        "Movers, got dict",
+    ),
+    "a map of a list": ({"is": "rules", "tables": {"is": "map", "of": [1]}}, "a record .* got"),
 }
 
 
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-def test_a_record_that_says_anything_else_is_refused_with_its_place(tmp_path: Path, body: object) -> None:
-    with pytest.raises(LedgerError, match=r"record 0 \(byte 8\): expected"):
+@pytest.mark.parametrize(("body", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_a_record_that_says_anything_else_is_refused_with_its_place(tmp_path: Path, body: object, said: str) -> None:
+    with pytest.raises(LedgerError, match=rf"record 0 \(byte 8\): (expected a record .*, got )?expected {said}"):
         list(read(with_body(tmp_path / "x.npcledger", body)))
 
 
@@ -326,19 +411,39 @@ def test_what_is_no_log_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "x.npcledger"
     for data in (b"", b"NPCWREC\x00 and so on"):
         path.write_bytes(data)
-        with pytest.raises(LedgerError, match="expected a shield log, got"):
+        with pytest.raises(LedgerError, match="expected a shield log, got") as error:
             list(read(path))
-    path.write_bytes(ledger.MAGIC + b"\xff\xff\xff\xff")
-    with pytest.raises(LedgerError, match="expected at most"):
-        list(read(path))
-    path.write_bytes(ledger.MAGIC + b"\x03\x00\x00\x00abc" + checksum(b"\x03\x00\x00\x00abc"))
-    with pytest.raises(LedgerError, match="expected a packed record"):
-        list(read(path))
+        assert (error.value.path, error.value.record, error.value.byte) == (path, 0, 0)
     packed = zlib.compress(msgpack.packb({"is": "begin", "game": "g"}) + b"more")
     record = len(packed).to_bytes(4, "little") + packed
     path.write_bytes(ledger.MAGIC + record + checksum(record))
     with pytest.raises(LedgerError, match="expected a packed record"):
         list(read(path))
+
+
+def test_what_is_wrong_with_a_record_is_said_with_its_number_and_its_first_byte(tmp_path: Path) -> None:
+    path = tmp_path / "x.npcledger"
+    log = Ledger(path)
+    log.begin("one")
+    log.begin("two")
+    begun, check, most = path.read_bytes(), log._check, 1 << 26
+    log._write(["no map"])  # type: ignore[arg-type]
+    no_map = path.read_bytes()
+    log.close()
+    garbage = b"\x03\x00\x00\x00abc"
+    for data, said in (
+        (begun + (most + 1).to_bytes(4, "little"), "expected at most 67108864 bytes, got 67108865"),
+        (begun + most.to_bytes(4, "little"), "expected a whole record, got 4 bytes: the log is cut short"),
+        (begun + garbage + bytes(4), "expected the checksum of what was written"),
+        (begun + garbage + zlib.crc32(garbage, check).to_bytes(4, "little"), "expected a packed record"),
+        (no_map, "expected a map, got list"),
+    ):
+        path.write_bytes(data)
+        entries = read(path)
+        assert [next(entries), next(entries)] == [Begin("one"), Begin("two")]
+        with pytest.raises(LedgerError, match=said) as error:
+            next(entries)
+        assert (error.value.path, error.value.record, error.value.byte) == (path, 2, len(begun))
 
 
 def checksum(record: bytes) -> bytes:

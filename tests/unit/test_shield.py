@@ -408,6 +408,34 @@ def test_before_the_first_look_a_chunk_binds_from_tick_0() -> None:
     np.testing.assert_array_equal(found[0], [[0.0, 0.0], promised[0, 0, 0], *promised[0, :, 1]])
 
 
+def test_promises_lie_elsewhere_when_the_origin_has_moved_and_tell_the_same() -> None:
+    points, told = np.random.default_rng(0).normal(size=(2, 1, 3, 2, 2))
+    outstanding, ids, here = Outstanding(), np.array([9], np.uint32), np.array([[7.0, -4.0]])
+    outstanding.add(1, 2, ids, points, told)
+    outstanding.add(2, 3, ids, 2.0 * points, told)
+    before, commands = outstanding.points(ids, here), outstanding.commands(ids)
+    outstanding.shift((0.0, 0.0))
+    np.testing.assert_array_equal(outstanding.points(ids, here), before)
+    outstanding.shift((1.0, 0.0))
+    outstanding.shift((0.0, -2.5))
+    np.testing.assert_allclose(outstanding.points(ids, here)[:, 1:], before[:, 1:] + [1.0, -2.5])
+    for one, two in zip(outstanding.commands(ids), commands, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("tick", "moving"), [(2, True), (3, True), (4, False), (5, True), (6, False)])
+def test_who_holds_a_step_that_moves_it_is_in_motion_until_that_is_over(tick: int, moving: bool) -> None:
+    """Two chunks of two steps, from ticks 3 and 4 on: the first step of one moves, and the last one of the other."""
+    outstanding, told = Outstanding(), np.zeros((2, 2, 2, 2))
+    told[0, :, 0] = (1.0, 1.0)  # the velocity before a step is none that it tells
+    told[1, 0, 1] = (0.0, 0.5)
+    outstanding.add(1, 4, np.array([7, 9], np.uint32), np.zeros((2, 2, 2, 2)), told)
+    if tick >= 5:
+        outstanding.add(2, 5, np.array([9], np.uint32), np.zeros((1, 2, 2, 2)), told[1:, ::-1])
+    outstanding.forget(tick)
+    assert outstanding.moving(np.array([9, 8, 7], np.uint32)).tolist() == [moving, False, False]
+
+
 def test_a_promise_that_somebody_walked_into_leaves_only_the_brake_until_it_has_run_out() -> None:
     tables = tables_for(AllyDistance("spread", 1.0), n=2)
     outstanding = Outstanding()
@@ -525,6 +553,8 @@ def test_outstanding_points_are_forgotten_by_tick_alone() -> None:
     outstanding.add(1, 12, ids, points, told)  # applies at 10
     filler = np.zeros((2, 2))
     assert outstanding.points(ids, filler).shape == (2, 1 + 1 + 3, 2)
+    commands, ticks = outstanding.commands(ids)
+    assert (commands.tolist(), ticks.tolist()) == (told.tolist(), [10, 11, 12])
     outstanding.forget(12)
     last = outstanding.points(ids, filler)
     assert last.shape == (2, 1 + 1 + 1, 2)

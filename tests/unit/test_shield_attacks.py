@@ -253,6 +253,26 @@ def test_hold_fire_leaves_nothing_to_count() -> None:
     assert when(field.ask(6)) == [0]
 
 
+def test_a_rule_is_active_for_those_whom_it_binds_and_who_want_what_it_counts() -> None:
+    field = Range(Cooldown("reload", 0.4, who=(101, 102)), AttackLimit("throws", 1, 1.0, attack="throw"), n=3)
+    answer = field.ask(0, np.array([np.arange(M) == 2, np.arange(M) >= 0, np.arange(M) >= 0]))
+    assert answer.active[:, KIND["cooldown"]].tolist() == [True, True, False]
+    assert answer.stopped[:, KIND["cooldown"]].tolist() == [False, True, False]
+    assert np.isfinite(answer.margins[:, KIND["cooldown"]]).tolist() == [True, True, False]
+    assert not answer.active[:, KIND["attack_limit"]].any()
+    assert np.isinf(answer.margins[:, KIND["attack_limit"]]).all()
+
+
+def test_hold_fire_binds_who_must_hold_it_and_turns_down_who_asked() -> None:
+    field, wish = Range(HoldFire("truce", (101, 103)), n=3), np.zeros((3, M), bool)
+    wish[0, 4], wish[1] = True, True
+    answer = field.ask(0, wish, hold_fire=True)
+    assert [when(answer, npc) for npc in range(3)] == [[], [0, 1, 2, 3, 4, 5], []]
+    assert answer.active[:, KIND["hold_fire"]].tolist() == [True, False, True]
+    assert answer.stopped[:, KIND["hold_fire"]].tolist() == [True, False, False]
+    assert answer.margins[:, KIND["hold_fire"]].tolist() == [0.0, np.inf, 0.0]
+
+
 def test_rules_about_one_field_add_up_what_their_attacks_cost() -> None:
     """A throw takes two of what a shot takes one of: after the throw there is nothing left for the shot."""
     field = Range(Reserve("aim", "stamina", 1.0, 0.0, "fire"), Reserve("heave", "stamina", 2.0, 0.0, "throw"), n=1)

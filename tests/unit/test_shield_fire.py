@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def fire(
     seen = {name: np.array(more.pop(name)) for name in ("seen_position", "seen_velocity") if name in more}
     who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), np.zeros((2, 2)), **seen)
     shots = np.zeros((2, M, 2), bool)
-    shots[more.pop("shooter", 0)] = True
+    shots[more.pop("shooter", 0), more.pop("steps", slice(None))] = True
     aim = more.pop("aim", Aim(np.full((2, M), angle), np.full((2, M), reach)))
     wanted = Wanted(shots, more.pop("age", 0), 0, aim=aim)
     return certify(who, tables, Outstanding(), np.zeros((2, M, 2)), wanted=wanted, **more)
@@ -59,6 +60,22 @@ def test_who_asks_for_no_attack_is_not_said_to_be_turned_down() -> None:
     at_the_shooter = fire(LINE, angle=np.pi)
     assert at_the_shooter.active[:, KIND["friendly_fire"]].tolist() == [True, False]
     assert not at_the_shooter.rejected[:, KIND["friendly_fire"]].any()
+
+
+def test_one_attack_is_enough_for_a_rule_to_be_about() -> None:
+    for angle, hit in ((0.0, True), (np.pi, False)):
+        answer = fire(LINE, angle=angle, steps=2)
+        assert answer.active[:, KIND["friendly_fire"]].tolist() == [True, False]
+        assert answer.rejected[:, KIND["friendly_fire"]].tolist() == [hit, False]
+        assert answer.triggers[0, 2, 0] != hit
+
+
+def test_rules_of_a_kind_that_bind_others_take_nothing_back() -> None:
+    rules = (replace(LINE, who=(101,)), replace(LINE, who=(102,)))
+    for angle, hit in ((0.0, True), (np.pi, False)):
+        answer = fire(*rules, angle=angle)
+        assert answer.active[:, KIND["friendly_fire"]].tolist() == [True, False]
+        assert answer.rejected[:, KIND["friendly_fire"]].tolist() == [hit, False]
 
 
 def test_later_steps_and_older_looks_leave_a_mate_more_time_to_walk_in() -> None:

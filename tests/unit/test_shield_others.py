@@ -10,7 +10,7 @@ import pytest
 from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNear, TurnLimit, compile_rules
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
-from npc_sdk.shield import Certified, Movers, Others, Outstanding, ShieldConfig, certify
+from npc_sdk.shield import Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
 from npc_sdk.shield.ground import turn_give
 from npc_sdk.shield.moving import Targets, never_worse
 
@@ -68,6 +68,16 @@ def test_going_away_is_free_however_near_the_player_is() -> None:
     answer = ask(tables, (-4.0, 0.0), player=(6.0, 0.0), age=2)
     assert walked(answer) < -0.5
     assert answer.guarded.all()
+
+
+def test_a_case_is_answered_with_the_others_that_it_shows() -> None:
+    tables, near = tables_for(KeepAway("room", 2.0, top_speed=5.0)), Others(np.array([[3.0, 0.0]]), (PLAYER,))
+    movers, wish = (
+        Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2))),
+        np.full((1, M, 2), [4.0, 0.0]),
+    )
+    case = Case(movers, tables, wish, near, Wanted(np.zeros((1, M, 2), np.bool_)), ShieldConfig())
+    assert walked(issue(Outstanding(), case, 1)) == walked(ask(tables, (4.0, 0.0), player=(3.0, 0.0)))
 
 
 def test_the_age_of_what_is_known_widens_where_the_player_may_be() -> None:
@@ -189,6 +199,27 @@ def kept(*, distance: float, near: bool, top_speed: float, speed: float, change:
     )
     command, once = np.array([[speed, 0.0]]), np.zeros(1, np.int64)
     return float(never_worse(them, once, np.zeros((1, 2)), command, once, np.array([change]), 1.0, 0.0)[0, 0])
+
+
+def test_every_motion_is_measured_against_every_rule_that_binds_its_npc() -> None:
+    """Ticks of half a second: one goes 1 m and then 0.5 m to the right, one 1.5 m upwards, and one stands."""
+    keep_away_and_stay_near, dt, spare = np.array([False, True]), 0.5, 0.25
+    them = Targets(
+        np.array([[10.0, 0.0], [0.0, -20.0]]),
+        np.array([2.0, 30.0]),
+        np.array([1.0, 2.0]),
+        keep_away_and_stay_near,
+        np.zeros(2, np.int64),
+        np.array([[True, False], [True, True]]),
+        1,
+    )
+    npc, step, acceleration = np.array([1, 0, 1]), np.array([3, 0, 0]), np.array([2.0, 12.0, 2.0])
+    start, command = np.array([[4.0, 0.0], [7.0, 4.0], [9.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
+    found = never_worse(them, npc, start, command, step, acceleration, dt, spare)
+    # The first one's second tick is the sixth: the entities may have come 3 m and 6 m by then. The second one leaves.
+    assert found[0] == pytest.approx([4.5 - 2.0 - spare - 3.0, 30.0 - spare - np.hypot(5.5, 20.0) - 6.0])
+    assert found[1, 0] == pytest.approx(4.0 - spare - 1.0)
+    assert (found[[1, 2, 2], [1, 0, 1]] > 1e6).all(), "no rule, or no motion"
 
 
 def test_a_brake_is_followed_to_its_last_tick_and_one_longer_than_2000_ticks_is_vouched_for_by_nobody() -> None:

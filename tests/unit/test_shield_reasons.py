@@ -9,7 +9,7 @@ import numpy as np
 
 from npc_sdk.constraints import KIND, KINDS
 from npc_sdk.experiments import campaign, zoo
-from npc_sdk.shield import REASONS, Certified, certificates, certify
+from npc_sdk.shield import REASONS, Certified, Tally, certificates, certify
 from npc_sdk.shield.reasons import DISTANCES, kinds_in
 
 
@@ -42,6 +42,31 @@ def test_an_untouched_proposal_is_accepted_and_says_so() -> None:
     assert told.reason == "goes as proposed"
 
 
+def test_a_tally_adds_up_and_counts_no_margin_of_who_came_off_its_certificate() -> None:
+    answer, tally, wall = an_answer(), Tally(), KIND["wall"]
+    answer.rejected[:2, wall], answer.changed[0, 1] = True, True
+    answer.active[:, wall], answer.margins[:2, wall] = True, (0.5, 0.25)
+    answer.broken[2, KIND["leash"]], answer.guarded[2], answer.margins[2, KIND["leash"]] = True, False, -1.0
+    tally.add(answer)
+    tally.add(answer)
+    assert (tally.steps, tally.unguarded, tally.changed) == (6, 2, 2)
+    assert tally.rows()["wall"] == {"active": 6, "changed": 2, "unguarded": 0, "min_margin": 0.25}
+    assert tally.rows()["leash"] == {"active": 0, "changed": 0, "unguarded": 2, "min_margin": None}
+
+
+def test_an_answer_of_no_steps_says_what_it_says_of_the_start() -> None:
+    answer = an_answer()
+    none = replace(answer, changed=answer.changed[:, :0], rank=answer.rank[:, :0])
+    assert [told.reason for told in certificates(none)] == ["goes as proposed"] * 3
+
+
+def test_the_first_kind_of_rule_is_one_like_any_other() -> None:
+    answer = an_answer()
+    answer.margins[1, KIND["wall"]], answer.margins[2, KIND["bounds"]] = 0.5, 1.5
+    assert KIND["wall"] == 0
+    assert [told.margin for told in certificates(answer)] == [None, 0.5, 1.5]
+
+
 def test_the_worst_step_counts_and_the_rules_that_turned_it_down_are_named() -> None:
     answer = an_answer()
     answer.rank[1], answer.changed[1, 1] = (0, 4), True
@@ -55,6 +80,15 @@ def test_the_worst_step_counts_and_the_rules_that_turned_it_down_are_named() -> 
     assert (told.margin, KINDS[told.nearest]) == (0.25, "spacing"), "a speed is no distance"
     assert told.reason == "brakes; keep out, spacing turned the proposal down; 0.25 m to spare for spacing"
     assert certificates(answer)[0].accepted
+    assert told.numbers() == {
+        "accepted": False,
+        "candidate": 4,
+        "active": told.active,
+        "rejected": told.rejected,
+        "broken": 0,
+        "margin": 0.25,
+        "nearest": KIND["spacing"],
+    }
 
 
 def test_an_attack_that_was_stopped_is_told_from_a_motion() -> None:

@@ -117,6 +117,14 @@ def test_who_does_not_want_to_move_is_not_said_to_be_stopped() -> None:
     assert np.isinf(answer.margins[:, TURN]).all()
 
 
+def test_who_wants_to_move_at_all_however_slowly_and_late_waits() -> None:
+    squad, wish = Squad(turns()), np.zeros((3, M, 2))
+    wish[0], wish[2, -1] = (0.0, -SPEED), (0.5, 0.0)
+    answer = squad.ask(wish=wish)
+    assert answer.rejected[:, TURN].tolist() == [False, False, True]
+    assert answer.active[:, TURN].tolist() == [True, False, True]
+
+
 def test_as_many_move_as_may_and_squads_take_turns_apart() -> None:
     assert Squad(turns(2), n=4).ask().velocities.any((1, 2)).tolist() == [True, True, False, False]
     assert Squad(turns(per="squad"), n=4).ask().velocities.any((1, 2)).tolist() == [True, False, True, False]
@@ -137,6 +145,8 @@ def test_who_is_urgent_goes_first_and_no_number_is_not_urgent() -> None:
     answer = squad.ask(priority=np.array([np.nan, 1.0, 2.0]))
     assert answer.velocities.any((1, 2)).tolist() == [False, False, True]
     assert squad.ask(wish=(np.nan, np.inf)).velocities.any((1, 2)).sum() == 0
+    answer = Squad(turns()).ask(priority=np.array([np.nan, -2.0, -1.0]))
+    assert answer.velocities.any((1, 2)).tolist() == [False, False, True]
 
 
 def test_who_has_moved_long_enough_stops_for_those_who_wait_and_all_get_their_turn() -> None:
@@ -157,6 +167,15 @@ def test_who_has_moved_long_enough_goes_on_if_nobody_waits() -> None:
         squad.ask(wish=alone)
         squad.go()
     assert squad.position[1, 1] < -0.8 * 20 * DT * SPEED
+
+
+def test_a_turn_is_over_with_its_last_tick() -> None:
+    squad = Squad(turns(seconds=0.4))
+    stops = []
+    for _ in range(5):
+        stops.append(bool(squad.ask().rejected[0, TURN]))
+        squad.go()
+    assert stops == [False, False, False, False, True]
 
 
 def test_of_too_many_in_motion_the_last_to_begin_brake_and_are_off_their_certificate() -> None:
@@ -182,6 +201,24 @@ def test_who_left_in_motion_has_no_turn_when_it_comes_back_in_motion() -> None:
     promised.observe(11, ids[:1], ~moving[:1])
     assert promised.until == {101: 10}
     assert promised.since == {}
+
+
+def test_who_has_never_moved_is_before_those_who_did_even_at_the_first_tick() -> None:
+    squad = Squad(turns())
+    squad.promised.moves.pass_on(0, np.array([101, 102], np.uint32))
+    squad.tick = 1
+    assert squad.ask().velocities.any((1, 2)).tolist() == [False, False, True]
+
+
+def test_looked_at_twice_in_a_tick_nothing_begins_anew_and_in_an_earlier_one_everything_does() -> None:
+    ids, moving, moves = np.array([101, 102], np.uint32), np.array([True, False]), Squad(turns()).promised.moves
+    moves.observe(5, ids, ~moving)
+    moves.observe(6, ids, moving)
+    moves.observe(7, ids, moving)
+    moves.observe(7, ids, moving)
+    assert (moves.since, moves.until) == ({101: 6}, {102: 6})
+    moves.observe(2, ids, moving)
+    assert (moves.since, moves.until) == ({101: 2}, {})
 
 
 def test_waiting_at_a_wall_is_standing_even_if_a_step_away_from_it_would_be_safer() -> None:
