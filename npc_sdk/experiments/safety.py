@@ -61,7 +61,7 @@ ROWS: dict[str, Row] = {
     FLOOR: Row("", says="a random walk, then the shield"),
 }
 _CODE = (
-    *("planner", "shield", "constraints", "kernels", "runtime/decide.py"),
+    *("planner", "shield", "constraints", "geometry", "kernels", "runtime/decide.py"),
     *(f"experiments/{name}.py" for name in ("errands", "filters", "safety", "lockstep")),
 )  # that an episode depends on most
 COLUMNS = ("steps", "violations", "errands", "given", "kept", "stuck", "intervened", "certified", "wasted", "decisions")

@@ -20,6 +20,7 @@ from npc_sdk.geometry.polygons import (
     convex_corners,
     offset_ring,
     pad_edges,
+    point_in_polygon,
     polygon_edges,
     ring_edges,
 )
@@ -66,13 +67,17 @@ def build_roads(
     x0, y0, x1, y1 = bounds
     inner = np.array([(x0 + radius, y0 + radius), (x1 - radius, y1 - radius)])
     nodes = np.clip(np.concatenate([np.zeros((0, 2)), *corners, *halves]), *inner)
-    grown = polygon_edges([[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings])
+    around = [[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings]
+    grown = polygon_edges(around)
     beside = [_across(ring, bounds_ring(bounds)) for ring in rings]
     # What sees through a narrower one, nothing walks through.
     walls = np.concatenate([grown, *(_long(ways, 0.0, narrow) for ways in [*passages, *beside])])
     flat = grid_points(bounds, CELL, walkable.shape).reshape(-1, 2)
     sees = np.zeros((len(flat), len(nodes)), np.bool_)
-    free = walkable.reshape(-1)
+    # A body may stand within a grown outline: these reach further at corners. What it sees from there is by chance.
+    free = walkable.reshape(-1) & ~np.any(
+        [np.zeros(len(flat), np.bool_), *(point_in_polygon(flat, r) for r in around)], 0
+    )
     coarse = walls.astype(np.float32)
     sees[free] = line_of_sight(flat[free, None].astype(np.float32), nodes[None].astype(np.float32), coarse)
     gap = np.linalg.norm(nodes[:, None] - nodes[None], axis=-1)

@@ -232,6 +232,17 @@ def test_a_way_leads_through_a_passage_or_round_it_and_never_only_looks_through(
     assert (length < 15.0).tolist() == [leads] * len(start)
 
 
+def test_who_stands_right_at_a_corner_has_a_way_like_those_beside_it() -> None:
+    """One place of this world is within the outline grown by almost the body, which sticks out at corners."""
+    world = make_world("test", 9010)
+    tables = build_map([*world.map.polygons, *(wall(tuple(map(tuple, z.tolist()))) for z in world.zones)], BOUNDS, 0.35)
+    ways = MapWays(tables)
+    length = ways.way(int(ways.spot(np.array([[1.8, 10.3]]))[0]))
+    assert tables.walkable[27, 32]  # (4, 1.5)
+    assert length[27, 32] == pytest.approx(length[26, 32], abs=2.5)
+    assert length[27, 32] == pytest.approx(length[28, 33], abs=2.5)
+
+
 @pytest.mark.parametrize("seed", [9006, 9012, 9026, 9040])
 def test_places_that_see_each_other_are_about_as_far_from_anywhere(seed: int) -> None:
     """Zones beside walls leave passages of any width; a place nearer than all those about it would be a trap."""
