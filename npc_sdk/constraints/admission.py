@@ -189,9 +189,8 @@ class _Floor:
     free: NDArray[np.bool_]  # k
     slack: float  # m given in the rules' favour
     radius: float
-    _known: dict[str, NDArray[np.bool_]] = field(
-        default_factory=dict
-    )  # by rule; of a leash, of whom it was last asked for
+    # By rule; of a leash, of whom it was last asked for.
+    _known: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def allows(self, rule: Place | NoStop, home: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Says where a rule lets an NPC be, or come to rest."""

@@ -23,12 +23,16 @@ from npc_sdk.geometry.polygons import (
     point_in_polygon,
     polygon_edges,
     ring_edges,
+    signed_distance,
 )
 from npc_sdk.geometry.sight import line_of_sight
 
 CELL = 0.5  # m, of the grid that knows which corners each place sees
 _CORNER_CLEARANCE = 0.2  # m kept between the body and the corner it rounds
-_TO_SPARE = 0.3  # m that a passage must be wider than the body; in less, plans do not find their way
+_FITS = 0.05  # m that a passage must be wider than the body: what is kept from walls on both sides, and a little
+_EASY = 0.3  # m: through less plans find their way now and then
+_SQUEEZE = 8.0  # m that a way round may be longer than one through such a passage
+_BESIDE = 0.01  # m between a bar and the nodes on both sides of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,20 @@ def build_roads(
     walkable = distance >= radius
     about = radius + _CORNER_CLEARANCE
     corners = [offset_ring(r, about)[convex_corners(r)] for r in rings]
-    passages = [_across(a, b) for a in rings for b in rings if a is not b]
-    narrow, tight = 2 * radius + _TO_SPARE, MITRE * about + radius
+    passages = _outside(
+        np.concatenate([np.zeros((0, 4)), *(_across(a, b) for a in rings for b in rings)]), rings, radius
+    )
     # Where a corner's own node might lie in the wall across, one half-way does instead; beside the bounds it moves in.
-    halves = [ways.reshape(-1, 2, 2).mean(1) for ways in (_long(ways, narrow, tight) for ways in passages)]
+    easy = 2 * radius + _EASY
+    halves = _long(passages, easy, MITRE * about + radius).reshape(-1, 2, 2).mean(1)
+    gates = _gates(_long(passages, 2 * radius + _FITS, easy))
     x0, y0, x1, y1 = bounds
     inner = np.array([(x0 + radius, y0 + radius), (x1 - radius, y1 - radius)])
-    nodes = np.clip(np.concatenate([np.zeros((0, 2)), *corners, *halves]), *inner)
+    nodes = np.clip(np.concatenate([gates.reshape(-1, 2), halves, *corners]), *inner)
     around = [[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings]
-    grown = polygon_edges(around)
-    beside = [_across(ring, bounds_ring(bounds)) for ring in rings]
-    # What sees through a narrower one, nothing walks through.
-    walls = np.concatenate([grown, *(_long(ways, 0.0, narrow) for ways in [*passages, *beside])])
+    beside = [_long(_across(ring, bounds_ring(bounds)), 0.0, 2 * radius + _FITS) for ring in rings]
+    # What sees through a narrow passage would be nearer than all about it, and a trap: it is barred, but for its gate.
+    walls = np.concatenate([polygon_edges(around), _long(passages, 0.0, easy), *beside])
     flat = grid_points(bounds, CELL, walkable.shape).reshape(-1, 2)
     sees = np.zeros((len(flat), len(nodes)), np.bool_)
     # A body may stand within a grown outline: these reach further at corners. What it sees from there is by chance.
@@ -82,6 +88,8 @@ def build_roads(
     sees[free] = line_of_sight(flat[free, None].astype(np.float32), nodes[None].astype(np.float32), coarse)
     gap = np.linalg.norm(nodes[:, None] - nodes[None], axis=-1)
     between = np.where(line_of_sight(nodes[:, None], nodes[None], walls), gap, UNREACHABLE)
+    pair = np.arange(0, 2 * len(gates), 2)
+    between[pair, pair + 1] = between[pair + 1, pair] = _SQUEEZE
     for k in range(len(nodes)):  # Floyd-Warshall, one middle node at a time
         between = np.minimum(between, between[:, k, None] + between[None, k])
     return Roads(bounds, nodes, between.astype(np.float32), sees, nearest_free(walkable).reshape(-1), walkable, walls)
@@ -92,6 +100,23 @@ def _across(outline: Sequence[Point], other: Sequence[Point]) -> Float[np.ndarra
     corners = np.asarray(outline, np.float64)[:, None]
     there = np.stack(closest_on_edges(corners[:, 0], ring_edges(other)), axis=-1)  # v e 2
     return np.concatenate([np.broadcast_to(corners, there.shape), there], axis=-1).reshape(-1, 4)
+
+
+def _outside(
+    ways: Float[np.ndarray, "q 4"], rings: Sequence[Sequence[Point]], radius: float
+) -> Float[np.ndarray, "k 4"]:
+    """Picks the ways whose middle is as far from every outline as both of its ends are: they lead through no wall."""
+    length = np.linalg.norm(ways[:, 2:] - ways[:, :2], axis=1)
+    room = signed_distance(ways.reshape(-1, 2, 2).mean(1), rings)
+    return np.asarray(ways[(length > 0.0) & (room >= np.minimum(0.49 * length, radius))])
+
+
+def _gates(bars: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "q 2 2"]:
+    """Returns two places, one on either side of the middle of each bar."""
+    way = bars[:, 2:] - bars[:, :2]
+    aside = _BESIDE * np.stack([-way[:, 1], way[:, 0]], axis=1) / np.linalg.norm(way, axis=1, keepdims=True)
+    middle = bars.reshape(-1, 2, 2).mean(1)
+    return np.stack([middle - aside, middle + aside], axis=1)
 
 
 def _long(ways: Float[np.ndarray, "q 4"], least: float, most: float) -> Float[np.ndarray, "k 4"]:

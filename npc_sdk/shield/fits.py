@@ -106,5 +106,5 @@ def check_answer(answer: Certified, sizes: Sizes) -> None:
     if answer.rank.dtype != np.int8 or answer.rank.shape != steps:
         raise ValueError(f"rank: expected shape {steps} of int8, got {answer.rank.shape} of {answer.rank.dtype}")
     for field in fields(answer):
-        if getattr(answer, field.name).dtype == np.float32:
+        if getattr(getattr(answer, field.name), "dtype", None) == np.float32:
             raise ValueError(f"{field.name}: expected float64, got float32")

@@ -220,16 +220,42 @@ def test_walkers_that_follow_waypoints_arrive_along_shortest_ways() -> None:
     assert np.allclose(walked, length, rtol=0.05)
 
 
-@pytest.mark.parametrize(("gap", "leads"), [(0.5, False), (0.75, False), (0.95, False), (1.05, True), (1.3, True)])
-def test_a_way_leads_through_a_passage_or_round_it_and_never_only_looks_through(gap: float, leads: bool) -> None:
-    """A wall from the left border with a block beside it; a body of 0.7 m goes where 0.3 m more are free."""
+def passage(gap: float, right: float) -> RoadAtlas:
+    """A wall from the left border, a passage and a block, for a body of 0.7 m."""
     long = wall(((-12.0, -1.0), (0.0, -1.0), (0.0, 1.0), (-12.0, 1.0)))
-    block = wall(((gap, -2.0), (8.0, -3.0), (8.0, 3.0), (gap, 2.0)))
-    atlas = RoadAtlas([build_map([long, block], BOUNDS, 0.35).roads])
-    start = np.array([[x, -4.0] for x in (-1.5, -0.5, 0.0, gap / 2, 1.0, 2.0)])
-    goal = np.broadcast_to([gap / 2, 8.0], start.shape)
-    _, length = atlas.waypoints(np.zeros(len(start), np.int64), start, goal)
-    assert (length < 15.0).tolist() == [leads] * len(start)
+    block = wall(((gap, -2.0), (right, -3.0), (right, 3.0), (gap, 2.0)))
+    return RoadAtlas([build_map([long, block], BOUNDS, 0.35).roads])
+
+
+def through(atlas: RoadAtlas, gap: float, start: float) -> tuple[np.ndarray, float]:
+    """Where to head for from below the passage, to a place above it, and how long the way is."""
+    heading, length = atlas.waypoints(np.zeros(1, np.int64), np.array([[start, -4.0]]), np.array([[gap / 2, 8.0]]))
+    return heading[0], float(length[0])
+
+
+@pytest.mark.parametrize(("gap", "leads"), [(0.5, False), (0.7, False), (0.95, False), (1.05, True), (1.3, True)])
+def test_a_way_leads_through_an_easy_passage_and_round_a_narrow_one_and_never_only_looks_through(
+    gap: float, leads: bool
+) -> None:
+    atlas = passage(gap, 8.0)
+    for start in (-1.5, -0.5, 0.0, gap / 2, 1.0, 2.0):
+        assert (through(atlas, gap, start)[1] < 15.0) == leads
+
+
+@pytest.mark.parametrize(("gap", "leads"), [(0.5, False), (0.7, False), (0.78, True), (0.95, True), (1.05, True)])
+def test_where_no_way_leads_round_a_body_squeezes_through_whatever_it_fits_through(gap: float, leads: bool) -> None:
+    heading, length = through(passage(gap, 12.0), gap, -1.5)
+    assert (abs(heading[0] - gap / 2) < 1e-6 and heading[1] == 8.0) != leads  # the goal itself: nobody knows a way
+    assert not leads or 12.0 < length < 32.0
+
+
+def test_whoever_is_in_a_narrow_alley_is_led_out_of_it() -> None:
+    """Nine tenths of a metre wide and closed at its end, beyond which the goal lies."""
+    alley = wall(((0.0, 0.0), (6.0, 0.0), (6.0, 3.0), (0.0, 3.0), (0.0, 1.95), (5.0, 1.95), (5.0, 1.05), (0.0, 1.05)))
+    ways = MapWays(build_map([alley], BOUNDS, 0.35))
+    length = ways.way(int(ways.spot(np.array([[8.0, 1.5]]))[0]))
+    assert (np.diff(length[27, 24:34]) > 0.0).all()  # y 1.5, x 0 to 4.5
+    assert length[27, 33] > 10.0
 
 
 def test_who_stands_right_at_a_corner_has_a_way_like_those_beside_it() -> None:

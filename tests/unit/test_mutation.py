@@ -116,11 +116,13 @@ def test_the_table_counts_by_file_and_in_all() -> None:
 
 def test_no_entry_of_the_list_is_about_a_line_that_is_gone() -> None:
     listed = equivalents(EQUIVALENT.read_text("utf-8"))
+    folders = (ROOT / "npc_sdk" / "shield", ROOT / "npc_sdk" / "constraints")
+    everything = "\n".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
     for change, because in listed.items():
         assert because.strip(), change
         assert change.was != change.now, change
-        if change.function:
-            assert change.was in source_of(change.function), f"{change.function} has no more a line {change.was!r}"
+        found = source_of(change.function) if change.function else everything
+        assert change.was in found, f"{change.function or 'no file'} has no more a line {change.was!r}"
 
 
 def source_of(function: str) -> str:
