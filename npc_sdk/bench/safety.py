@@ -11,7 +11,7 @@ from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, 
 from npc_sdk.options import count, duration, natural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from npc_sdk.experiments.charts import Bar
     from npc_sdk.experiments.safety import Outcome
@@ -39,7 +39,6 @@ def main(args: Namespace) -> int:
     """Runs `npc-sdk bench safety`. Returns 1 when an NPC behind the shield broke a rule."""
     import torch
 
-    from npc_sdk.errors import InputError, nearest
     from npc_sdk.experiments import errands, safety
     from npc_sdk.experiments.charts import bars_png
     from npc_sdk.planner.problem import PlannerConfig
@@ -48,14 +47,10 @@ def main(args: Namespace) -> int:
     torch.set_num_threads(1)
     if args.quick:
         args.seeds, args.seconds, args.candidates = 1, 1.0, 12
-    for row in args.rows or ():
-        if row not in safety.ROWS:
-            raise InputError(f"--rows: unknown row {row!r}{nearest(row, safety.ROWS)}")
+    _check_names("--rows", "row", args.rows or (), safety.ROWS)
+    _check_names("--without", "rule", args.without, errands.RULES)
     needed = {*(args.rows or safety.ROWS), safety.CEILING, safety.FLOOR}
     rows = tuple(row for row in safety.ROWS if row in needed)
-    for rule in args.without:
-        if rule not in errands.RULES:
-            raise InputError(f"--without: unknown rule {rule!r}{nearest(rule, errands.RULES)}")
     without = tuple(sorted(set(args.without)))
     config = errands.ErrandsConfig(args.seeds, args.seconds, args.npcs, args.first_seed, without=without)
     how, loaded = PlannerConfig(candidates=args.candidates), load(args.model, torch.device("cpu"))
@@ -86,6 +81,14 @@ def main(args: Namespace) -> int:
     bars_png(args.out / "safety.png", "errands per NPC and minute, and rules broken per 100,000 NPC-steps", bars)
     emit([*lines, f"picture: {args.out / 'safety.png'}"], figures, args.json)
     return 0 if broken == 0 else 1
+
+
+def _check_names(option: str, what: str, names: Collection[str], known: Collection[str]) -> None:
+    from npc_sdk.errors import InputError, nearest
+
+    for name in names:
+        if name not in known:
+            raise InputError(f"{option}: unknown {what} {name!r}{nearest(name, known)}")
 
 
 def _row(outcome: Outcome) -> dict[str, Json]:

@@ -150,7 +150,7 @@ class Errands:
     """Plays the player, and sends NPCs about. The game's own doing: it looks at nothing but where NPCs are."""
 
     def __init__(self, world: World, npcs: int, players: Players) -> None:
-        self._world, self._players = world, players
+        self.world, self._players = world, players
         self._rng = np.random.default_rng([world.seed, 6])
         self._goal = np.full(npcs, -1)
         self._since = np.zeros(npcs, np.int64)
@@ -158,7 +158,7 @@ class Errands:
 
     def place(self, arena: Arena) -> None:
         """Puts the NPCs on places of their own, at rest, and gives everybody an errand."""
-        p, spots = arena.config.players, self._world.spots
+        p, spots = arena.config.players, self.world.spots
         chosen: list[int] = []
         for k in self._rng.permutation(len(spots)):
             gaps = np.hypot(*(spots[chosen] - spots[k]).T)
@@ -166,7 +166,7 @@ class Errands:
             if len(chosen) < len(self._goal) and clear and (gaps >= SPACING + 2 * ROOM).all():
                 chosen.append(int(k))
         if len(chosen) < len(self._goal):
-            raise ValueError(f"map {self._world.map.name}: expected room for {len(self._goal)} NPCs, got {len(chosen)}")
+            raise ValueError(f"map {self.world.map.name}: expected room for {len(self._goal)} NPCs, got {len(chosen)}")
         arena.pos[0, p:] = spots[chosen]
         for npc in range(len(self._goal)):
             self._send(arena, npc)
@@ -188,7 +188,7 @@ class Errands:
 
     def _send(self, arena: Arena, npc: int) -> None:
         """Gives an NPC another place, not beside another's and some way off."""
-        spots, here = self._world.spots, arena.pos[0, arena.config.players + npc]
+        spots, here = self.world.spots, arena.pos[0, arena.config.players + npc]
         others = spots[np.delete(self._goal, npc)[np.delete(self._goal, npc) >= 0]]
         for k in self._rng.permutation(len(spots)):
             far = np.hypot(*(spots[k] - here)) >= 4.0

@@ -157,7 +157,7 @@ def episode(config: ErrandsConfig, how: PlannerConfig, forecast: Forecast, row: 
     """Plays one episode of one row; returns COLUMNS, TIMES and violations by kind of rule."""
     torch.set_num_threads(1)
     arena, game, board = errands.stage(config, seed)
-    world, kind = errands.make_world(config.split, seed), ROWS[row]
+    kind = ROWS[row]
     if row == FLOOR:
         inner: Decider = ScriptedDecider("random", config.npcs, (seed,))
     else:
@@ -169,7 +169,7 @@ def episode(config: ErrandsConfig, how: PlannerConfig, forecast: Forecast, row: 
         if kind.filter is None
         else Filtered(kind.filter, decider, lambda: board.snapshot, settings)
     )
-    limits = errands.limits(arena, world, config.without)
+    limits = errands.limits(arena, game.world, config.without)
     trace = LockStep(arena, brain, game, every=1).run(ticks_in(config.seconds))
     game.close(arena)
     report = audit.audit(errands.audit_trace(trace, arena), limits)

@@ -62,20 +62,17 @@ def build_roads(
 ) -> Roads:
     """Builds the ways around the outlines. `distance` is the signed distance at the nodes of the `CELL` grid."""
     walkable = distance >= radius
-    about = radius + _CORNER_CLEARANCE
+    about, fits, easy = radius + _CORNER_CLEARANCE, 2 * radius + _FITS, 2 * radius + _EASY
     corners = [offset_ring(r, about)[convex_corners(r)] for r in rings]
-    passages = _outside(
-        np.concatenate([np.zeros((0, 4)), *(_across(a, b) for a in rings for b in rings)]), rings, radius
-    )
+    passages = _passages(rings, MITRE * about + radius, radius)
     # Where a corner's own node might lie in the wall across, one half-way does instead; beside the bounds it moves in.
-    easy = 2 * radius + _EASY
-    halves = _long(passages, easy, MITRE * about + radius).reshape(-1, 2, 2).mean(1)
-    gates = _gates(_long(passages, 2 * radius + _FITS, easy))
+    halves = _middles(_long(passages, easy, np.inf))
+    gates = _gates(_long(passages, fits, easy))
     x0, y0, x1, y1 = bounds
     inner = np.array([(x0 + radius, y0 + radius), (x1 - radius, y1 - radius)])
     nodes = np.clip(np.concatenate([gates.reshape(-1, 2), halves, *corners]), *inner)
     around = [[(float(x), float(y)) for x, y in offset_ring(r, 0.9 * radius)] for r in rings]
-    beside = [_long(_across(ring, bounds_ring(bounds)), 0.0, 2 * radius + _FITS) for ring in rings]
+    beside = [_long(_across(ring, bounds_ring(bounds)), 0.0, fits) for ring in rings]
     # What sees through a narrow passage would be nearer than all about it, and a trap: it is barred, but for its gate.
     walls = np.concatenate([polygon_edges(around), _long(passages, 0.0, easy), *beside])
     flat = grid_points(bounds, CELL, walkable.shape).reshape(-1, 2)
@@ -102,26 +99,35 @@ def _across(outline: Sequence[Point], other: Sequence[Point]) -> Float[np.ndarra
     return np.concatenate([np.broadcast_to(corners, there.shape), there], axis=-1).reshape(-1, 4)
 
 
-def _outside(
-    ways: Float[np.ndarray, "q 4"], rings: Sequence[Sequence[Point]], radius: float
-) -> Float[np.ndarray, "k 4"]:
-    """Picks the ways whose middle is as far from every outline as both of its ends are: they lead through no wall."""
-    length = np.linalg.norm(ways[:, 2:] - ways[:, :2], axis=1)
-    room = signed_distance(ways.reshape(-1, 2, 2).mean(1), rings)
-    return np.asarray(ways[(length > 0.0) & (room >= np.minimum(0.49 * length, radius))])
+def _passages(rings: Sequence[Sequence[Point]], most: float, radius: float) -> Float[np.ndarray, "k 4"]:
+    """Returns the ways across, shorter than `most`, that lead through no wall.
+
+    The middle of such a way is as far from every outline as its ends are from it, or as a body is wide.
+    """
+    found = [np.zeros((0, 4)), *(_long(_across(a, b), 0.0, most) for a in rings for b in rings)]
+    ways = np.concatenate(found)
+    room = signed_distance(_middles(ways), rings)
+    return np.asarray(ways[room >= np.minimum(0.49 * _length(ways), radius)])
 
 
 def _gates(bars: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "q 2 2"]:
     """Returns two places, one on either side of the middle of each bar."""
-    way = bars[:, 2:] - bars[:, :2]
-    aside = _BESIDE * np.stack([-way[:, 1], way[:, 0]], axis=1) / np.linalg.norm(way, axis=1, keepdims=True)
-    middle = bars.reshape(-1, 2, 2).mean(1)
+    way, middle = bars[:, 2:] - bars[:, :2], _middles(bars)
+    aside = _BESIDE * np.stack([-way[:, 1], way[:, 0]], axis=1) / _length(bars)[:, None]
     return np.stack([middle - aside, middle + aside], axis=1)
+
+
+def _middles(ways: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, "q 2"]:
+    return np.asarray(ways.reshape(-1, 2, 2).mean(1))
+
+
+def _length(ways: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, " q"]:
+    return np.asarray(np.linalg.norm(ways[:, 2:] - ways[:, :2], axis=1))
 
 
 def _long(ways: Float[np.ndarray, "q 4"], least: float, most: float) -> Float[np.ndarray, "k 4"]:
     """Picks the ways that are at least so long, and longer than nothing, but not so long as `most`."""
-    length = np.linalg.norm(ways[:, 2:] - ways[:, :2], axis=1)
+    length = _length(ways)
     return np.asarray(ways[(length > 0.0) & (length >= least) & (length < most)])
 
 
