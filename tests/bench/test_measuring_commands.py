@@ -107,7 +107,7 @@ def test_check_adversary_finds_no_margin_below_zero(tmp_path: Path, capsys: pyte
 def test_check_attribution_agrees_with_replays_of_every_kind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ("check", "attribution", "--episodes", "60", "--jobs", "2", "--out", str(tmp_path))
+    asked = ("check", "attribution", "--episodes", "36", "--jobs", "2", "--out", str(tmp_path))
     found = figures(capsys, *asked)
     assert printed_keys(found) | {f"wrong[].{key}" for key in WRONG} == documented_keys("check attribution")
     assert found["passed"] is True, (found["wrong"], found["silent"])
