@@ -96,7 +96,10 @@ class MissingDependency(SdkError, ImportError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'x'?` for the known name nearest to `name`, or the list of known names."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f", did you mean {close[0]!r}?"
-    return f", expected one of {', '.join(names)}" if names else ", and none is known"
+    return meant(name, names) or (f", expected one of {', '.join(names)}" if names else ", and none is known")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?` for the known name nearest to `name`, or nothing: for texts that list the names."""
+    close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""

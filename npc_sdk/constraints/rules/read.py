@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
-from npc_sdk.errors import ConstraintError, nearest
+from npc_sdk.errors import ConstraintError, meant
 
 Who: TypeAlias = str | tuple[int, ...]
 """Whom a rule binds: "all", "squad:K", "persona:NAME" (resolved to ids by the caller), or a tuple of NPC ids."""
@@ -89,7 +89,7 @@ def one_of(names: Collection[str], default: str) -> Reader:
         if not isinstance(value, str) or value not in names:
             raise ConstraintError(
                 f"rule '{rule}', key '{key}': expected one of {', '.join(names)}, got {value!r}"
-                + nearest(str(value), names)
+                + meant(str(value), names)
             )
         return value
 
@@ -105,7 +105,7 @@ def polygon(rule: str, table: Mapping[str, object], zones: Mapping[str, Points])
         if not isinstance(zone, str) or zone not in zones:
             raise ConstraintError(
                 f"rule '{rule}', key 'zone': expected one of {', '.join(sorted(zones)) or '(no zone is declared)'}, "
-                f"got {zone!r}{nearest(str(zone), sorted(zones))}"
+                f"got {zone!r}{meant(str(zone), zones)}"
             )
         return zones[zone]
     return points(rule, "polygon", table["polygon"])
@@ -133,7 +133,7 @@ def parse_who(name: str, who: str) -> tuple[str, str]:
         return head, tail
     raise ConstraintError(
         f"rule '{name}', key 'who': expected all, squad:K, persona:NAME or a list of ids, got {who!r}"
-        + nearest(head, ("all", "squad", "persona"))
+        + meant(head, ("all", "squad", "persona"))
     )
 
 

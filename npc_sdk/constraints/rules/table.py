@@ -19,7 +19,7 @@ from npc_sdk.constraints.rules.motion import AccelerationLimit, AllyDistance, Mo
 from npc_sdk.constraints.rules.others import KeepAway, ReactionTime, StayNear
 from npc_sdk.constraints.rules.places import KeepIn, KeepOut, Leash, Navmesh, NoStop
 from npc_sdk.constraints.rules.read import Points, forecast_tier, polygon, selector, tier
-from npc_sdk.errors import ConstraintError, nearest
+from npc_sdk.errors import ConstraintError, meant, nearest
 
 Zone: TypeAlias = KeepOut | KeepIn | NoStop
 Rule: TypeAlias = (
@@ -86,9 +86,7 @@ def from_table(table: Mapping[str, object], zones: Mapping[str, Points] | None =
     """
     word = table.get("rule")
     if not isinstance(word, str) or word not in TYPES:
-        raise ConstraintError(
-            f"key 'rule': expected one of {', '.join(RULES)}, got {word!r}{nearest(str(word), RULES)}"
-        )
+        raise ConstraintError(f"key 'rule': expected one of {', '.join(RULES)}, got {word!r}{meant(str(word), RULES)}")
     kind = TYPES[word]
     name = table.get("name", word)
     if not isinstance(name, str) or not name:
