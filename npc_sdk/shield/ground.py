@@ -321,7 +321,7 @@ def check_movers(movers: Movers, tables: RuleTables, config: ShieldConfig) -> No
     """
     rows = tables.rows(movers.ids)
     check_numbers(movers)
-    rounding(tables, np.asarray(movers.position, np.float64).reshape(-1, 2), config)
+    rounding(tables, movers.position, config)
     certified_limits(tables, rows, config)
     turn_give(tables, rows, config)
 

@@ -6,13 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from npc_sdk.constraints import KIND, KeepAway, NoStop, Rule, RuleTables, StayNear, TurnLimit, compile_rules
+from npc_sdk.constraints import (
+    KIND,
+    AccelerationLimit,
+    KeepAway,
+    NoStop,
+    Rule,
+    RuleTables,
+    StayNear,
+    TurnLimit,
+    compile_rules,
+)
 from npc_sdk.errors import ConstraintError
 from npc_sdk.experiments.zoo import Body
 from npc_sdk.shield import Case, Certified, Movers, Others, Outstanding, ShieldConfig, Wanted, certify, issue
 from npc_sdk.shield.ground import turn_give
 from npc_sdk.shield.moving import Targets, never_worse
+
+Floats = NDArray[np.float64]
 
 DT, M = 1 / 30, 6
 PLAYER = frozenset(["player"])
@@ -78,6 +91,37 @@ def test_a_case_is_answered_with_the_others_that_it_shows() -> None:
     )
     case = Case(movers, tables, wish, near, Wanted(np.zeros((1, M, 2), np.bool_)), ShieldConfig())
     assert walked(issue(Outstanding(), case, 1)) == walked(ask(tables, (4.0, 0.0), player=(3.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("rules", "change", "told"),
+    [
+        ((), {"velocity": np.array([[np.nan, 0.0]])}, "velocity in numbers"),
+        ((), {"position": np.array([[2e4, 0.0]])}, "rebase"),
+        ((AccelerationLimit("soft", 1.0),), {}, "velocity tolerance"),
+        ((TurnLimit("steady", 0.01, 0.1),), {}, "turn limit"),
+    ],
+)
+def test_a_look_that_cannot_be_answered_leaves_nothing_behind(
+    rules: tuple[Rule, ...], change: dict[str, Floats], told: str
+) -> None:
+    asked = Case(
+        Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2))),
+        tables_for(),
+        np.zeros((1, M, 2)),
+        Others.none(),
+        Wanted(np.zeros((1, M, 2), np.bool_)),
+        ShieldConfig(),
+    )
+    promised, late = Outstanding(), Wanted(np.zeros((1, M, 2), np.bool_), tick=100, apply_tick=100)
+    issue(promised, asked, 1)
+    with pytest.raises(ConstraintError, match=told):
+        issue(
+            promised, replace(asked, movers=replace(asked.movers, **change), tables=tables_for(*rules), wanted=late), 2
+        )
+    assert len(promised) == 1, "nothing is forgotten"
+    issue(promised, replace(asked, wanted=late), 2)
+    assert len(promised) == 1, "the first chunk is over by then"
 
 
 def test_the_age_of_what_is_known_widens_where_the_player_may_be() -> None:
