@@ -129,7 +129,7 @@ def test_a_body_that_comes_to_where_it_can_stop_at_once_stops(compiled: bool) ->
         ([SpeedLimit("slow", 4.0)], "speed limit: expected at least 5 m/s, a cell per tick, got 4;"),
         ([SpeedLimit("slow", 4.0, who=(102,))], "speed limit: expected at least 5 m/s, a cell per tick, got 4;"),
         (
-            [AccelerationLimit("gentle", 40.0), SpeedLimit("straight", 6.0)],
+            [AccelerationLimit("gentle", 40.0), SpeedLimit("straight", 5.0)],
             "expected more than 50.5 m/s.2, so that a step of 0.5 m ends with its tick, got 40",
         ),
         (
