@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import Floats
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from .messages import RUNG_NONE, STATUS_BITS, Action, EntityBlock, Floats, Snapshot, U32s
+from .messages import RUNG_NONE, STATUS_BITS, Action, EntityBlock, Snapshot, U32s
 from .schema import FLOAT32_MAX, EntityType, Schema
 
 

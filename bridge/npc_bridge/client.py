@@ -13,6 +13,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from .delta import CAPABILITY
 from .endpoints import Context, Socket, client_options, game_context
 from .errors import ControlRefused, ControlTimeout, ErrorCode, LocalProtocolError, MessageTooLarge, RemoteProtocolError
 from .faults import (
@@ -78,6 +79,7 @@ class Client:
         name: of this game instance; the schema's by default.
         fallback: the game's own behaviour for NPCs without a plan; without it they brake.
         majors: protocol versions to offer.
+        delta: sends what changes instead of everything, where the brain can read it: for links that are slow.
         recorder: gets every data frame sent and received.
         context: a ZeroMQ context to share, needed for inproc endpoints.
         clock_us: monotonic microseconds.
@@ -91,6 +93,7 @@ class Client:
         *,
         fallback: Fallback | None = None,
         majors: tuple[int, ...] = (MAJOR,),
+        delta: bool = False,
         recorder: Recorder | None = None,
         context: Context | None = None,
         clock_us: Callable[[], int] = _clock_us,
@@ -104,7 +107,7 @@ class Client:
         self._clock_us = clock_us
         self._own_context = context is None
         self._context: Context = context if context is not None else game_context()
-        greeting = Greeting(CLIENT_NAME, name or schema.game, majors)
+        greeting = Greeting(CLIENT_NAME, name or schema.game, majors, (CAPABILITY,) if delta else ())
         self._session = ClientSession(schema, greeting, secrets.randbits(32))
         self._fault: Fault | None = Connecting(None, f"connecting to {endpoint}", "wait a second")
         self._fault_tick = -1  # of the snapshot a passing fault is about

@@ -19,10 +19,10 @@ U32 = (1 << 32) - 1
 LAST_TICK = (1 << 62) - 1  # so that sums of ticks stay within 64 bits in every language
 
 FLAG_KEYFRAME = 1  # complete, as every snapshot of version 1.0
-FLAG_DELTA = 2  # reserved
+FLAG_DELTA = 2  # SNAPSHOT: what differs from an older one; with FLAG_KEYFRAME from nothing
 FLAG_FALLBACK = 4  # ACTION: planned without a finished search
 FLAG_REPLAY = 8  # from a recording
-KNOWN_FLAGS = FLAG_KEYFRAME | FLAG_FALLBACK | FLAG_REPLAY
+KNOWN_FLAGS = FLAG_KEYFRAME | FLAG_DELTA | FLAG_FALLBACK | FLAG_REPLAY
 
 
 class Kind(IntEnum):
@@ -105,6 +105,8 @@ def read_header(data: bytes, limits: Limits = LIMITS) -> Header:
     header = Header(kind, *rest)
     if header.flags & ~KNOWN_FLAGS:
         raise RemoteProtocolError(ErrorCode.VALUE, f"{kind.name}: unknown flags {header.flags & ~KNOWN_FLAGS:#x}")
+    if header.flags & FLAG_DELTA and kind is not Kind.SNAPSHOT:
+        raise RemoteProtocolError(ErrorCode.VALUE, f"{kind.name}: expected no delta, got flags {header.flags:#x}")
     if header.tick > LAST_TICK:
         raise RemoteProtocolError(ErrorCode.VALUE, f"{kind.name}: expected ticks up to {LAST_TICK}, got {header.tick}")
     return header

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import Floats
 from .errors import LocalProtocolError
 from .messages import (
     RUNG_BRAKE,
@@ -25,7 +26,6 @@ from .messages import (
     U16,
     Action,
     Executing,
-    Floats,
     U32s,
 )
 from .schema import MOVE, Schema

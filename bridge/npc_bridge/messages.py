@@ -9,18 +9,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import Bools, Columns, Floats
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaError
-from .frames import FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, gap, padded, read_header
+from .frames import FLAG_DELTA, FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, gap, padded, read_header
 from .limits import LIMITS, Limits
 from .packing import Reader, Value, pack, unpack
-from .schema import Schema
+from .schema import CODINGS, Schema
 
-Floats: TypeAlias = NDArray[np.float32]
 U8: TypeAlias = NDArray[np.uint8]
 U16: TypeAlias = NDArray[np.uint16]
 U32s: TypeAlias = NDArray[np.uint32]
@@ -32,9 +32,11 @@ STATUS_BITS = STATUS_GUARDED | STATUS_PLANNED | STATUS_CHANGED
 
 RUNG_PLAN, RUNG_TAIL, RUNG_CALLBACK, RUNG_BRAKE, RUNG_NONE = range(5)
 
-WIRE = {name: np.dtype(name) for name in ("<u1", "<u2", "<u4", "<f4")}
+WIRE = {name: np.dtype(name) for name in ("<u1", "<u2", "<u4", "<f2", "<f4")}
 BLOCK = struct.Struct("<HHI")  # entity type index, fields, rows
+DELTA = struct.Struct("<QQ")  # baseline, reserved
 ACTION = struct.Struct("<QQqqIHHQ")  # apply, valid until, received, planned, chunk, m, k, reserved
+EXECUTING = (("ids", "<u4"), ("chunk", "<u4"), ("step", "<u2"), ("rung", "<u1"))
 ERROR_TEXT_BYTES = 1024
 POSE_FIELDS = 4
 
@@ -85,6 +87,46 @@ class Snapshot:
     blocks: Mapping[str, EntityBlock]
     executing: Executing = field(default_factory=Executing.none)
     flags: int = FLAG_KEYFRAME
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellBlock:
+    """The cells of one entity type that differ from a baseline: those of an entity that it lacks differ from 0.
+
+    ids: n, of all rows there are now. changed: n f. values: n f, of which only the changed cells mean anything; they
+    have a code (`cells`).
+    """
+
+    ids: U32s
+    changed: Bools
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """A snapshot told by what differs from an older one; `delta` makes and applies it.
+
+    Args:
+        session: issued by the server.
+        schema_id: of the registered schema.
+        tick: engine tick.
+        time_us: game time.
+        sequence: counts this client's snapshots.
+        baseline: tick of the older one; None: everything differs.
+        blocks: by entity type name; a type that is left out has no rows.
+        executing: what NPCs did in the tick before this one.
+        flags: FLAG_* of `frames`, besides those that say what it is.
+    """
+
+    session: int
+    schema_id: int
+    tick: int
+    time_us: int
+    sequence: int
+    baseline: int | None
+    blocks: Mapping[str, CellBlock]
+    executing: Executing = field(default_factory=Executing.none)
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,7 +286,9 @@ class Telemetry:
     body: Mapping[str, Value] = field(default_factory=dict)
 
 
-Message: TypeAlias = Hello | Welcome | SchemaChange | Snapshot | Action | ErrorReport | Bye | Control | Ack | Telemetry
+Message: TypeAlias = (
+    Hello | Welcome | SchemaChange | Snapshot | Delta | Action | ErrorReport | Bye | Control | Ack | Telemetry
+)
 
 
 def encode(message: Message, schema: Schema | None = None) -> bytes:
@@ -260,6 +304,8 @@ def encode(message: Message, schema: Schema | None = None) -> bytes:
     try:
         if isinstance(message, Snapshot):
             return _encode_snapshot(message, _needed(schema))
+        if isinstance(message, Delta):
+            return _encode_delta(message, _needed(schema))
         if isinstance(message, Action):
             return _encode_action(message, _needed(schema))
         header, body = _body_of(message)
@@ -284,6 +330,8 @@ def decode(data: bytes, schema: Schema | None = None, limits: Limits = LIMITS, h
     """
     if header is None:
         header = read_header(data, limits)
+    if header.kind is Kind.SNAPSHOT and header.flags & FLAG_DELTA:
+        return _decode_delta(data, header, _needed(schema), limits)
     if header.kind is Kind.SNAPSHOT:
         return _decode_snapshot(data, header, _needed(schema), limits)
     if header.kind is Kind.ACTION:
@@ -301,29 +349,65 @@ def _needed(schema: Schema | None) -> Schema:
 
 
 def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
-    known = {entity.name: index for index, entity in enumerate(schema.entities)}
-    unknown = sorted(set(message.blocks) - set(known))
-    if unknown:
-        raise LocalProtocolError(f"SNAPSHOT: entity types not in the schema: {', '.join(unknown)}")
-    rows = 0
-    table = b""
+    table, rows = b"", 0
     parts: list[bytes | memoryview] = []
-    for name in sorted(message.blocks, key=known.__getitem__):
-        block, width = message.blocks[name], len(schema.entities[known[name]].fields)
+    for index, name in in_order(message.blocks, schema):
+        block, width = message.blocks[name], len(schema.entities[index].fields)
         count = len(block.ids)
         rows += count
-        table += BLOCK.pack(known[name], width, count)
+        table += BLOCK.pack(index, width, count)
         parts.extend(_bytes(block.ids, "<u4", (count,), f"entity '{name}': ids"))
         parts.extend(_bytes(block.values, "<f4", (count, width), f"entity '{name}': values"))
-    executing = message.executing
-    doing = len(executing.ids)
-    parts.extend(_bytes(executing.ids, "<u4", (doing,), "executing: ids"))
-    parts.extend(_bytes(executing.chunk, "<u4", (doing,), "executing: chunk"))
-    parts.extend(_bytes(executing.step, "<u2", (doing,), "executing: step"))
-    parts.extend(_bytes(executing.rung, "<u1", (doing,), "executing: rung"))
-    header = Header(
+    parts.extend(_executing_parts(message.executing))
+    header = _snapshot_header(message, message.flags, rows)
+    return b"".join((header.pack(), table, gap(len(table)), *parts))
+
+
+def _encode_delta(message: Delta, schema: Schema) -> bytes:
+    table, rows = b"", 0
+    parts: list[bytes | memoryview] = []
+    for index, name in in_order(message.blocks, schema):
+        block, entity = message.blocks[name], schema.entities[index]
+        shape = (len(block.ids), len(entity.fields))
+        rows += shape[0]
+        table += BLOCK.pack(index, shape[1], shape[0])
+        parts.extend(_bytes(block.ids, "<u4", shape[:1], f"entity '{name}': ids"))
+        for what, array in (("changed", block.changed), ("values", block.values)):
+            if array.shape != shape:
+                raise LocalProtocolError(f"entity '{name}': {what}: expected shape {shape}, got {array.shape}")
+        bits = np.packbits(block.changed, bitorder="little")
+        parts.extend(_bytes(bits, "<u1", bits.shape, f"entity '{name}': changed"))
+        for dtype, codes in zip(CODINGS.values(), Columns.of(entity).codes(block.values, block.changed), strict=True):
+            parts.extend(_bytes(codes, dtype, codes.shape, f"entity '{name}': cells"))
+    parts.extend(_executing_parts(message.executing))
+    key = FLAG_KEYFRAME if message.baseline is None else 0
+    header = _snapshot_header(message, message.flags | FLAG_DELTA | key, rows)
+    return b"".join((header.pack(), DELTA.pack(message.baseline or 0, 0), table, gap(len(table)), *parts))
+
+
+def in_order(blocks: Mapping[str, object], schema: Schema) -> list[tuple[int, str]]:
+    """Returns index and name of the entity types of some blocks, as the wire has them.
+
+    Raises:
+        LocalProtocolError: the schema has no such type.
+    """
+    known = {entity.name: index for index, entity in enumerate(schema.entities)}
+    unknown = sorted(set(blocks) - set(known))
+    if unknown:
+        raise LocalProtocolError(f"SNAPSHOT: entity types not in the schema: {', '.join(unknown)}")
+    return sorted((known[name], name) for name in blocks)
+
+
+def _executing_parts(executing: Executing) -> Iterator[bytes | memoryview]:
+    doing = (len(executing.ids),)
+    for name, dtype in EXECUTING:
+        yield from _bytes(getattr(executing, name), dtype, doing, f"executing: {name}")
+
+
+def _snapshot_header(message: Snapshot | Delta, flags: int, rows: int) -> Header:
+    return Header(
         Kind.SNAPSHOT,
-        flags=message.flags,
+        flags=flags,
         session=message.session,
         schema_id=message.schema_id,
         tick=message.tick,
@@ -332,23 +416,13 @@ def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
         count=rows,
         dtype=1,
         blocks=len(message.blocks),
-        extra=doing,
+        extra=len(message.executing.ids),
     )
-    return b"".join((header.pack(), table, gap(len(table)), *parts))
 
 
 def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits) -> Snapshot:
-    _same_schema(header, schema)
-    _plain_header(header, dtype=1, fields=0)
-    if header.blocks > len(schema.entities):
-        raise _limit(f"SNAPSHOT: expected at most {len(schema.entities)} blocks, got {header.blocks}")
-    if header.count > limits.entities or header.extra > limits.entities:
-        raise _limit(f"SNAPSHOT: expected at most {limits.entities} rows, got {header.count} and {header.extra}")
     start = HEADER_BYTES + padded(header.blocks * BLOCK.size)
-    if len(data) < start:
-        raise _length("SNAPSHOT: block table", start, len(data))
-    table = [BLOCK.unpack_from(data, HEADER_BYTES + i * BLOCK.size) for i in range(header.blocks)]
-    _check_table(table, header, schema)
+    table = _read_table(data, header, schema, limits, HEADER_BYTES)
     size = start + sum(padded(4 * rows) + padded(4 * rows * width) for _, width, rows in table)
     doing = header.extra
     size += 2 * padded(4 * doing) + padded(2 * doing) + padded(doing)
@@ -360,9 +434,6 @@ def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits
         ids: U32s = cursor.take("<u4", rows)
         values: Floats = cursor.take("<f4", rows * width).reshape(rows, width)
         blocks[schema.entities[index].name] = EntityBlock(ids, values)
-    executing = Executing(
-        cursor.take("<u4", doing), cursor.take("<u4", doing), cursor.take("<u2", doing), cursor.take("<u1", doing)
-    )
     return Snapshot(
         header.session,
         header.schema_id,
@@ -370,9 +441,67 @@ def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits
         header.time_us,
         header.sequence,
         blocks,
-        executing,
+        Executing(*(cursor.take(dtype, doing) for _, dtype in EXECUTING)),
         header.flags,
     )
+
+
+def _decode_delta(data: bytes, header: Header, schema: Schema, limits: Limits) -> Delta:
+    at = HEADER_BYTES + DELTA.size
+    if len(data) < at:
+        raise _length("SNAPSHOT: sub-header", at, len(data))
+    baseline, reserved = DELTA.unpack_from(data, HEADER_BYTES)
+    whole = bool(header.flags & FLAG_KEYFRAME)
+    if reserved or (baseline != 0 if whole else baseline >= header.tick):
+        wanted = "0, as it is a keyframe" if whole else f"a tick below {header.tick}"
+        raise _value(f"SNAPSHOT: expected reserved 0 and as baseline {wanted}, got {reserved} and {baseline}")
+    table = _read_table(data, header, schema, limits, at)
+    cursor = _Cursor(data, at + padded(header.blocks * BLOCK.size))
+    blocks = {}
+    for index, width, rows in table:
+        columns, cells = Columns.of(schema.entities[index]), rows * width
+        cursor.expect(padded(4 * rows) + -(-cells // 8))
+        ids: U32s = cursor.take("<u4", rows)
+        flags = np.unpackbits(cursor.take("<u1", -(-cells // 8)), bitorder="little")
+        if flags[cells:].any():
+            raise _value(f"entity '{columns.entity.name}': expected 0 behind the bits of {cells} cells")
+        changed = flags[:cells].astype(np.bool_).reshape(rows, width)
+        counts = list(zip(CODINGS.values(), columns.counts(changed), strict=True))
+        cursor.expect(sum(padded(WIRE[dtype].itemsize * count) for dtype, count in counts))
+        values = np.zeros((rows, width), np.float32)
+        columns.write(values, changed, [cursor.take(dtype, count) for dtype, count in counts])
+        blocks[columns.entity.name] = CellBlock(ids, changed, values)
+    cursor.expect(sum(padded(WIRE[dtype].itemsize * header.extra) for _, dtype in EXECUTING))
+    executing = Executing(*(cursor.take(dtype, header.extra) for _, dtype in EXECUTING))
+    if cursor.at != len(data):
+        raise _length("SNAPSHOT", cursor.at, len(data))
+    return Delta(
+        header.session,
+        header.schema_id,
+        header.tick,
+        header.time_us,
+        header.sequence,
+        None if whole else baseline,
+        blocks,
+        executing,
+        header.flags & ~(FLAG_DELTA | FLAG_KEYFRAME),
+    )
+
+
+def _read_table(data: bytes, header: Header, schema: Schema, limits: Limits, at: int) -> list[tuple[int, int, int]]:
+    """Returns type, fields and rows of each block, having checked all that header and table say."""
+    _same_schema(header, schema)
+    _plain_header(header, dtype=1, fields=0)
+    if header.blocks > len(schema.entities):
+        raise _limit(f"SNAPSHOT: expected at most {len(schema.entities)} blocks, got {header.blocks}")
+    if header.count > limits.entities or header.extra > limits.entities:
+        raise _limit(f"SNAPSHOT: expected at most {limits.entities} rows, got {header.count} and {header.extra}")
+    end = at + padded(header.blocks * BLOCK.size)
+    if len(data) < end:
+        raise _length("SNAPSHOT: block table", end, len(data))
+    table = [BLOCK.unpack_from(data, at + i * BLOCK.size) for i in range(header.blocks)]
+    _check_table(table, header, schema)
+    return table
 
 
 def _check_table(table: Sequence[tuple[int, int, int]], header: Header, schema: Schema) -> None:
@@ -474,17 +603,32 @@ class _Cursor:
     """Walks over aligned blocks without copying; the arrays it gives are read-only views."""
 
     def __init__(self, data: bytes, start: int) -> None:
+        self.at = start
         self._data = data
-        self._at = start
 
     def take(self, dtype: str, count: int) -> NDArray[_Number]:
-        block: NDArray[_Number] = np.frombuffer(self._data, dtype, count, self._at) if count else np.zeros(0, dtype)
-        self._at += padded(block.nbytes)
+        block: NDArray[_Number] = np.frombuffer(self._data, dtype, count, self.at) if count else np.zeros(0, dtype)
+        self.at += padded(block.nbytes)
         return block
+
+    def expect(self, size: int) -> None:
+        """Raises RemoteProtocolError where the bytes end within the next `size`."""
+        if self.at + padded(size) > len(self._data):
+            raise _length("SNAPSHOT: at least", self.at + padded(size), len(self._data))
 
 
 def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> tuple[memoryview, bytes]:
     """Returns an array's block without copying it, and the zeros up to the next border."""
+    array = as_wire(array, dtype, shape, where)
+    return np.ascontiguousarray(array).data, gap(array.nbytes)
+
+
+def as_wire(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> NDArray[Any]:
+    """Returns an array as the wire has it, the same one if it is so already.
+
+    Raises:
+        LocalProtocolError: it has another shape, or numbers of another type.
+    """
     if array.shape != shape:
         raise LocalProtocolError(f"{where}: expected shape {shape}, got {array.shape}")
     wanted = WIRE[dtype]
@@ -492,7 +636,7 @@ def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where
         if array.dtype.newbyteorder("<") != wanted:
             raise LocalProtocolError(f"{where}: expected dtype {wanted.name}, got {array.dtype.name}")
         array = array.astype(wanted)
-    return np.ascontiguousarray(array).data, gap(array.nbytes)
+    return array
 
 
 def _same_schema(header: Header, schema: Schema) -> None:

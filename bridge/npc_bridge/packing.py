@@ -158,6 +158,8 @@ def _unique(pairs: list[tuple[object, object]]) -> dict[object, object]:
     body = dict(pairs)
     if len(body) != len(pairs):
         raise ValueError("a key twice")
+    if not all(isinstance(key, str) for key in body):
+        raise ValueError("a key that is no text")
     return body
 
 
@@ -169,9 +171,7 @@ def _check(value: Value, where: str, depth: int, limits: Limits) -> None:
     if isinstance(value, dict):
         if depth == 0:
             raise RemoteProtocolError(ErrorCode.LIMIT, f"{where}: nested deeper than {limits.depth}")
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise RemoteProtocolError(ErrorCode.VALUE, f"{where}: expected string keys, got {key!r:.40}")
+        for item in value.values():
             _check(item, where, depth - 1, limits)
     elif isinstance(value, list):
         if depth == 0:

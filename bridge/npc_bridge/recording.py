@@ -17,8 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
-from .errors import LocalProtocolError, RecordingError, SchemaError
+from .delta import Baselines
+from .errors import LocalProtocolError, RecordingError, RemoteProtocolError, SchemaError
 from .limits import LIMITS
+from .messages import Delta, Message, Snapshot, Welcome, decode
 from .schema import Schema
 
 MAGIC = b"NPCWREC\x00"
@@ -112,6 +114,26 @@ class Recording:
                 if record is None:
                     return
                 yield record
+
+    def messages(self) -> Iterator[tuple[Record, Message]]:
+        """Yields the records of the data channel and what they mean; deltas are made whole.
+
+        Raises:
+            RemoteProtocolError: bytes that are no message, or a delta whose baseline was not recorded; says where.
+        """
+        seen = Baselines()
+        for number, record in enumerate(self, 1):
+            if record.channel is not ChannelId.DATA:
+                continue
+            try:
+                message = decode(record.data, self.schema)
+                if isinstance(message, Welcome):
+                    seen.clear()
+                if isinstance(message, Snapshot | Delta):
+                    message = seen.whole(message)
+            except RemoteProtocolError as error:
+                raise RemoteProtocolError(error.code, f"{self.path.name}: record {number}: {error}") from None
+            yield record, message
 
 
 def read(path: str | os.PathLike[str]) -> Recording:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as dataclass_fields
 
 import numpy as np
@@ -49,8 +49,11 @@ CHANNEL_KINDS = ("continuous", "discrete")
 KINEMATICS_KINDS = ("velocity", "grid", "car")
 _KIND_KEYS = {"cell": "grid", "diagonals": "grid"}  # keys of kinematics that one kind alone has
 POLYGON_KINDS = ("wall", "zone")
+CODINGS = {"f32": "<f4", "f16": "<f2", "q16": "<u2", "q8": "<u1"}
+"""How a column travels in delta snapshots: as a float, or as a whole number that divides low..high into equal parts."""
 COORDINATES = ("wire", "unity", "unreal", "godot", "pygame")
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Field:
             or `mask` the entity out.
         default: stands in where a game lacks the field.
         aliases: other names under which models or games may know it.
+        coding: how it travels in delta snapshots, one of CODINGS; in full ones it is always float32.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Field:
     nan: str = "reject"
     default: float = 0.0
     aliases: tuple[str, ...] = ()
+    coding: str = "f32"
 
     def __post_init__(self) -> None:
         where = f"field '{self.name}'"
@@ -92,6 +97,8 @@ class Field:
         _store(self, "aliases", tuple(self.aliases))
         for alias in self.aliases:
             _identifier(alias, f"{where}: alias")
+        _one_of(self.coding, tuple(CODINGS), f"{where}: coding")
+        _codes(self, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +318,12 @@ class Schema:
 
     @property
     def interface_sha256(self) -> str:
-        """Hash of what a model depends on: not the game's name, preset, bounds, origin, polygons, barks nor counts."""
+        """Hash of what a model depends on: not the game's name, preset, bounds, origin, polygons, barks,
+        codings nor counts."""
         interface = {k: v for k, v in _describe(self).items() if k in ("tick_hz", "channels", "kinematics")}
         interface["entities"] = [
-            {"name": e.name, "role": e.role, "fields": [_describe(f) for f in e.fields]} for e in self.entities
+            {"name": e.name, "role": e.role, "fields": [_describe(replace(f, coding="f32")) for f in e.fields]}
+            for e in self.entities
         ]
         return hashlib.sha256(pack(interface)).hexdigest()
 
@@ -523,14 +532,14 @@ def _find_field(wanted: Field, found: EntityType) -> int:
 
 # canonical form: plain maps named like the dataclasses' fields, without an origin that is none
 
-_AT_HOME = ("origin", (0.0, 0.0))
+_LEFT_OUT = (("origin", (0.0, 0.0)), ("coding", "f32"))  # of the canonical form
 
 
 def _describe(part: object) -> dict[str, Value]:
     body: dict[str, Value] = {}
     for f in dataclass_fields(part):  # type: ignore[arg-type]  # only called with the dataclasses of this file
         foreign = isinstance(part, Kinematics) and _KIND_KEYS.get(f.name, part.kind) != part.kind
-        if not f.name.startswith("_") and not foreign and (f.name, getattr(part, f.name)) != _AT_HOME:
+        if not f.name.startswith("_") and not foreign and (f.name, getattr(part, f.name)) not in _LEFT_OUT:
             body[f.name] = _plain(getattr(part, f.name))
     return body
 
@@ -584,6 +593,7 @@ def _read_entity(r: Reader) -> EntityType:
                 nan=f.text("nan"),
                 default=f.number("default"),
                 aliases=f.texts("aliases", LIMITS.fields),
+                coding=f.text("coding") if f.has("coding") else "f32",
             )
             for f in r.maps("fields", LIMITS.fields)
         ),
@@ -665,6 +675,20 @@ def _range(part: Field | Channel, where: str) -> None:
         raise SchemaError(f"{where}: default expected {low:g}..{high:g}, got {default:g}")
     for name, value in (("low", low), ("high", high), ("default", default)):
         _store(part, name, value)
+
+
+def _codes(part: Field, where: str) -> None:
+    """What a code stands for can be told from its neighbours as float32."""
+    largest = max(abs(part.low), abs(part.high))
+    if part.coding == "f16" and largest > HALF_MAX:
+        raise SchemaError(f"{where}: coding 'f16' expected a range within {HALF_MAX:g}, got up to {largest:g}")
+    if part.coding[0] == "q":
+        step, finest = (part.high - part.low) / np.iinfo(CODINGS[part.coding]).max, 4 * np.spacing(np.float32(largest))
+        if step < finest:
+            raise SchemaError(
+                f"{where}: coding '{part.coding}' expected steps of at least {finest:g}, which float32 tells apart at "
+                f"{largest:g}, got {step:g}"
+            )
 
 
 def _point(value: object, where: str) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from .border import Border
+from .delta import CAPABILITY, Baselines, diff, snapped
 from .errors import ErrorCode, LocalProtocolError, MessageTooLarge, Refused, RemoteProtocolError, SchemaMismatch
 from .faults import REMEDIES
 from .frames import FLAG_KEYFRAME, MAJOR, Kind, read_header
@@ -19,6 +20,7 @@ from .messages import (
     ERROR_TEXT_BYTES,
     Action,
     Bye,
+    Delta,
     EntityBlock,
     ErrorReport,
     Executing,
@@ -151,6 +153,8 @@ class ClientSession:
         self._limits = limits
         self._sequence = 0
         self._hello_us: int | None = None
+        self._sent: Baselines | None = None  # where deltas were agreed on
+        self._answered = -1  # tick of the newest snapshot that the server is known to have
 
     @property
     def schema(self) -> Schema:
@@ -202,23 +206,27 @@ class ClientSession:
         if self.welcome is None or self.phase is not Phase.LIVE:
             return None
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        data = encode(
-            Snapshot(
-                session=self.welcome.session,
-                schema_id=self._schema.schema_id,
-                tick=tick,
-                time_us=time_us,
-                sequence=self._sequence,
-                blocks=blocks,
-                executing=executing,
-                flags=FLAG_KEYFRAME,
-            ),
-            self._schema,
+        snapshot = Snapshot(
+            session=self.welcome.session,
+            schema_id=self._schema.schema_id,
+            tick=tick,
+            time_us=time_us,
+            sequence=self._sequence,
+            blocks=blocks,
+            executing=executing,
+            flags=FLAG_KEYFRAME,
         )
+        data = encode(snapshot if self._sent is None else self._delta(snapshot, self._sent), self._schema)
         most = self.welcome.limits.frame_bytes
         if len(data) > most:
             raise MessageTooLarge(f"SNAPSHOT: expected at most {most} bytes, got {len(data)}")
         return data
+
+    def _delta(self, snapshot: Snapshot, sent: Baselines) -> Delta:
+        coded = snapped(snapshot, self._schema)
+        baseline = sent.get(self._answered)
+        sent.keep(coded)
+        return diff(baseline, coded)
 
     def bye(self) -> bytes | None:
         """Returns a BYE to send, None without a session."""
@@ -241,6 +249,7 @@ class ClientSession:
         if isinstance(message, Action):
             self._move(Kind.ACTION)
             self._border.check(message)
+            self._answered = max(self._answered, message.source_tick)
             return Acted(message)
         raise RemoteProtocolError(ErrorCode.VALUE, f"client: expected WELCOME, ACTION or ERROR, got {header.kind.name}")
 
@@ -259,6 +268,7 @@ class ClientSession:
             )
         self._move(Kind.WELCOME)
         self.welcome = welcome
+        self._sent, self._answered = Baselines() if CAPABILITY in welcome.capabilities else None, -1
         return Welcomed(welcome)
 
     def _reported(self, report: ErrorReport, now_us: int) -> ClientEvent:
@@ -270,6 +280,8 @@ class ClientSession:
             self._hello_us = now_us - (REFUSED_AGAIN_US if report.code is ErrorCode.SESSION else 0)
         else:
             self._move(Kind.ERROR)
+            if report.code is ErrorCode.KEYFRAME:
+                self._answered = -1
         return Reported(report)
 
     def _hello(self) -> bytes:
@@ -303,7 +315,7 @@ class Offer:
     heartbeat_ms: int = 500
     barks: tuple[str, ...] = ()
     model: Mapping[str, str] = field(default_factory=dict)
-    capabilities: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = (CAPABILITY,)
     control: str = ""
     telemetry: str = ""
     limits: Limits = LIMITS
@@ -419,6 +431,7 @@ class ServerSession:
         self._second = 0
         self._in_second = 0
         self._sequence = 0
+        self._seen: Baselines | None = None  # where deltas were agreed on
 
     def receive(self, data: bytes, now_us: int) -> Received:
         """Takes one frame in; never raises for what a peer sends."""
@@ -494,7 +507,7 @@ class ServerSession:
         match message:
             case Hello():
                 return self._greeted(message)
-            case Snapshot():
+            case Snapshot() | Delta():
                 return self._snapshot(message, now_us)
             case SchemaChange():
                 return self._registered(message)
@@ -564,6 +577,8 @@ class ServerSession:
 
     def _make_welcome(self, hello: Hello, warnings: tuple[str, ...]) -> Welcome:
         offer = self._offer
+        agreed = tuple(name for name in hello.capabilities if name in offer.capabilities)
+        self._seen = Baselines() if CAPABILITY in agreed else None
         return Welcome(
             session=self.number,
             major=MAJOR,
@@ -575,7 +590,7 @@ class ServerSession:
             fresh_steps=offer.fresh_steps,
             velocity_tolerance=min(offer.velocity_tolerance, hello.schema.velocity_tolerance),
             server=offer.server,
-            capabilities=tuple(name for name in hello.capabilities if name in offer.capabilities),
+            capabilities=agreed,
             barks=offer.barks,
             model=offer.model,
             warnings=warnings,
@@ -583,7 +598,7 @@ class ServerSession:
             telemetry=offer.telemetry,
         )
 
-    def _snapshot(self, snapshot: Snapshot, now_us: int) -> Received:
+    def _snapshot(self, message: Snapshot | Delta, now_us: int) -> Received:
         assert self._layout is not None  # LIVE implies a schema
         second = now_us // 1_000_000
         self._in_second = self._in_second + 1 if second == self._second else 1
@@ -591,11 +606,12 @@ class ServerSession:
         if self._in_second > self._offer.limits.snapshots_per_s:
             self.counters.dropped_rate += 1
             return Received()
-        if snapshot.tick <= self._last_tick:
+        if message.tick <= self._last_tick:
             self.counters.dropped_stale += 1
-            text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {snapshot.tick}"
-            report = _report(self.number, ErrorCode.STALE, False, text, snapshot.tick)
+            text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {message.tick}"
+            report = _report(self.number, ErrorCode.STALE, False, text, message.tick)
             return Received(replies=(encode(report),))
+        snapshot = self._whole(message)
         admitted = self._layout.border.admit(snapshot)
         self._last_tick = snapshot.tick
         self.counters.snapshots += 1
@@ -605,6 +621,13 @@ class ServerSession:
             self.number, admitted.snapshot, now_us, admitted.clamped, admitted.masked, admitted.note
         )
         return Received((arrived,))
+
+    def _whole(self, message: Snapshot | Delta) -> Snapshot:
+        if self._seen is not None:
+            return self._seen.whole(message)
+        if isinstance(message, Delta):
+            raise RemoteProtocolError(ErrorCode.VALUE, "SNAPSHOT: expected no delta, as WELCOME did not agree to them")
+        return message
 
     def _move(self, cause: Kind | Cue) -> None:
         self.phase = _next(SERVER_TABLE, self.phase, cause)

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_bridge.errors import RemoteProtocolError
-from npc_bridge.messages import RUNG_BRAKE, RUNG_TAIL, Action, Message, Snapshot, decode
-from npc_bridge.recording import ChannelId as Where
-from npc_bridge.recording import Direction, read
+from npc_bridge.messages import RUNG_BRAKE, RUNG_TAIL, Action, Message, Snapshot
+from npc_bridge.recording import Direction, Recording, read
 from npc_bridge.schema import MOVE, Kinematics, Schema
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.report import progress
@@ -86,7 +85,7 @@ def read_motions(paths: Sequence[Path]) -> Motions:
                     f"got {_body(recording.schema)}"
                 )
             reader = _Reader(recording.schema, sessions)
-            for message in _messages(file, recording.schema):
+            for message in _messages(recording):
                 reader.take(message)
             moves += reader.moves
             for key, found in reader.trips.items():
@@ -114,15 +113,13 @@ def _body(schema: Schema) -> tuple[float, Kinematics]:
     return schema.tick_hz, schema.kinematics
 
 
-def _messages(file: Path, schema: Schema) -> Iterable[Message]:
-    for number, record in enumerate(read(file)):
-        if record.channel == Where.DATA:
-            try:
-                message = decode(record.data, schema)
-            except RemoteProtocolError as error:
-                raise InputError(f"{file.name}: record {number + 1}: {error}") from None
+def _messages(recording: Recording) -> Iterable[Message]:
+    try:
+        for record, message in recording.messages():
             if record.direction == (Direction.DOWN if isinstance(message, Action) else Direction.UP):
                 yield message
+    except RemoteProtocolError as error:
+        raise InputError(str(error)) from None
 
 
 class _Reader:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from npc_bridge.messages import Snapshot, decode
-from npc_bridge.recording import ChannelId, Direction, read
+from npc_bridge.messages import Snapshot
+from npc_bridge.recording import Recording, read
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Frame, Slots
 from npc_sdk.errors import InputError, ModelError
@@ -46,9 +46,7 @@ def read_recordings(paths: Sequence[Path | str], quiet: bool = True) -> Recordin
     for file in tqdm(files, desc="read", unit="play", disable=quiet):
         recording = read(file)
         interfaces[recording.schema.interface_sha256] = file
-        frames = _frames(
-            recording.schema, (r.data for r in recording if r.direction == Direction.UP and r.channel == ChannelId.DATA)
-        )
+        frames = _frames(recording)
         digest.update(f"{file.name} {file.stat().st_size} {recording.schema.sha256}".encode())
         if len(frames) > 1:
             plays.append(_play(file, recording.schema, frames))
@@ -65,13 +63,14 @@ def _files(paths: Sequence[Path | str]) -> Iterable[Path]:
         yield from path.glob(f"*{SUFFIX}") if path.is_dir() else [path]
 
 
-def _frames(schema: Schema, data: Iterable[bytes]) -> list[Frame]:
+def _frames(recording: Recording) -> list[Frame]:
     """Reads the snapshots that fall on model steps."""
+    schema = recording.schema
     every = DT * schema.tick_hz
     if abs(every - round(every)) > 1e-6:
         raise ModelError(f"recordings: expected a tick rate that divides into steps of {DT} s, got {schema.tick_hz} Hz")
     slots, frames = Slots(schema), []
-    for message in (decode(d, schema) for d in data):
+    for _, message in recording.messages():
         if isinstance(message, Snapshot) and message.tick % round(every) == 0:
             frames.append(slots.frame(message.blocks))
     return frames

@@ -24,8 +24,8 @@ def meaning(name: str) -> dict[str, object]:
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(list(valid())) >= 25
-    assert len(list(invalid())) >= 40
+    assert len(list(valid())) >= 60
+    assert len(list(invalid())) >= 120
     assert len(LADDERS) >= 8
 
 
@@ -42,8 +42,9 @@ def test_a_frame_means_what_its_file_says(name: str) -> None:
     frame, expected = FILES[name].read_bytes(), meaning(name)
     verdict = judge(frame)
     if expected.pop("valid"):
+        written = expected.pop("written", True)
         assert json.loads(json.dumps(verdict.meaning)) == expected
-        assert encode(decode(frame, sample_schema()), sample_schema()) == frame
+        assert (encode(decode(frame, sample_schema()), sample_schema()) == frame) is written
     else:
         assert verdict.code is ErrorCode(int(str(expected["code"])))
 

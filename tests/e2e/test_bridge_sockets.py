@@ -21,6 +21,7 @@ import zmq
 from npc_bridge import faults
 from npc_bridge.client import Client, ControlClient, TelemetryReader
 from npc_bridge.conformance import sample_schema, sample_snapshot
+from npc_bridge.delta import snapped
 from npc_bridge.errors import (
     ControlRefused,
     ControlTimeout,
@@ -35,10 +36,12 @@ from npc_bridge.messages import (
     Ack,
     Action,
     Bye,
+    Delta,
     EntityBlock,
     ErrorReport,
     Hello,
     SchemaChange,
+    Snapshot,
     Telemetry,
     Welcome,
     decode,
@@ -220,6 +223,27 @@ def test_a_wire_recording_can_be_read_back(thinking: Brain, tmp_path: Path) -> N
         until(Game(client).plays)
     kinds = [type(decode(record.data, SCHEMA)).__name__ for record in read(tmp_path / "play.npcw")]
     assert {"Hello", "Welcome", "Snapshot", "Action"} <= set(kinds)
+
+
+def test_a_game_that_sends_what_changes_is_understood_and_recorded(thinking: Brain, tmp_path: Path) -> None:
+    with (
+        Recorder(tmp_path / "play.npcw", SCHEMA) as recorder,
+        Client(thinking.server.endpoints.data, SCHEMA, delta=True, recorder=recorder) as client,
+    ):
+        game = Game(client)
+        until(lambda: game.plays() and len(game.actions) > 20)
+        assert client.welcome is not None
+        assert client.welcome.capabilities == ("delta",)
+        assert client.fault is None
+    recording = read(tmp_path / "play.npcw")
+    sent = [m for m in (decode(record.data, SCHEMA) for record in recording) if isinstance(m, Delta)]
+    assert sent[0].baseline is None
+    assert sent[-1].baseline is not None
+    assert len(encode(sent[-1], SCHEMA)) < len(encode(sent[0], SCHEMA))
+    wanted = snapped(sample_snapshot(), SCHEMA).blocks
+    for message in (m for _, m in recording.messages() if isinstance(m, Snapshot)):
+        for name, block in message.blocks.items():
+            assert block.values.tobytes() == wanted[name].values.tobytes()
 
 
 def test_a_recorder_that_fails_does_not_disturb_the_game(thinking: Brain, tmp_path: Path) -> None:

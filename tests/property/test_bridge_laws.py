@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from npc_bridge.border import Border
 from npc_bridge.conformance import describe, sample_action, sample_schema, sample_snapshot, valid
+from npc_bridge.delta import Baselines, apply, diff, snapped
 from npc_bridge.errors import ErrorCode, RecordingError, RemoteProtocolError, SchemaError
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import (
     Ack,
     Action,
     Control,
+    Delta,
     EntityBlock,
     ErrorReport,
     Executing,
@@ -76,6 +79,33 @@ def test_snapshots_survive_the_wire_bit_by_bit(snapshot: Snapshot) -> None:
         assert again.blocks[name].ids.tobytes() == block.ids.tobytes()
 
 
+@given(snapshots(), snapshots(), seeds)
+def test_a_difference_leads_from_the_one_to_the_other_bit_by_bit(one: Snapshot, other: Snapshot, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (replace(s, tick=tick) for s, tick in ((one, 5), (other, 6)))
+    kept = one.blocks["npc"]  # some entities of the first are in the second, some of their cells as they were
+    ids = rng.permutation(np.concatenate([kept.ids, other.blocks["npc"].ids]))[:24]
+    _, at, mine = np.intersect1d(ids, kept.ids, return_indices=True)
+    values = rng.integers(0, 1 << 32, (len(ids), kept.values.shape[1]), np.uint32).view(np.float32)
+    values[at] = np.where(rng.random((len(at), 1)) < 0.5, kept.values[mine], values[at])
+    other = replace(other, blocks={**other.blocks, "npc": EntityBlock(ids, values)})
+    a, b = (snapped(with_numbers(s), SCHEMA) for s in (one, other))
+    assert encode(snapped(b, SCHEMA), SCHEMA) == encode(b, SCHEMA)
+    for baseline in (a, None):
+        delta = decode(encode(diff(baseline, b), SCHEMA), SCHEMA)
+        assert isinstance(delta, Delta)
+        assert encode(apply(delta, baseline), SCHEMA) == encode(b, SCHEMA)
+
+
+def with_numbers(snapshot: Snapshot) -> Snapshot:
+    """Returns it without NaN in columns that have no code for it."""
+    blocks = {}
+    for name, block in snapshot.blocks.items():
+        whole = np.array([f.coding != "f32" for f in SCHEMA.entity(name).fields])
+        blocks[name] = EntityBlock(block.ids, np.where(np.isnan(block.values) & whole, np.float32(1), block.values))
+    return replace(snapshot, blocks=blocks)
+
+
 @given(st.integers(0, 24), st.integers(1, 64), seeds)
 def test_actions_survive_the_wire(n: int, m: int, seed: int) -> None:
     action = sample_action(npcs=n, m=m, apply_tick=2 + seed)
@@ -100,6 +130,8 @@ def receive(frame: bytes) -> None:
     """Does all that a receiver does with untrusted bytes; only RemoteProtocolError may leave decode."""
     try:
         message = decode(frame, SCHEMA)
+        if isinstance(message, Delta):
+            message = Baselines().whole(message)
         if isinstance(message, Snapshot):
             admitted = BORDER.admit(message).snapshot
             assert all(np.isfinite(block.values).all() for block in admitted.blocks.values())

@@ -1,0 +1,106 @@
+"""How the numbers of delta snapshots are coded: which cells changed, and each column as its field declares.
+
+A cell is one number of one entity. Columns travel as float32, as float16, or as whole numbers that divide low..high
+into equal parts. What is coded is first moved to the nearest number that has a code, so that both sides hold the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LocalProtocolError
+from .schema import CODINGS, EntityType
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Codes = tuple[NDArray[np.generic], ...]
+"""Per coding, in the order of CODINGS, the codes of the changed cells, row by row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The codings of one entity type's `f` fields."""
+
+    entity: EntityType
+    coding: tuple[str, ...]  # f
+    low: NDArray[np.float64]  # f
+    high: NDArray[np.float64]  # f
+
+    @classmethod
+    def of(cls, entity: EntityType) -> Columns:
+        """Returns those that an entity type declares."""
+        fields = entity.fields
+        low, high = (np.array([getattr(f, end) for f in fields]) for end in ("low", "high"))
+        return cls(entity, tuple(f.coding for f in fields), low, high)
+
+    def snapped(self, ids: NDArray[np.uint32], values: Floats) -> Floats:
+        """Returns a copy of n f, moved to the nearest numbers that have a code; columns of float32 stay as they are.
+
+        Raises:
+            LocalProtocolError: NaN in a column of whole numbers, which has no code for it.
+        """
+        lost = np.argwhere(np.isnan(values) & [coding[0] == "q" for coding in self.coding])
+        if len(lost):
+            row, column = lost[0].tolist()
+            field = self.entity.fields[column]
+            raise LocalProtocolError(
+                f"field '{field.name}' of entity '{self.entity.name}' {ids[row]}: expected a number, as its coding "
+                f"'{field.coding}' has none for it, got nan"
+            )
+        out = values.copy()
+        for name in CODINGS:
+            of = self._of(name)
+            if name != "f32" and of.any():
+                low, high = self.low[of], self.high[of]
+                out[:, of] = _floats(name, _codes(name, np.clip(values[:, of], low, high), low, high), low, high)
+        return out
+
+    def codes(self, values: Floats, changed: Bools) -> Codes:
+        """Returns the codes of the changed cells (n f) of numbers that have one."""
+        found: list[NDArray[np.generic]] = []
+        for name in CODINGS:
+            cells = changed & self._of(name)
+            column = np.nonzero(cells)[1]
+            found.append(_codes(name, values[cells], self.low[column], self.high[column]))
+        return tuple(found)
+
+    def counts(self, changed: Bools) -> tuple[int, ...]:
+        """Returns how many of the changed cells there are per coding."""
+        per_column = changed.sum(0)
+        return tuple(int(per_column[self._of(name)].sum()) for name in CODINGS)
+
+    def write(self, into: Floats, changed: Bools, codes: Sequence[NDArray[np.generic]]) -> None:
+        """Writes what the changed cells are coded as into n f numbers."""
+        for name, given in zip(CODINGS, codes, strict=True):
+            cells = changed & self._of(name)
+            column = np.nonzero(cells)[1]
+            into[cells] = _floats(name, given, self.low[column], self.high[column])
+
+    def _of(self, name: str) -> Bools:
+        return np.array([coding == name for coding in self.coding])
+
+
+def _codes(
+    name: str, values: NDArray[np.floating], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.generic]:
+    dtype = CODINGS[name]
+    if name[0] == "q":
+        values = np.rint((values.astype(np.float64) - low) / (high - low) * np.iinfo(dtype).max)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        return values.astype(dtype)
+
+
+def _floats(
+    name: str, codes: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.generic]:
+    if name == "f32":
+        return codes
+    with np.errstate(invalid="ignore"):
+        values = codes.astype(np.float64)
+    if name[0] == "q":
+        values = low + (high - low) * values / np.iinfo(CODINGS[name]).max
+    return np.clip(values, low, high).astype(np.float32)
