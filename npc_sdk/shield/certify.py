@@ -403,7 +403,7 @@ def _rejections(
         out[..., way.kind] |= clear_of(way, end) < need[pick][:, None]
     margin = _against_others(ground, command, start, steps, ground.spare, rows)  # n q j
     for column in np.unique(ground.them.kind):
-        out[..., column] |= (margin[..., ground.them.kind == column] < 0.0).any(-1)
+        out[..., column] = (margin[..., ground.them.kind == column] < 0.0).any(-1)
     index = {npc: place for place, npc in enumerate(range(len(ground.position)) if rows is None else rows.tolist())}
     for npc, shape, floor in ground.lost:
         if npc in index:
@@ -533,14 +533,14 @@ def _margins(
 def _active(ground: Ground, wanted: Float[np.ndarray, "n m 2"]) -> Bool[np.ndarray, "n c"]:
     """Says which rules about motion can matter in this chunk."""
     active = ground.near | ground.broken
-    active[:, KIND["grid"]] |= len(ground.moves) > 0
+    active[:, KIND["grid"]] = bool(ground.moves.size)
     before = np.concatenate([ground.velocity[:, None], wanted[:, :-1]], 1)
     active[:, KIND["speed"]] |= ~(length(wanted) < 0.95 * ground.speed[:, None]).all(1)
     limit = 0.95 * (ground.acceleration * ground.dt)[:, None]
-    active[:, KIND["acceleration"]] |= ~(length(wanted - before) < limit).all(1)
+    active[:, KIND["acceleration"]] = ~(length(wanted - before) < limit).all(1)
     fast = length(before) > ground.turn_above[:, None]
     if ground.headings is None:
-        active[:, KIND["turn"]] |= np.isfinite(ground.turn) & fast.any(1)
+        active[:, KIND["turn"]] = np.isfinite(ground.turn) & fast.any(1)
     else:
         active[:, KIND["steering"]] = True
     return np.asarray(active)

@@ -78,6 +78,7 @@ def test_a_wish_becomes_the_nearest_step(body: Body, wish: Any, step: Any, compi
 def test_a_step_goes_through_as_proposed_and_ends_where_it_ends(compiled: bool) -> None:
     given = answer(tables_for(), (5.0, 0.0), (0.0, 5.0), compiled)
     assert given.reason == ("as proposed",)
+    assert given.active[0, KIND["grid"]]
     assert not given.rejected.any()
     assert given.points[0, 0, 1] == pytest.approx([0.5, 0.0])  # no way to brake after it
 

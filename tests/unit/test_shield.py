@@ -479,6 +479,20 @@ def test_a_chunk_short_of_margin_may_be_off_its_pose_by_less() -> None:
     assert 0.0 < answer.tolerance[0] < 0.5 * config.tolerance
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_limits_of_motion_are_active_where_they_can_matter(compiled: bool) -> None:
+    tables = tables_for(TurnLimit("steady", 2.0, 3.0, who=(101, 102)), n=4)
+    pace = np.array([[3.5, 0.0], [2.0, 0.0], [3.5, 0.0], [4.0, 0.0]])
+    who = movers(np.arange(-4.0, 4.0).reshape(4, 2), pace)
+    wishes = np.repeat(pace[:, None], M, 1)
+    wishes[1, 1:, 0] = 1.48  # of 0.53 m/s a tick
+    active = certify(who, tables, Outstanding(), wishes, config=ShieldConfig(compiled=compiled)).active
+    assert active[:, KIND["turn"]].tolist() == [True, False, False, False], "who is fast, and has a limit"
+    assert active[:, KIND["speed"]].tolist() == [False, False, False, True], "who is near its top speed"
+    assert active[:, KIND["acceleration"]].tolist() == [False, True, False, False]
+    assert not active[:, [KIND["grid"], KIND["steering"]]].any()
+
+
 def test_coordinates_too_large_to_certify_are_refused() -> None:
     with pytest.raises(ConstraintError, match="rebase"):
         ask(tables_for(), movers([[2e4, 0.0]]), [0.0, 0.0])
