@@ -10,6 +10,7 @@ BridgeError
 ├── SchemaMismatch          a model and a game do not fit each other; `fields` names where
 ├── Refused                 the brain will not serve this game; sent to it as an ERROR with `code`
 ├── RecordingError          a file that is no recording
+├── ConformanceError        an implementation that could not be held to the vectors
 └── ControlError            a designer's request came to nothing
     ├── ControlTimeout      no answer in time
     └── ControlRefused      answered with an ERROR; `code` says which
@@ -35,8 +36,8 @@ class ErrorCode(IntEnum):
     AUTH = 8  # reserved for remote mode
     BUSY = 9  # no room now; try again later
     DEADLINE = 10  # reserved for lock-step mode
-    STALE = 11  # reserved
-    KEYFRAME = 12  # reserved for deltas
+    STALE = 11  # a tick that does not grow
+    KEYFRAME = 12  # the baseline of a delta is not there
     CONTROL = 13  # a designer's request was rejected
     MODEL = 14  # the loaded model does not fit this game
     INTERNAL = 15  # the brain failed; details are in its own log
@@ -98,6 +99,10 @@ class Refused(BridgeError):
 
 class RecordingError(BridgeError):
     """A file is not a recording, or of another version."""
+
+
+class ConformanceError(BridgeError):
+    """An implementation under test did not start, or ended without its verdicts."""
 
 
 class ControlError(BridgeError):

@@ -40,6 +40,8 @@ def unpack(data: bytes | memoryview, limits: Limits = LIMITS) -> dict[str, Value
             max_map_len=limits.items,
             max_ext_len=0,
         )
+    except msgpack.StackError:
+        raise RemoteProtocolError(ErrorCode.LIMIT, f"body: nested deeper than {limits.depth}") from None
     except (ValueError, TypeError, msgpack.UnpackException) as error:  # msgpack's own errors derive from these
         raise RemoteProtocolError(ErrorCode.LENGTH, f"body: expected one msgpack map, got {error}") from None
     if not isinstance(body, dict):
