@@ -271,7 +271,7 @@ def runs_on(
     tables: RuleTables, velocity: Float[np.ndarray, "q 2"], acceleration: Float[np.ndarray, " q"]
 ) -> Bool[np.ndarray, " q"]:
     """Says which bodies that go by whole cells cannot stop at once: their brake is no move."""
-    return np.asarray((len(tables.moves) > 0) & (length(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
+    return np.asarray(bool(tables.moves.size) & (length(velocity) > acceleration * tables.dt * (1.0 + 1e-9)))
 
 
 def headings(

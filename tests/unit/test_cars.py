@@ -236,6 +236,13 @@ def test_what_is_nearest_in_a_cone_lies_on_its_edge_or_is_nothing() -> None:
     assert nearest(3.0, -np.inf, np.inf).tolist() == polar(3.0, 3.0).tolist()
 
 
+@BOTH
+def test_a_velocity_that_tells_no_direction_is_taken_off_what_may_change(compiled: bool) -> None:
+    slow = 0.8 * tables_for().turn_above[0]
+    start = ask(polar(0.0, 4.0), polar(0.0, slow), compiled=compiled).velocities[0, 0]
+    assert 0.1 < np.linalg.norm(start) <= CAR.max_acceleration * DT - slow
+
+
 def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refused() -> None:
     tables = tables_for(TurnLimit("steady", 0.5 * TURN / DT, 3.0))
     answer = ask(polar(0.3, 4.0), polar(0.0, 3.5), tables=tables)

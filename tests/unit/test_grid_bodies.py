@@ -27,6 +27,7 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.strides import strides
 from npc_sdk.shield import Movers, Outstanding, ShieldConfig, certify, check_margins, project
+from npc_sdk.shield.ground import runs_on
 from npc_sdk.shield.heading import Cone
 from npc_sdk.shield.moves import nearest_move
 from npc_sdk.world import ConstantVelocity
@@ -158,6 +159,12 @@ def test_limits_under_which_everybody_can_take_some_step_and_stop_at_once_are_ta
     body: Body, rules: list[Any]
 ) -> None:
     check_margins(tables_for(*rules, body=body, n=2), ShieldConfig())
+
+
+def test_who_is_just_as_fast_as_it_can_brake_in_a_tick_does_not_run_on() -> None:
+    pace, brake = np.array([[5.0, 0.0], [5.0 + 1e-6, 0.0], [0.0, -6.0]]), np.full(3, 5.0 / DT)
+    assert runs_on(tables_for(n=3), pace, brake).tolist() == [False, True, True]
+    assert not runs_on(tables_for(body=Body(7.1, 200.0, 200.0, 0.2), n=3), pace, brake).any(), "it goes on braking"
 
 
 def test_a_square_whose_walls_are_too_far_off_is_refused() -> None:

@@ -493,6 +493,36 @@ def test_limits_of_motion_are_active_where_they_can_matter(compiled: bool) -> No
     assert not active[:, [KIND["grid"], KIND["steering"]]].any()
 
 
+def test_who_is_too_fast_brakes_as_hard_as_it_may() -> None:
+    for pace in (0.6, 6.0):
+        found = project(np.array([[4.0, 0.0]]), np.array([[pace, 0.0]]), np.array([0.3]), np.array([0.2]))
+        assert found[0] == pytest.approx([pace - 0.2, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_wish_that_turns_too_fast_is_turned_down_as_turning(compiled: bool) -> None:
+    tables = tables_for(TurnLimit("steady", 2.0, 2.0))
+    wish = 3.0 * np.array([np.cos(0.12), np.sin(0.12)])
+    answer = ask(tables, movers([[0.0, 0.0]], [[3.0, 0.0]]), wish, config=ShieldConfig(compiled=compiled))
+    assert [kind for kind in KIND if answer.rejected[0, KIND[kind]]] == ["turn"]
+
+
+def test_the_brake_from_where_an_npc_will_be_is_its_own_like_that_from_where_it_was_seen() -> None:
+    tables, there = tables_for(AllyDistance("spread", 1.0), n=2), [[0.0, 0.0], [3.0, 0.0]]
+    who = movers(there, [[4.0, 0.0], [0.0, 0.0]])
+    parts = [
+        half_planes(
+            replace(who, seen_position=np.array(there), seen_velocity=seen), tables, Outstanding(), M, ShieldConfig()
+        )
+        for seen in (who.velocity, np.zeros((2, 2)))
+    ]
+    assert parts[0].tolist() == parts[1].tolist(), "the brake from rest lies within the other"
+    rest = half_planes(movers(there), tables, Outstanding(), M, ShieldConfig())
+    assert rest.tolist() != parts[0].tolist()
+    late = replace(movers(there), seen_position=np.array(there), seen_velocity=who.velocity)
+    assert half_planes(late, tables, Outstanding(), M, ShieldConfig())[1].tolist() == parts[0][1].tolist()
+
+
 def test_coordinates_too_large_to_certify_are_refused() -> None:
     with pytest.raises(ConstraintError, match="rebase"):
         ask(tables_for(), movers([[2e4, 0.0]]), [0.0, 0.0])
