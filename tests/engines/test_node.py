@@ -23,6 +23,7 @@ def test_it_agrees_with_every_vector() -> None:
     report = check(["node", str(JS / "conformance.mjs")])
     assert report.passed, report.told()
     assert (report.frames, report.ladders) >= (220, 11)
+    assert report.presets == ("wire", "pygame")
 
 
 @pytest.mark.timeout(300)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from npc_bridge.conformance import judge, sample_schema
+from npc_bridge.coordinates import preset
 from npc_bridge.ladder import Ladder
 from npc_bridge.messages import decode, encode
 
@@ -27,6 +28,14 @@ schema = sample_schema()
 lines = []
 for case in (folder / "cases.txt").read_text().split("\\n")[:-1]:
     kind, name = case.split(" ")
+    if kind == "preset":
+        one = preset(name)
+        for line in (folder / f"{name}.txt").read_text().split("\\n")[:-1]:
+            a, b, angle = map(float, line.split(" "))
+            cells = [*one.to_wire(np.array([a, b])), one.angle_to_wire(angle), *one.from_wire(np.array([a, b]))]
+            cells.append(one.angle_from_wire(angle))
+            lines.append(f"preset {name} converted {' '.join(f'{x:.9g}' for x in cells)}")
+        continue
     if kind == "frame":
         frame = (folder / f"{name}.bin").read_bytes()
         code = judge(frame).code
@@ -62,7 +71,7 @@ def command(folder: Path, tamper: str = "") -> Sequence[str]:
 def test_an_implementation_that_agrees_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *command(tmp_path)]) == 0
     assert capsys.readouterr().out.endswith(
-        " frames, of which 0 were only read, and 11 ladders: all as they should be\n"
+        "of which 0 were only read, 11 ladders, presets wire, unity, unreal, godot, pygame: all as they should be\n"
     )
 
 
@@ -75,6 +84,9 @@ def test_an_implementation_that_agrees_passes(tmp_path: Path, capsys: pytest.Cap
         ("lines = [x for x in lines if not x.startswith('frame hello ')]", "frame hello: expected ok 4e50"),
         ("lines = [x if not x.startswith('frame hello ') else 'frame hello ok -' for x in lines]",
          "frame hello: expected ok 4e50"),
+        ("lines = [x.replace('preset unity converted ', 'preset unity converted 1') for x in lines]",
+         "preset unity: expected converted"),
+        ("lines = lines[:-1]", "preset pygame: expected converted"),
         ("lines.append('frame ghost ok -')", "frame ghost: expected no such case, got ok -"),
         ("lines.append('frame bye ok -')", "frame bye: expected ok"),
         ("lines.append('nonsense')", "nonsense : expected no such case"),
@@ -126,7 +138,7 @@ def test_one_that_does_not_start_is_an_error_and_none_at_all_is_asked_for(capsys
     with pytest.raises(SystemExit):
         main(["check"])
     assert "expected a command, got none" in capsys.readouterr().err
-    assert Report(1, 0, 0, ()).passed
+    assert Report(1, 0, 0, (), ()).passed
 
 
 def test_vectors_can_be_written_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import {
   Code, Flag, Kind, LIMITS, ProtocolError, decode, distinct, encodeBody, encodeSnapshot, pack, readHeader, sameSchema, takeParts, unpack,
 } from "./codec.mjs";
+import { preset } from "./coordinates.mjs";
 import { Ladder } from "./ladder.mjs";
 import { sha256 } from "./schema.mjs";
 
@@ -161,10 +162,19 @@ function* play(name) {
   yield `counters ${[c.planned, c.tail, c.callback, c.brake, c.stale_dropped, c.off_pose].join(" ")}`;
 }
 
+function* converted(name) {
+  const one = preset(name);
+  for (const line of readFileSync(join(folder, `${name}.txt`), "utf8").trim().split("\n")) {
+    const [a, b, angle] = line.split(" ").map(Number);
+    yield `converted ${[...one.toWire([a, b]), one.angleToWire(angle), ...one.fromWire([a, b]), one.angleFromWire(angle)].join(" ")}`;
+  }
+}
+
 const lines = [];
 for (const line of readFileSync(join(folder, "cases.txt"), "utf8").trim().split("\n")) {
   const [kind, name] = line.split(" ");
   if (kind === "frame") lines.push(frame(name));
-  else for (const said of play(name)) lines.push(`ladder ${name} ${said}`);
+  if (kind === "ladder") for (const said of play(name)) lines.push(`ladder ${name} ${said}`);
+  if (kind === "preset" && ["wire", "pygame"].includes(name)) for (const said of converted(name)) lines.push(`preset ${name} ${said}`);
 }
 writeFileSync(verdicts, lines.join("\n") + "\n");

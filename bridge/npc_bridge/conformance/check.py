@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..coordinates import preset
 from ..errors import ConformanceError
 from ..frames import FLAG_DELTA, Kind, read_header
 from ..messages import decode, encode
+from ..schema import COORDINATES
 from .cases import invalid, ladder_scripts, lenient, sample_schema, valid
 
 TIMEOUT_S = 120.0
@@ -30,6 +33,7 @@ class Report:
     frames: int
     read_only: int  # of the frames: understood, and not of a kind that it writes
     ladders: int
+    presets: tuple[str, ...]  # those that it has
     wrong: tuple[str, ...]  # a sentence for each case that it judged otherwise, or not at all
 
     @property
@@ -39,7 +43,8 @@ class Report:
 
     def told(self) -> list[str]:
         """Returns the lines to print."""
-        counts = f"{self.frames} frames, of which {self.read_only} were only read, and {self.ladders} ladders"
+        presets = f"presets {', '.join(self.presets) or '(none)'}"
+        counts = f"{self.frames} frames, of which {self.read_only} were only read, {self.ladders} ladders, {presets}"
         return [*self.wrong, f"{counts}: {f'{len(self.wrong)} wrong' if self.wrong else 'all as they should be'}"]
 
 
@@ -75,9 +80,23 @@ def _lay_out(folder: Path) -> dict[str, list[str]]:
     for name, script in ladder_scripts():
         (folder / f"{name}.txt").write_text("\n".join(_words(script)) + "\n", "ascii")
         expected[f"ladder {name}"] = list(_answers(script))
+    for name in COORDINATES:
+        asked = np.random.default_rng(3).uniform(-9.0, 9.0, (4, 3))
+        rows = [" ".join(map(repr, row)) for row in asked.tolist()]
+        (folder / f"{name}.txt").write_text("\n".join(rows) + "\n", "ascii")
+        expected[f"preset {name}"] = list(_converted(name, asked))
     (folder / "schema.bin").write_bytes(schema.canonical())
     (folder / "cases.txt").write_text("\n".join(expected) + "\n", "ascii")
     return expected
+
+
+def _converted(name: str, asked: NDArray[np.float64]) -> Iterator[str]:
+    """Yields what a preset makes of the engine's numbers, and of the same as the wire's."""
+    one = preset(name)
+    to = np.column_stack([one.to_wire(asked[:, :2]), one.angle_to_wire(asked[:, 2])])
+    back = np.column_stack([one.from_wire(asked[:, :2]), one.angle_from_wire(asked[:, 2])])
+    for there, here in zip(to.tolist(), back.tolist(), strict=True):
+        yield "converted " + " ".join(map(repr, [*there, *here]))
 
 
 def _words(script: Sequence[Line]) -> Iterator[str]:
@@ -108,15 +127,19 @@ def _compare(expected: dict[str, list[str]], lines: Sequence[str]) -> Report:
         kind, name, verdict = [*line.split(" ", 2), "", ""][:3]
         said.setdefault(f"{kind} {name}", []).append(verdict)
     wrong = [f"{case}: expected no such case, got {said[case][0]}" for case in said if case not in expected]
-    read_only = 0
+    read_only, presets = 0, []
     for case, wanted in expected.items():
         got = said.get(case, [])
+        if case.startswith("preset "):
+            if not got:
+                continue
+            presets.append(case.removeprefix("preset "))
         if got == [f"ok {READ_ONLY}"] and _never_written(wanted[0]):
             read_only += 1
         elif not _same(wanted, got):
             wrong.append(f"{case}: expected {_short(wanted)}, got {_short(got)}")
-    frames = sum(case.startswith("frame ") for case in expected)
-    return Report(frames, read_only, len(expected) - frames, tuple(wrong))
+    frames, ladders = (sum(case.startswith(f"{kind} ") for case in expected) for kind in ("frame", "ladder"))
+    return Report(frames, read_only, ladders, tuple(presets), tuple(wrong))
 
 
 def _never_written(wanted: str) -> bool:
@@ -137,9 +160,11 @@ def _same(wanted: Sequence[str], got: Sequence[str]) -> bool:
 def _alike(wanted: str, got: str) -> bool:
     """Compares two lines of numbers as float32, in which commands travel."""
     (word, *a), (other, *b) = wanted.split(" "), got.split(" ")
-    if word != other or len(a) != len(b) or word not in ("step", "counters", "accepted"):
+    if word != other or len(a) != len(b) or word not in ("step", "counters", "accepted", "converted"):
         return False
     try:
+        if word == "converted":
+            return bool(np.allclose(np.array(a, float), np.array(b, float), rtol=1e-5, atol=1e-5))
         return bool((np.array(a, np.float32) == np.array(b, np.float32)).all())
     except ValueError:
         return False
