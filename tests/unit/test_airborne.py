@@ -41,6 +41,7 @@ def test_who_is_in_the_air_is_unguarded_by_that_name_and_told_to_brake(compiled:
     assert answer.reason[0] == "unguarded: airborne"
     assert answer.guarded.tolist() == [False, True]
     assert answer.broken[0].sum() == 1
+    assert answer.velocities[1, -1] == pytest.approx([2.0, 2.0]), "the other one goes on as it wishes"
     assert answer.velocities[0, 0] == pytest.approx([2.0 - 16 * DT, 0.0], abs=0.06)
     assert not answer.velocities[0, -1].any()
     assert not answer.triggers[0].any()

@@ -27,6 +27,7 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.courses import courses
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.shield import Certified, Movers, Outstanding, ShieldConfig, Wanted, certify, check_margins
+from npc_sdk.shield.ground import headings as ground_headings
 from npc_sdk.shield.heading import (
     Cone,
     Headings,
@@ -241,6 +242,27 @@ def test_a_velocity_that_tells_no_direction_is_taken_off_what_may_change(compile
     slow = 0.8 * tables_for().turn_above[0]
     start = ask(polar(0.0, 4.0), polar(0.0, slow), compiled=compiled).velocities[0, 0]
     assert 0.1 < np.linalg.norm(start) <= CAR.max_acceleration * DT - slow
+
+
+@BOTH
+def test_a_start_is_held_to_where_a_velocity_points_that_is_too_slow_to_tell_it(compiled: bool) -> None:
+    slow = 0.5 * tables_for().turn_above[0]
+    start = ask(polar(0.0, 4.0), polar(1.5 * TURN, slow), compiled=compiled)
+    assert courses_of(start)[0] == pytest.approx(0.5 * TURN, abs=2e-6)
+    assert not ask(polar(0.0, 4.0), (0.0, slow), compiled=compiled).velocities.any(), "no course is within both"
+
+
+def test_a_velocity_tells_its_direction_from_what_it_may_be_off_below_the_limit_on() -> None:
+    tables, give = tables_for(), 0.003
+    above = float(tables.turn_above[0])
+    movers = Movers(np.array([101], np.uint32), np.zeros((1, 2)), np.zeros((1, 2)), heading=np.zeros(1))
+    for before, start in ((above - 2 * give, True), (above, False)):
+        sent, told = Outstanding(), np.zeros((1, 1, 2, 2))
+        told[0, 0] = polar(0.0, before), polar(0.05, 1.0)
+        sent.add(1, 9, movers.ids, np.zeros((1, 1, 2, 2)), told)
+        found = ground_headings(movers, tables, sent, np.array([0]), give, 5)
+        assert found is not None
+        assert np.isfinite(found.least[0]) == start
 
 
 def test_a_turn_limit_makes_a_car_steer_less_and_what_tells_no_direction_is_refused() -> None:

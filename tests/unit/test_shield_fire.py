@@ -35,12 +35,14 @@ def fire(
         dt=DT,
     )
     seen = {name: np.array(more.pop(name)) for name in ("seen_position", "seen_velocity") if name in more}
-    who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), np.zeros((2, 2)), **seen)
+    pace = np.array([more.pop("pace", (0.0, 0.0)), (0.0, 0.0)])
+    who = Movers(np.array([101, 102], np.uint32), np.array([(0.0, 0.0), mate]), pace, **seen)
     shots = np.zeros((2, M, 2), bool)
     shots[more.pop("shooter", 0), more.pop("steps", slice(None))] = True
     aim = more.pop("aim", Aim(np.full((2, M), angle), np.full((2, M), reach)))
-    wanted = Wanted(shots, more.pop("age", 0), 0, aim=aim)
-    return certify(who, tables, Outstanding(), np.zeros((2, M, 2)), wanted=wanted, **more)
+    tick = more.pop("tick", 0)
+    wanted, wishes = Wanted(shots, tick + more.pop("age", 0), tick, aim=aim), np.repeat(pace[:, None], M, 1)
+    return certify(who, tables, Outstanding(), wishes, wanted=wanted, **more)
 
 
 LINE = FriendlyFire("mates", 10.0, 0.05, 0.5)
@@ -51,7 +53,9 @@ def test_a_mate_in_the_line_of_fire_silences_and_one_beside_it_does_not() -> Non
     assert not blocked.triggers[0, :, 0].any()
     assert blocked.triggers[0, :, 1].all()  # throws are another matter
     assert blocked.rejected[0, KIND["friendly_fire"]]
+    assert blocked.changed[0].all(), "one of two attacks was turned down"
     assert fire(LINE, angle=0.6).triggers[0, :, 0].all()
+    assert fire(LINE, angle=0.6, tick=50).triggers[0, :, 0].all(), "how long ago a mate was seen is what counts"
     assert fire(LINE, angle=np.pi).triggers[0, :, 0].all()
     assert fire(LINE, angle=0.0, mate=(12.0, 0.0)).triggers[0, :, 0].all()
 
@@ -60,6 +64,13 @@ def test_who_asks_for_no_attack_is_not_said_to_be_turned_down() -> None:
     at_the_shooter = fire(LINE, angle=np.pi)
     assert at_the_shooter.active[:, KIND["friendly_fire"]].tolist() == [True, False]
     assert not at_the_shooter.rejected[:, KIND["friendly_fire"]].any()
+
+
+def test_a_shot_is_judged_from_where_the_shooter_is_and_not_from_where_it_could_stop() -> None:
+    moving = fire(LINE, angle=0.0, mate=(2.0, 0.0), pace=(0.0, 4.0), steps=0)
+    assert not moving.triggers[0, 0, 0]
+    ahead = fire(LINE, angle=0.0, mate=(2.0, 0.9), pace=(0.0, 4.0), steps=0)
+    assert ahead.triggers[0, 0, 0], "it will never be there at that step"
 
 
 def test_one_attack_is_enough_for_a_rule_to_be_about() -> None:

@@ -84,6 +84,17 @@ def test_one_moves_and_the_others_are_told_why_they_stand(compiled: bool) -> Non
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+def test_who_has_no_turn_is_not_said_to_be_stopped_by_what_is_in_its_way(compiled: bool) -> None:
+    squad, wish = Squad(turns(), walls=(WALL,), compiled=compiled), np.zeros((3, M, 2))
+    wish[0], wish[1:] = (0.0, -SPEED), (0.0, SPEED)
+    answer = squad.ask(wish)
+    assert answer.rejected[:, TURN].tolist() == [False, True, True]
+    assert not answer.rejected[:, KIND["wall"]].any()
+    squad.tables = Squad(walls=(WALL,)).tables
+    assert squad.ask(wish).rejected[:, KIND["wall"]].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_who_moves_beyond_its_turn_brakes_and_has_its_wish_only_where_it_wished_that(compiled: bool) -> None:
     def ask(wish: Any = (0.0, -SPEED)) -> Certified:
         squad = Squad(turns(), n=2, compiled=compiled)
