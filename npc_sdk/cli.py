@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "steer": Entry("npc_sdk.experiments.steer", "measure how far each weight moves the behaviour it names"),
     "tune": Entry("npc_sdk.experiments.tune", "find weights with which NPCs win, or numbers of the scripted rival"),
     "draw": Entry("npc_sdk.experiments.draw", "draw a picture of every rule: without it, and with it"),
+    "keys": Entry("npc_sdk.keys", "make, list and rotate the keys by which a brain lets other machines in"),
     "doctor": Entry("npc_sdk.doctor", "look for what is wrong with this installation"),
 }
 

@@ -20,6 +20,7 @@ from .faults import (
     Connecting,
     Fault,
     LocalFault,
+    NotLetIn,
     NotListening,
     NotOurProtocol,
     SessionLost,
@@ -28,6 +29,7 @@ from .faults import (
     of_code,
 )
 from .frames import MAJOR
+from .keys import PeerKeys
 from .ladder import Fallback, Ladder, LadderCounters, LadderResult
 from .messages import (
     Ack,
@@ -80,6 +82,7 @@ class Client:
         fallback: the game's own behaviour for NPCs without a plan; without it they brake.
         majors: protocol versions to offer.
         delta: sends what changes instead of everything, where the brain can read it: for links that are slow.
+        keys: for a brain that asks for them: `PeerKeys.load` reads them.
         recorder: gets every data frame sent and received.
         context: a ZeroMQ context to share, needed for inproc endpoints.
         clock_us: monotonic microseconds.
@@ -94,6 +97,7 @@ class Client:
         fallback: Fallback | None = None,
         majors: tuple[int, ...] = (MAJOR,),
         delta: bool = False,
+        keys: PeerKeys | None = None,
         recorder: Recorder | None = None,
         context: Context | None = None,
         clock_us: Callable[[], int] = _clock_us,
@@ -103,6 +107,7 @@ class Client:
         self.snapshots_sent = 0
         self.snapshots_dropped = 0  # no session, or the brain does not read
         self._fallback = fallback
+        self._keys = keys
         self._recorder = recorder
         self._clock_us = clock_us
         self._own_context = context is None
@@ -251,7 +256,7 @@ class Client:
 
     def _open(self) -> None:
         self._socket: Socket = self._context.socket(zmq.DEALER)
-        client_options(self._socket)
+        client_options(self._socket, self._keys)
         self._monitor: Socket = self._socket.get_monitor_socket()
         self._tcp_us: int | None = None  # when TCP connected, while ZeroMQ's handshake lasts
         self._greeted_us: int | None = None  # when the ZeroMQ peer appeared, until it answers
@@ -334,8 +339,10 @@ class Client:
             text = f"nothing listens at {self.endpoint}"
             self._lasting(NotListening(None, text, "start the brain (npc-sdk serve), or correct the port"))
         elif event == zmq.EVENT_DISCONNECTED:
-            if self._tcp_us is not None:
-                self._not_ours("closes the connection during ZeroMQ's handshake")
+            if self._tcp_us is not None and self._keys is not None:
+                self._not_let_in()
+            elif self._tcp_us is not None:
+                self._not_ours("closes the connection during ZeroMQ's handshake; it may be a brain that asks for keys")
             elif self._session.phase is not Phase.IDLE:
                 text = f"the connection to {self.endpoint} broke"
                 self._lasting(SessionLost(ErrorCode.SESSION, text, of_code(ErrorCode.SESSION, "").remedy))
@@ -350,6 +357,11 @@ class Client:
         self._tcp_us = self._greeted_us = self._unanswered_us = self._hello = None
         self._down_us = now_us
         self._session.lost()
+
+    def _not_let_in(self) -> None:
+        text = f"the brain at {self.endpoint} does not let this key in"
+        remedy = "let it in (npc-sdk keys add), take the newest file of this peer, or correct the port"
+        self._lasting(NotLetIn(ErrorCode.AUTH, text, remedy))
 
     def _not_ours(self, what: str) -> None:
         text = f"the peer at {self.endpoint} {what}"
@@ -416,16 +428,20 @@ class ControlClient:
     Args:
         endpoint: of the control channel.
         timeout_ms: for each request.
+        context: a ZeroMQ context to share.
+        keys: for a brain that asks for them.
     """
 
-    def __init__(self, endpoint: str, timeout_ms: int = 1000, context: Context | None = None) -> None:
+    def __init__(
+        self, endpoint: str, timeout_ms: int = 1000, context: Context | None = None, keys: PeerKeys | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.revision = 0  # of the board, as of the last answer
         self._timeout_ms = timeout_ms
         self._own_context = context is None
         self._context: Context = context if context is not None else game_context()
         self._socket: Socket = self._context.socket(zmq.DEALER)
-        client_options(self._socket)
+        client_options(self._socket, keys)
         self._socket.setsockopt(zmq.IMMEDIATE, 0)  # the first request may wait for the connection
         self._socket.connect(endpoint)
         self._request = secrets.randbits(16)
@@ -488,16 +504,24 @@ class TelemetryReader:
     Args:
         endpoint: of the telemetry channel.
         topics: those wanted; all by default.
+        context: a ZeroMQ context to share.
+        keys: for a brain that asks for them.
     """
 
-    def __init__(self, endpoint: str, topics: tuple[str, ...] = (), context: Context | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        topics: tuple[str, ...] = (),
+        context: Context | None = None,
+        keys: PeerKeys | None = None,
+    ) -> None:
         self.lost = 0  # messages that were published but did not arrive, by the gaps in their sequence
         self.bad = 0  # messages that were not readable
         self._topics = frozenset(topics)
         self._own_context = context is None
         self._context: Context = context if context is not None else game_context()
         self._socket: Socket = self._context.socket(zmq.SUB)
-        client_options(self._socket)
+        client_options(self._socket, keys)
         self._socket.setsockopt(zmq.IMMEDIATE, 0)  # else the subscription leaves only at the first poll
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.connect(endpoint)

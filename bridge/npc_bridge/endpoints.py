@@ -8,6 +8,7 @@ import os
 import zmq
 
 from .errors import EndpointError
+from .keys import PeerKeys, decoded
 from .limits import LIMITS, Limits
 
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, HEARTBEAT_TTL_MS = 500, 1500, 2000
@@ -19,11 +20,11 @@ Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
 
-def check_listenable(endpoint: str) -> None:
-    """Accepts loopback TCP, ipc and inproc.
+def check_listenable(endpoint: str, guarded: bool = False) -> None:
+    """Accepts loopback TCP, ipc and inproc; and what other machines can reach where peers need keys.
 
     Raises:
-        EndpointError: anything that other machines could reach, or no endpoint at all.
+        EndpointError: anything that other machines could reach without a key, or no endpoint at all.
     """
     kind, _, address = endpoint.partition("://")
     if kind in ("ipc", "inproc") and address:
@@ -31,7 +32,7 @@ def check_listenable(endpoint: str) -> None:
     host, _, port = address.rpartition(":")
     if kind != "tcp" or not host or not (port.isdecimal() or port == "*"):
         raise EndpointError(f"endpoint: expected tcp://127.0.0.1:PORT, ipc://PATH or inproc://NAME, got '{endpoint}'")
-    if host == "localhost":
+    if host == "localhost" or guarded:
         return
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -39,18 +40,18 @@ def check_listenable(endpoint: str) -> None:
         loopback = False
     if not loopback:
         raise EndpointError(
-            f"endpoint: expected a loopback address such as tcp://127.0.0.1:{port}, got '{endpoint}'; "
-            "this version serves only its own machine"
+            f"endpoint: expected a loopback address such as tcp://127.0.0.1:{port}, got '{endpoint}', which other "
+            "machines can reach: make keys (npc-sdk keys make) and serve with --keys"
         )
 
 
-def bind(socket: Socket, endpoint: str) -> str:
+def bind(socket: Socket, endpoint: str, guarded: bool = False) -> str:
     """Binds to a checked endpoint (TCP port 0: any free one) and returns the address others connect to.
 
     Raises:
-        EndpointError: not loopback, or taken.
+        EndpointError: not loopback, and not `guarded` by keys; or taken.
     """
-    check_listenable(endpoint)
+    check_listenable(endpoint, guarded)
     try:
         socket.bind(endpoint[:-2] + ":*" if endpoint.startswith("tcp://") and endpoint.endswith(":0") else endpoint)
     except zmq.ZMQError as error:
@@ -83,8 +84,12 @@ def server_options(socket: Socket, limits: Limits = LIMITS) -> None:
     _heartbeats(socket)
 
 
-def client_options(socket: Socket, limits: Limits = LIMITS) -> None:
+def client_options(socket: Socket, keys: PeerKeys | None = None, limits: Limits = LIMITS) -> None:
     """Sets what every connecting socket needs: nothing is ever queued for a peer that is not there."""
+    if keys is not None:
+        socket.setsockopt(zmq.CURVE_SERVERKEY, decoded(keys.server))
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, decoded(keys.public))
+        socket.setsockopt(zmq.CURVE_SECRETKEY, decoded(keys.secret))
     socket.linger = 0
     socket.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes)
     socket.setsockopt(zmq.IMMEDIATE, 1)

@@ -6,6 +6,7 @@ BridgeError
 │   ├── SchemaError         a schema declaration is invalid; names entity and field
 │   ├── MessageTooLarge     a message beyond the peer's limits
 │   └── EndpointError       an address this process may not or cannot listen on
+├── KeysError               a folder or file of keys that is not one, or a request about it that cannot be met
 ├── RemoteProtocolError     the peer did wrong; `code` says what, the text what was expected and what came
 ├── SchemaMismatch          a model and a game do not fit each other; `fields` names where
 ├── Refused                 the brain will not serve this game; sent to it as an ERROR with `code`
@@ -33,7 +34,7 @@ class ErrorCode(IntEnum):
     LIMIT = 5  # larger, deeper or more often than WELCOME allows
     VALUE = 6  # NaN, infinity, duplicate id or a field outside its type
     SESSION = 7  # unknown or closed session: say HELLO again
-    AUTH = 8  # reserved for remote mode
+    AUTH = 8  # a key that is not let in
     BUSY = 9  # no room now; try again later
     DEADLINE = 10  # reserved for lock-step mode
     STALE = 11  # a tick that does not grow
@@ -61,6 +62,10 @@ class MessageTooLarge(LocalProtocolError):
 
 class EndpointError(LocalProtocolError):
     """An address cannot be listened on: not loopback, taken, or malformed."""
+
+
+class KeysError(BridgeError):
+    """A folder or file of keys is not what it should be. Never holds a secret."""
 
 
 class RemoteProtocolError(BridgeError):

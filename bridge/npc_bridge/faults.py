@@ -33,6 +33,10 @@ class NotListening(Fault):
     """Nothing accepts connections at the endpoint."""
 
 
+class NotLetIn(Fault):
+    """The brain asks for keys, and this one is not on its list, or is not of this brain."""
+
+
 class NotOurProtocol(Fault):
     """Something listens, but it does not speak this protocol."""
 
@@ -92,6 +96,7 @@ KINDS: dict[ErrorCode, type[Fault]] = {
     ErrorCode.LIMIT: TooLarge,
     ErrorCode.VALUE: ValueFault,
     ErrorCode.SESSION: SessionLost,
+    ErrorCode.AUTH: NotLetIn,
     ErrorCode.BUSY: Busy,
     ErrorCode.STALE: StaleTicks,
     ErrorCode.MODEL: ModelFault,
@@ -106,7 +111,7 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.LIMIT: "send fewer entities or smaller messages, or raise the limit on the server",
     ErrorCode.VALUE: "fix the field in the game, or give it nan='clamp' or nan='mask' in the schema",
     ErrorCode.SESSION: "nothing to do: the client says HELLO again by itself",
-    ErrorCode.AUTH: "this server does not take remote peers",
+    ErrorCode.AUTH: "let this key in (npc-sdk keys add), or take the newest file of this peer",
     ErrorCode.BUSY: "close another game, or raise the server's limit; the client tries again by itself",
     ErrorCode.DEADLINE: "look at the brain's log and load",
     ErrorCode.STALE: "let ticks grow; after a level restart call client.restart()",

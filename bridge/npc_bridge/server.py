@@ -19,8 +19,10 @@ from typing import TypeAlias
 import zmq
 
 from .endpoints import Context, Socket, bind, server_options
-from .errors import EndpointError, ErrorCode, RemoteProtocolError
+from .errors import BridgeError, ErrorCode, RemoteProtocolError
 from .frames import Kind, read_header
+from .gate import Gate
+from .keys import ServerKeys
 from .messages import Ack, Action, Control, Telemetry, decode, encode
 from .packing import Value
 from .schema import Schema
@@ -105,9 +107,11 @@ class BridgeServer:
         admit: decides about a game by its schema, on the I/O thread; raises Refused or SchemaMismatch.
         context: a ZeroMQ context to share, needed for inproc endpoints.
         clock_us: monotonic microseconds.
+        keys: lets in only peers on their list, and those from other machines, too.
 
     Raises:
-        EndpointError: an endpoint is not loopback, or taken.
+        EndpointError: an endpoint is not loopback, and there are no keys; or it is taken.
+        KeysError: the folder holds no keys.
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class BridgeServer:
         admit: Admit = _admit_all,
         context: Context | None = None,
         clock_us: Callable[[], int] = _clock_us,
+        keys: ServerKeys | None = None,
     ) -> None:
         wanted, offer = endpoints or Endpoints(), offer or Offer()
         self.counters = ServerCounters()
@@ -125,17 +130,21 @@ class BridgeServer:
         self._own_context = context is None
         self._context: Context = context if context is not None else zmq.Context()
         self._sockets: list[Socket] = []
+        self._gate: Gate | None = None
         try:
-            self._data = self._open(zmq.ROUTER, offer)
-            data = bind(self._data, wanted.data)
-            self._control, control = self._open_optional(zmq.ROUTER, wanted.control, offer)
-            self._telemetry, telemetry = self._open_optional(zmq.PUB, wanted.telemetry, offer)
+            if keys is not None:
+                self._gate = Gate(self._context, keys)
+                self._sockets.append(self._gate.socket)
+            self._data = self._open(zmq.ROUTER, offer, "game")
+            data = bind(self._data, wanted.data, keys is not None)
+            self._control, control = self._open_optional(zmq.ROUTER, wanted.control, offer, "designer")
+            self._telemetry, telemetry = self._open_optional(zmq.PUB, wanted.telemetry, offer, "observer")
             wake_name = f"inproc://npc-bridge-wake-{id(self)}-{secrets.token_hex(4)}"
             self._wake_in = self._open(zmq.PAIR, offer)
             self._wake_in.bind(wake_name)
             self._wake_out = self._open(zmq.PAIR, offer)
             self._wake_out.connect(wake_name)
-        except EndpointError:
+        except BridgeError:
             self._close_sockets()
             raise
         self.endpoints = Endpoints(data, control, telemetry)
@@ -223,19 +232,21 @@ class BridgeServer:
 
     # sockets
 
-    def _open(self, kind: int, offer: Offer) -> Socket:
+    def _open(self, kind: int, offer: Offer, role: str = "") -> Socket:
         socket = self._context.socket(kind)
         self._sockets.append(socket)
         server_options(socket, offer.limits)
+        if self._gate is not None and role:
+            self._gate.guard(socket, role)
         if kind == zmq.PUB:
             socket.setsockopt(zmq.SNDHWM, PUBLISH_QUEUE)
         return socket
 
-    def _open_optional(self, kind: int, endpoint: str, offer: Offer) -> tuple[Socket | None, str]:
+    def _open_optional(self, kind: int, endpoint: str, offer: Offer, role: str) -> tuple[Socket | None, str]:
         if not endpoint:
             return None, ""
-        socket = self._open(kind, offer)
-        return socket, bind(socket, endpoint)
+        socket = self._open(kind, offer, role)
+        return socket, bind(socket, endpoint, self._gate is not None)
 
     def _close_sockets(self) -> None:
         for socket in self._sockets:
@@ -264,9 +275,13 @@ class BridgeServer:
         poller.register(self._wake_in, zmq.POLLIN)
         if self._control is not None:
             poller.register(self._control, zmq.POLLIN)
+        if self._gate is not None:
+            poller.register(self._gate.socket, zmq.POLLIN)
         next_sweep_us = 0
         while not self._stopping:
             ready = dict(poller.poll(200))
+            if self._gate is not None and self._gate.socket in ready:
+                self._gate.answer()
             if self._wake_in in ready:
                 self._drain_wakes()
             self._flush()

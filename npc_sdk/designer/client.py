@@ -10,6 +10,7 @@ from typing import cast
 
 from npc_bridge.client import ControlClient, TelemetryReader
 from npc_bridge.errors import ControlRefused, ControlTimeout
+from npc_bridge.keys import PeerKeys
 from npc_bridge.messages import Ack
 from npc_bridge.packing import Value
 from npc_sdk.designer.rulebook import located, read_rulebook
@@ -24,7 +25,15 @@ Told = Mapping[str, Value]
 class Designer:
     """Turns weights, personas, terms and rules of a running brain, and reads what it tells. One thread."""
 
-    def __init__(self, control: str, telemetry: str = "", *, timeout_s: float = 2.0, who: str = "script") -> None:
+    def __init__(
+        self,
+        control: str,
+        telemetry: str = "",
+        *,
+        timeout_s: float = 2.0,
+        who: str = "script",
+        keys: PeerKeys | None = None,
+    ) -> None:
         """Connect; the brain may start later, the first request then waits for it up to `timeout_s`.
 
         Args:
@@ -32,9 +41,10 @@ class Designer:
             telemetry: address of its telemetry; needed for `metrics` and `measure` only.
             timeout_s: how long a request may take.
             who: name for the brain's log of changes.
+            keys: for a brain that asks for them: `npc_bridge.keys.PeerKeys.load` reads them.
         """
-        self._control = ControlClient(control, round(1e3 * timeout_s))
-        self._reader = TelemetryReader(telemetry, (TOPIC,)) if telemetry else None
+        self._control = ControlClient(control, round(1e3 * timeout_s), keys=keys)
+        self._reader = TelemetryReader(telemetry, (TOPIC,), keys=keys) if telemetry else None
         self._timeout_s = timeout_s
         self._who = who
         self._places: dict[str, str] = {}  # where rules that were added from a file stand, by name

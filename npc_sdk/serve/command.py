@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default=DATA, help="where games connect; port 0 takes any free one")
     parser.add_argument("--control", default=CONTROL, help="where designers connect")
     parser.add_argument("--telemetry", default=TELEMETRY, help="where plans and figures are published")
+    parser.add_argument("--keys", type=Path, help="folder of npc-sdk keys: only peers on its list are let in")
     parser.add_argument("--personas", type=Path, help="folder of persona files; the shipped ones by default")
     parser.add_argument("--lead-ticks", type=natural, default=0, help="ticks from state to answer; 0 adapts (0)")
     parser.add_argument("--deadline-ms", type=duration, default=20.0, help="of planning, per tick (20)")

@@ -21,6 +21,7 @@ import torch
 
 import npc_sdk
 from npc_bridge.errors import ErrorCode, Refused
+from npc_bridge.keys import ServerKeys
 from npc_bridge.limits import Limits
 from npc_bridge.schema import Schema
 from npc_bridge.server import BridgeServer, Endpoints
@@ -75,7 +76,7 @@ def serve(args: argparse.Namespace) -> int:
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
     parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks)
     with ledger or nullcontext():
-        run(parts, (args.data, args.control, args.telemetry), stop.is_set)
+        run(parts, (args.data, args.control, args.telemetry), stop.is_set, args.keys and ServerKeys(args.keys))
     return 0
 
 
@@ -92,16 +93,20 @@ class Parts:
     lead_ticks: int = 0  # 0 adapts
 
 
-def run(parts: Parts, endpoints: tuple[str, str, str], stopped: Callable[[], bool]) -> None:
+def run(
+    parts: Parts, endpoints: tuple[str, str, str], stopped: Callable[[], bool], keys: ServerKeys | None = None
+) -> None:
     """Listens and serves until `stopped`; prints one JSON line once it listens.
 
     Args:
         parts: the brain.
         endpoints: of data, control and telemetry; port 0 takes any free one.
         stopped: asked again and again.
+        keys: lets in only peers on their list, and those from other machines, too.
 
     Raises:
-        EndpointError: an endpoint is not loopback, or taken.
+        EndpointError: an endpoint is not loopback, and there are no keys; or it is taken.
+        KeysError: there are no keys in the folder.
     """
     loaded = parts.loaded
     offer = Offer(
@@ -111,7 +116,7 @@ def run(parts: Parts, endpoints: tuple[str, str, str], stopped: Callable[[], boo
         model={"name": loaded.name, "sha256": loaded.sha256},
         limits=Limits(controls_per_s=CONTROLS_PER_S),
     )
-    with BridgeServer(Endpoints(*endpoints), offer, admit=_admission(loaded)) as server:
+    with BridgeServer(Endpoints(*endpoints), offer, admit=_admission(loaded), keys=keys) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
