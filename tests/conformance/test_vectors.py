@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -47,6 +48,14 @@ def test_a_frame_means_what_its_file_says(name: str) -> None:
         assert (encode(decode(frame, sample_schema()), sample_schema()) == frame) is written
     else:
         assert verdict.code is ErrorCode(int(str(expected["code"])))
+
+
+def test_the_examples_of_the_page_are_the_vectors_byte_by_byte() -> None:
+    page = folder().parents[1] / "PROTOCOL.md"
+    shown = re.findall(r"^```\n(\w+\.bin)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 6
+    for name, lines in shown:
+        assert bytes.fromhex("".join(line[:47] for line in lines.splitlines())) == FILES[name].read_bytes(), name
 
 
 @pytest.mark.parametrize("name", LADDERS)
