@@ -124,6 +124,17 @@ def test_check_replay_finds_every_answer_the_same(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.timeout(240)
+def test_bench_bridge(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "bridge", "--quick")
+    printed = {re.sub(r"^wires\.[^.]+", "wires.*", key) for key in printed_keys(found)} - {"wires.*"}
+    assert printed | {"wires"} == documented_keys("bench bridge")
+    wires = found["wires"]
+    assert isinstance(wires, dict)
+    assert list(wires) == ["bridge", "session", "raw_polled", "raw_blocking", "json", "grpc", "websocket"]
+    assert all(0.0 < wire["p50_us"] <= wire["p95_us"] <= wire["p99_us"] for wire in wires.values())
+
+
+@pytest.mark.timeout(240)
 def test_bench_live(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "bench", "live", "--quick", "--npcs", "4", "--model", "constant-velocity")
     assert printed_keys(found) == documented_keys("bench live")
