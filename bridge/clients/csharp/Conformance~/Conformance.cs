@@ -15,6 +15,7 @@ using Map = System.Collections.Generic.Dictionary<string, object>;
 internal static class Conformance
 {
     private static readonly Limits Default = Limits.Default;
+    private static readonly SnapshotWriter Writer = new SnapshotWriter(); // one, as in a game: what older frames left must not show
     private static string _folder;
     private static Schema _schema;
 
@@ -148,11 +149,11 @@ internal static class Conformance
         Map map = MsgPack.Unpack(canonical, 0, canonical.Length, Default);
         Map body = (Map)map["kinematics"];
         var schema = new Schema(
-            (string)map["game"], (double)map["tick_hz"], Doubles(map["bounds"]),
+            (string)map["game"], Double(map["tick_hz"]), Doubles(map["bounds"]),
             Maps(map["entities"]).ConvertAll(ReadEntity).ToArray(), Maps(map["channels"]).ConvertAll(ReadChannel).ToArray(),
             new Kinematics(
-                (double)body["max_speed"], (double)body["max_acceleration"], (double)body["brake"], (double)body["radius"],
-                (double)body["turn_rate"], (string)body["kind"], body.ContainsKey("cell") ? (double)body["cell"] : 0,
+                Double(body["max_speed"]), Double(body["max_acceleration"]), Double(body["brake"]), Double(body["radius"]),
+                Double(body["turn_rate"]), (string)body["kind"], body.ContainsKey("cell") ? Double(body["cell"]) : 0,
                 body.ContainsKey("diagonals") && (bool)body["diagonals"]),
             (string)map["coordinates"], Maps(map["polygons"]).ConvertAll(ReadPolygon).ToArray(), Strings(map["barks"]),
             map.ContainsKey("origin") ? Doubles(map["origin"]) : null);
@@ -164,11 +165,11 @@ internal static class Conformance
         (string)map["name"], (string)map["role"], (int)(long)map["max_count"], Maps(map["fields"]).ConvertAll(ReadField).ToArray());
 
     private static Field ReadField(Map map) => new Field(
-        (string)map["name"], (string)map["unit"], (double)map["low"], (double)map["high"], (string)map["role"], (string)map["nan"],
-        (double)map["default"], Strings(map["aliases"]), map.ContainsKey("coding") ? (string)map["coding"] : "f32");
+        (string)map["name"], (string)map["unit"], Double(map["low"]), Double(map["high"]), (string)map["role"], (string)map["nan"],
+        Double(map["default"]), Strings(map["aliases"]), map.ContainsKey("coding") ? (string)map["coding"] : "f32");
 
     private static Channel ReadChannel(Map map) => new Channel(
-        (string)map["name"], (string)map["unit"], (double)map["low"], (double)map["high"], (string)map["kind"], (double)map["default"],
+        (string)map["name"], (string)map["unit"], Double(map["low"]), Double(map["high"]), (string)map["kind"], Double(map["default"]),
         (int)(long)map["count"], (bool)map["hold"]);
 
     private static Polygon ReadPolygon(Map map) => new Polygon(
@@ -178,7 +179,10 @@ internal static class Conformance
 
     private static string[] Strings(object list) => ((List<object>)list).ConvertAll(item => (string)item).ToArray();
 
-    private static double[] Doubles(object list) => ((List<object>)list).ConvertAll(item => (double)item).ToArray();
+    /// <summary>Reads 0 as -0.0, which a game may compute and the canonical form does not have.</summary>
+    private static double Double(object value) => (double)value == 0 ? -0.0 : (double)value;
+
+    private static double[] Doubles(object list) => ((List<object>)list).ConvertAll(Double).ToArray();
 
     // ---- snapshots
 
@@ -246,9 +250,8 @@ internal static class Conformance
         CheckIds(blocks.Values.SelectMany(block => block.Ids));
         CheckIds(executing.Ids);
         if (executing.Rung.Any(rung => rung > Rung.None)) throw new ProtocolException(ErrorCode.Value, "executing: expected rungs 0..4");
-        var writer = new SnapshotWriter();
-        int length = writer.Write(header, _schema, blocks, executing);
-        return writer.Frame.Take(length).ToArray();
+        int length = Writer.Write(header, _schema, blocks, executing);
+        return Writer.Frame.Take(length).ToArray();
     }
 
     private static void CheckValues(EntityType entity, float[] values)

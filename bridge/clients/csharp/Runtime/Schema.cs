@@ -204,7 +204,7 @@ namespace Npcw
         /// <summary>The entity type of a name, null if there is none.</summary>
         public EntityType Entity(string name) => Array.Find(Entities, entity => entity.Name == name);
 
-        internal static double Float(double value) => value + 0.0; // turns -0.0 into 0.0: one value, one canonical form
+        internal static double Float(double value) => value == 0 ? 0 : value; // no -0.0: one value, one canonical form
 
         private Map Written()
         {

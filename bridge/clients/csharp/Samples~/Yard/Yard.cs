@@ -1,7 +1,7 @@
 // A yard with four guards and somebody who walks in a circle. What one learns: declare a schema once, then Poll, Step, Push.
 //
-//   npc-sdk serve                                    in one terminal
-//   mono build/Yard.exe tcp://127.0.0.1:5757 30      in another: prints what the guards do, tick by tick, for 30 seconds
+//   npc-sdk serve                              in one terminal
+//   mono Yard.exe tcp://127.0.0.1:5757 30      in another: prints what the guards do, tick by tick, for 30 seconds
 //
 // The entities are those of the arena, whose model the brain has. Without a brain the guards stand. Turn a weight while it
 // runs: examples/01_designer_script.py shows how. Nothing here is Unity's; the README has the same as a MonoBehaviour.
@@ -16,7 +16,7 @@ using System.Threading;
 namespace Npcw.Samples
 {
     /// <summary>Somebody in the yard, on the wire's ground: m, m/s, rad.</summary>
-    internal sealed class Body
+    internal sealed class Walker
     {
         public double X, Y, Vx, Vy, Heading;
     }
@@ -31,9 +31,9 @@ namespace Npcw.Samples
 
         private readonly Client _client;
         private readonly TextWriter _out = Console.Out;
-        private readonly Body[] _guards = new Body[Ids.Length];
+        private readonly Walker[] _guards = new Walker[Ids.Length];
         private readonly NpcPose[] _poses = new NpcPose[Ids.Length];
-        private readonly Body _player = new Body { X = 3 };
+        private readonly Walker _player = new Walker { X = 3 };
         private readonly Dictionary<string, EntityBlock> _blocks = new Dictionary<string, EntityBlock>
         {
             { "player", new EntityBlock() }, { "mode", new EntityBlock() }, { "npc", new EntityBlock() },
@@ -42,7 +42,7 @@ namespace Npcw.Samples
 
         private Yard(string endpoint)
         {
-            for (int i = 0; i < _guards.Length; i++) _guards[i] = new Body { X = Homes[i, 0], Y = Homes[i, 1] };
+            for (int i = 0; i < _guards.Length; i++) _guards[i] = new Walker { X = Homes[i, 0], Y = Homes[i, 1] };
             _client = new Client(new ZmqTransport(endpoint), Declared(), fallback: Stand);
         }
 
@@ -58,7 +58,7 @@ namespace Npcw.Samples
             }
             yard._client.Close();
             LadderCounters c = yard._client.Ladder.Counters;
-            Console.WriteLine($"counters {c.Planned} planned, {c.Tail} tail, {c.Callback} callback, {c.Brake} brake");
+            Console.WriteLine($"counters {c.Planned} planned, {c.Tail} tail, {c.Callback} callback, {c.Brake} brake, {c.StaleDropped} dropped as stale, {c.OffPose} off their pose");
         }
 
         private static void Stand(long tick, uint id, NpcPose here, float[] command)
@@ -83,7 +83,7 @@ namespace Npcw.Samples
             Print(tick, result);
         }
 
-        private static void Move(Body guard, LadderResult result, int i)
+        private static void Move(Walker guard, LadderResult result, int i)
         {
             guard.Vx = result.Commands[Channels * i];
             guard.Vy = result.Commands[Channels * i + 1];
@@ -94,18 +94,18 @@ namespace Npcw.Samples
 
         private void Fill()
         {
-            PutBody(_blocks["player"].Clear().Add(1), _player).Put(0).Put(1);
+            PutWalker(_blocks["player"].Clear().Add(1), _player).Put(0).Put(1);
             _blocks["mode"].Clear().Add(900).Put(1);
             EntityBlock npcs = _blocks["npc"].Clear();
             for (int i = 0; i < Ids.Length; i++)
             {
-                PutBody(npcs.Add(Ids[i]), _guards[i]);
+                PutWalker(npcs.Add(Ids[i]), _guards[i]);
                 npcs.Put(0).Put(0).Put(0).Put(0).Put(0).Put(i == 0 ? 1 : 0).Put(Homes[i, 0]).Put(Homes[i, 1]).Put(1);
             }
         }
 
-        private static EntityBlock PutBody(EntityBlock block, Body body) =>
-            block.Put(body.X).Put(body.Y).Put(body.Vx).Put(body.Vy).Put(body.Heading).Put(100);
+        private static EntityBlock PutWalker(EntityBlock block, Walker walker) =>
+            block.Put(walker.X).Put(walker.Y).Put(walker.Vx).Put(walker.Vy).Put(walker.Heading).Put(100);
 
         private void Print(int tick, LadderResult result)
         {
