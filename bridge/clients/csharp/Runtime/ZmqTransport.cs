@@ -29,7 +29,7 @@ namespace Npcw
         private int _opened; // sockets so far
         private long _tcpMs; // when TCP connected, while the handshake lasts; -1 otherwise
         private long _downMs; // since when libzmq has not tried to connect; -1 while connected
-        private bool _strange; // said already
+        private bool _strange; // said already of this connection
 
         /// <exception cref="DllNotFoundException">There is no libzmq.</exception>
         /// <exception cref="ArgumentException">The endpoint is none.</exception>
@@ -130,10 +130,10 @@ namespace Npcw
             {
                 case Connected:
                     _tcpMs = now;
+                    _strange = false;
                     return ConnectionEvent.None;
                 case HandshakeSucceeded:
                     _tcpMs = _downMs = -1;
-                    _strange = false;
                     return ConnectionEvent.Up;
                 case Retried: // libzmq is at it
                     _downMs = now;
