@@ -71,7 +71,7 @@ def command(folder: Path, tamper: str = "") -> Sequence[str]:
 def test_an_implementation_that_agrees_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *command(tmp_path)]) == 0
     assert capsys.readouterr().out.endswith(
-        "of which 0 were only read, 11 ladders, presets wire, unity, unreal, godot, pygame: all as they should be\n"
+        "of which 0 were only read, 15 ladders, presets wire, unity, unreal, godot, pygame: all as they should be\n"
     )
 
 

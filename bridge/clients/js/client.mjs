@@ -72,7 +72,7 @@ export class Client {
     if (this.deafUs !== null && now - this.deafUs > DEAF_US) {
       this.say("not_ours", `the peer at ${this.transport.endpoint} does not answer HELLO; it may also be a brain that hangs`);
     }
-    if (this.phase === "live" && this.unansweredUs !== null && now - this.unansweredUs > SILENT_US) {
+    if (!this.fault && this.unansweredUs !== null && now - this.unansweredUs > SILENT_US) {
       this.say("silent", `the brain at ${this.transport.endpoint} sends no actions`);
     }
     return accepted;
@@ -161,7 +161,7 @@ export class Client {
     let message;
     try {
       const { kind, session } = readHeader(bytes);
-      if (kind === Kind.ACTION && session !== this.session) return null;
+      if (kind === Kind.ACTION && (this.phase !== "live" || session !== this.session)) return null;
       message = decode(bytes, this.schema, this.welcome?.limits ?? LIMITS);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;

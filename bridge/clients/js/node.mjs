@@ -33,7 +33,8 @@ export class ZmqTransport {
   async read() {
     try {
       for await (const frames of this.socket) {
-        if (frames.length === 1 && this.inbox.length < 64) this.inbox.push(new Uint8Array(frames[0]));
+        const frame = frames.length === 1 ? frames[0] : []; // several frames are never ours
+        if (this.inbox.length < 64) this.inbox.push(new Uint8Array(frame));
       }
     } catch {
       // closed

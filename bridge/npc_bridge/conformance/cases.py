@@ -606,10 +606,19 @@ def ladder_scripts() -> Iterator[tuple[str, list[dict[str, object]]]]:
     yield "ladder_brake_to_rest", _play([302, 303, 304, 305, 306], push=1.5)
     sessions: list[tuple[int, int] | int | _Session] = [(7, 302), 303, _Session(5), 304, _Session(6), 305]
     yield "ladder_brake_outlives_session", _play(sessions, push=1.5, brake=8.0)
+    far = [(chunk, 392 + chunk) for chunk in range(8, 16)]
+    yield "ladder_eight_are_held", _play([(7, 302), *far[:-1], 302])
+    yield "ladder_nine_are_not", _play([(7, 302), *far, 302])
+    elsewhere = sample_action(npcs=2, chunk=8, apply_tick=303)
+    elsewhere = replace(elsewhere, expected=elsewhere.expected + np.array([1.0, 0.0, 0.0, 0.0], np.float32))
+    yield "ladder_newer_one_is_off_pose", _play([(7, 302), 302, elsewhere, 303])
+    busy = sample_action(npcs=2, m=2)
+    busy = replace(busy, steps=busy.steps + np.array([0.0, 0.0, 0.5, 1.0], np.float32), valid_until_tick=303)
+    yield "ladder_holds_what_is_declared_so", _play([busy, 302, 303, 304, 305])
 
 
 def _play(
-    lines: Sequence[tuple[int, int] | int | _Session],
+    lines: Sequence[tuple[int, int] | Action | int | _Session],
     shift: float = 0.0,
     push: float = 0.0,
     session: int = 0x01020304,
@@ -626,9 +635,9 @@ def _play(
             ladder.start(line.number)
             script.append({"start": line.number, "fresh_steps": 4, "velocity_tolerance": 0.05})
             continue
-        if isinstance(line, tuple):
-            action = sample_action(npcs=2, chunk=line[0], apply_tick=line[1])
-            action = replace(action, brake=np.full(2, brake, np.float32))
+        if isinstance(line, tuple | Action):
+            said = line if isinstance(line, Action) else sample_action(npcs=2, chunk=line[0], apply_tick=line[1])
+            action = replace(said, brake=np.full(2, brake, np.float32))
             accepted = ladder.accept(action)
             script.append({"accept": encode(action, sample_schema()).hex(), "accepted": accepted})
             if len(script) == 2:
