@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from .errors import ErrorCode, RemoteProtocolError
 from .limits import LIMITS, Limits
@@ -43,8 +43,7 @@ class Kind(IntEnum):
 KINDS = {int(kind): kind for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The fixed fields; their meaning per kind is in PROTOCOL.md."""
 
     kind: Kind
@@ -54,7 +53,7 @@ class Header:
     tick: int = 0
     time_us: int = 0
     sequence: int = 0
-    count: int = 0
+    count: int = 0  # type: ignore[assignment]  # the wire's name for it, which tuples have for something else
     fields: int = 0
     dtype: int = 0  # 0: msgpack body, 1: float32 blocks
     blocks: int = 0

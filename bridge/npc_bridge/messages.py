@@ -310,7 +310,7 @@ def encode(message: Message, schema: Schema | None = None) -> bytes:
             return _encode_action(message, _needed(schema))
         header, body = _body_of(message)
         packed = pack(body)
-        return _with_length(header, len(packed)) + packed
+        return header._replace(extra=len(packed)).pack() + packed
     except (struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError) as error:  # wrong types inside
         raise LocalProtocolError(f"{type(message).__name__}: {error}") from None
 
@@ -667,18 +667,6 @@ def _length(where: str, expected: int, got: int) -> RemoteProtocolError:
 
 
 # messages with a msgpack body
-
-
-def _with_length(header: Header, size: int) -> bytes:
-    return Header(
-        header.kind,
-        session=header.session,
-        schema_id=header.schema_id,
-        tick=header.tick,
-        time_us=header.time_us,
-        sequence=header.sequence,
-        extra=size,
-    ).pack()
 
 
 def _body_of(message: Message) -> tuple[Header, Mapping[str, Value]]:

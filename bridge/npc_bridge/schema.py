@@ -269,6 +269,7 @@ class Schema:
     origin: tuple[float, float] = (0.0, 0.0)
     _canonical: bytes = field(init=False, repr=False, compare=False)
     _sha256: str = field(init=False, repr=False, compare=False)
+    _id: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _name(self.game, "schema: game")
@@ -301,6 +302,7 @@ class Schema:
             raise SchemaError(f"schema: expected at most {LIMITS.schema_bytes} canonical bytes, got {len(canonical)}")
         _store(self, "_canonical", canonical)
         _store(self, "_sha256", hashlib.sha256(canonical).hexdigest())
+        _store(self, "_id", int(self._sha256[:8], 16))
 
     def canonical(self) -> bytes:
         """Returns the bytes that identify this schema."""
@@ -314,7 +316,7 @@ class Schema:
     @property
     def schema_id(self) -> int:
         """First four bytes of the hash, big endian: the id in every data frame."""
-        return int(self._sha256[:8], 16)
+        return self._id
 
     @property
     def interface_sha256(self) -> str:

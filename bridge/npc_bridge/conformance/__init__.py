@@ -1,6 +1,7 @@
 """Vectors that every implementation of the protocol must agree with, and what holds one to them."""
 
 from .cases import (
+    POSE,
     Verdict,
     car_schema,
     describe,
@@ -20,6 +21,7 @@ from .cases import (
 from .check import Report, check
 
 __all__ = [
+    "POSE",
     "Report",
     "Verdict",
     "car_schema",

@@ -531,7 +531,7 @@ def _patch(data: bytes, offset: int, form: str, value: float) -> bytes:
 
 def _body(header: Kind | Header, body: bytes) -> bytes:
     head = Header(header) if isinstance(header, Kind) else header
-    return replace(head, extra=len(body)).pack() + body
+    return head._replace(extra=len(body)).pack() + body
 
 
 # reading them back
