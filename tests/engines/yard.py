@@ -174,6 +174,7 @@ def _kill(scene: Scene, process: Brain) -> tuple[int, int]:
     os.kill(process.pid, signal.SIGKILL)
     killed = len(scene.ticks)
     alone = scene.until(lambda tick: min(tick.rung) >= CALLBACK, since=killed)
+    scene.until(lambda tick: not process.alive)  # until it has ended it would not be started again
     process.start()
     started = len(scene.ticks)
     again = scene.until(all_planned, since=started)
