@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,13 +75,15 @@ class Scene:
     def until(self, what: Callable[[Tick], bool], since: int | None = None) -> Tick:
         """Waits for a tick after `since` (the last one there is) of which something holds."""
         seen = len(self.ticks) if since is None else since
+        deadline = time.monotonic() + PATIENCE_S
         with self._changed:
             while True:
                 for tick in self.ticks[seen:]:
                     if what(tick):
                         return tick
                 seen = len(self.ticks)
-                if not self._changed.wait(PATIENCE_S) or (self._process.poll() is not None and seen == len(self.ticks)):
+                late = not self._changed.wait(deadline - time.monotonic())
+                if late or (self._process.poll() is not None and seen == len(self.ticks)):
                     pytest.fail(f"the scene did not come to it: {self.ticks[-1:]} {self.said[-5:]}")
 
     def close(self) -> None:
@@ -174,6 +177,7 @@ def _kill(scene: Scene, process: Brain) -> tuple[int, int]:
     os.kill(process.pid, signal.SIGKILL)
     killed = len(scene.ticks)
     alone = scene.until(lambda tick: min(tick.rung) >= CALLBACK, since=killed)
+    scene.until(lambda tick: not process.alive)  # until it has ended it would not be started again
     process.start()
     started = len(scene.ticks)
     again = scene.until(all_planned, since=started)
