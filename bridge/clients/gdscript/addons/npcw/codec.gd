@@ -204,14 +204,16 @@ static func _read(value, how: Array, where: String, limits: Dictionary):
 			if type != TYPE_ARRAY or value.size() > _most(how[1], limits):
 				return _wrong(where, "a list of at most %d" % _most(how[1], limits))
 			for item in value:
-				if _read(item, how[2], where, limits) is Refusal:
-					return _read(item, how[2], where, limits)
+				var one = _read(item, how[2], where, limits)
+				if one is Refusal:
+					return one
 		"texts":
 			if type != TYPE_DICTIONARY:
 				return _wrong(where, "a map")
 			for key in value:
-				if _read(value[key], ["text", how[1]], where, limits) is Refusal:
-					return _read(value[key], ["text", how[1]], "%s.%s" % [where, key], limits)
+				var one = _read(value[key], ["text", how[1]], "%s.%s" % [where, key], limits)
+				if one is Refusal:
+					return one
 		"limits":
 			if type != TYPE_DICTIONARY:
 				return _wrong(where, "a map")
@@ -373,14 +375,15 @@ static func _not_executable(action: Action, schema) -> Refusal:
 	var repeated := distinct([action.ids], "ACTION")
 	if repeated:
 		return repeated
+	var steps := action.steps
 	for c in action.k:
 		var channel: Dictionary = schema.channels[c]
 		var range_of: Array = schema.ranges[c]
 		var low: float = range_of[0]
 		var high: float = range_of[1]
 		var whole: bool = channel.kind == "discrete"
-		for i in range(c, action.steps.size(), action.k):
-			var value := action.steps[i]
+		for i in range(c, steps.size(), action.k):
+			var value := steps[i]
 			if not (value >= low and value <= high) or (whole and value != floor(value)):
 				var what := "a whole number in " if whole else ""
 				return _wrong("ACTION: channel '%s'" % channel.name, "%s%s..%s, got %s" % [what, low, high, value])

@@ -131,9 +131,10 @@ func _one(tick: int, id: int, here: Array, out: Dictionary, i: int) -> Array:
 		out.chunk[i] = action.chunk
 		out.step[i] = age
 		counters["planned" if fresh else "tail"] += 1
+		var steps: PoolRealArray = action.steps
 		var command := []
-		for c in action.k:
-			command.append(action.steps[step * action.k + c])
+		for c in range(step * action.k, (step + 1) * action.k):
+			command.append(steps[c])
 		return command
 	var own = null if valid or not _fallback else _fallback.call_func(tick, id, here)
 	if _is_command(own):
