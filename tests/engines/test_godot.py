@@ -136,6 +136,12 @@ def test_bytes_of_zeromq_are_taken_as_they_come_and_violations_end_the_connectio
             peer.send(GREETING + READY)  # and no answer to its PING
             till_the_end(peer)
         assert [next(events), next(events)] == ["up", "down"]
+        with accepted(listener) as peer:
+            peer.send(GREETING + READY)
+            assert [frame(peer), frame(peer)] == [MINE, b"hello"]
+        began = time.monotonic()
+        assert [next(events), next(events)] == ["up", "down"]
+        assert time.monotonic() - began < 1.0, "an end is seen before heartbeats fail"
         for stranger in (
             b"HTTP/1.1 400 Bad Request\r\n",
             GREETING + READY.replace(b"ROUTER", b"DEALER"),
@@ -144,8 +150,25 @@ def test_bytes_of_zeromq_are_taken_as_they_come_and_violations_end_the_connectio
         ):
             with accepted(listener) as peer:
                 peer.send(stranger)
+                began = time.monotonic()
                 till_the_end(peer)
             assert next(events) == "stranger"
+            assert not stranger.startswith(b"HTTP") or time.monotonic() - began < 1.5, "told before its time is over"
+
+
+@pytest.mark.timeout(60)
+def test_what_a_slow_reader_does_not_take_at_once_is_sent_later(godot: list[str]) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with echo(godot, listener.getsockname()[1]), accepted(listener) as peer:
+            peer.send(GREETING + READY)
+            assert [frame(peer), frame(peer)] == [MINE, b"hello"]
+            messages = [random.Random(i).randbytes(1 << 20) for i in range(8)]
+            for message in messages:
+                peer.sendall(b"\x02" + len(message).to_bytes(8, "big") + message)
+            assert [frame(peer) for _ in messages] == messages
 
 
 @pytest.mark.timeout(300)

@@ -160,7 +160,7 @@ func _connection(event: String, now: int) -> void:
 	if event == "refused":
 		_say("not_listening", "nothing listens at %s" % transport.endpoint)
 	if event == "stranger":
-		_say("not_ours", "the peer at %s does not speak this protocol" % transport.endpoint)
+		_say("not_ours", "the peer at %s does not speak this protocol; it may also be a brain that hangs" % transport.endpoint)
 	phase = Phase.IDLE
 	_deaf_us = NEVER
 	_unanswered_us = NEVER
