@@ -23,6 +23,7 @@ var schema: Schema
 
 
 func _init() -> void:
+	quit() # at the end of this frame, even where an error ends this function
 	var arguments := OS.get_cmdline_args()
 	folder = arguments[-2]
 	var canonical := bytes_of("schema.bin")
@@ -37,7 +38,6 @@ func _init() -> void:
 	file.open(arguments[-1], File.WRITE)
 	file.store_string(verdicts.join("\n") + "\n")
 	file.close()
-	quit()
 
 
 func judged(kind: String, name: String) -> Array:
