@@ -469,6 +469,8 @@ def _invalid_bodies(schema: Schema) -> Iterator[tuple[str, bytes, ErrorCode]]:
     yield "body_extension", _body(Kind.BYE, b"\x81\xa1a\xd4\x05\x00"), ErrorCode.LENGTH
     yield "body_timestamp", _body(Kind.BYE, b"\x81\xa1a\xd6\xff\x00\x00\x00\x00"), ErrorCode.LENGTH
     yield "body_not_utf8", _body(Kind.BYE, b"\x81\xa1a\xa1\xff"), ErrorCode.LENGTH
+    yield "body_surrogate", _body(Kind.BYE, b"\x81\xa1a\xa3\xed\xa0\x80"), ErrorCode.LENGTH
+    yield "body_overlong_utf8", _body(Kind.BYE, b"\x81\xa1a\xa2\xc0\x81"), ErrorCode.LENGTH
     yield "body_nan", _body(Kind.BYE, pack({"a": math.nan})), ErrorCode.VALUE
     yield "body_deep", _body(Kind.BYE, b"\x81\xa1a" * 9 + b"\x01"), ErrorCode.LIMIT
     yield "body_very_deep", _body(Kind.BYE, b"\x81\xa1a" + b"\x91" * 5000 + b"\x01"), ErrorCode.LIMIT
