@@ -46,7 +46,14 @@ Bytes unhex(const std::string& s) {
 // ---- schemas, from their canonical bytes
 
 template <class T>
-T get(const Map& map, const char* key) { return std::get<T>(find(map, key)->is); }
+const T& as(const Value* value) {
+    const T* typed = value ? value->as<T>() : nullptr;
+    if (!typed) refuse(Code::schema, "schema: expected another type");
+    return *typed;
+}
+
+template <class T>
+const T& get(const Map& map, const char* key) { return as<T>(find(map, key)); }
 
 template <class Item, class Each>
 std::vector<Item> each(const Map& map, const char* key, const Each& read) {
@@ -58,25 +65,26 @@ std::vector<Item> each(const Map& map, const char* key, const Each& read) {
 template <std::size_t n>
 std::array<double, n> reals(const List& list) {
     std::array<double, n> out{};
-    for (std::size_t i = 0; i < n; ++i) out[i] = std::get<double>(list.at(i).is);
+    if (list.size() != n) refuse(Code::schema, "schema: expected ", n, " numbers");
+    for (std::size_t i = 0; i < n; ++i) out[i] = as<double>(&list[i]);
     return out;
 }
 
-std::string string(const Value& v) { return std::get<std::string>(v.is); }
+std::string string(const Value& v) { return as<std::string>(&v); }
 
 Field field(const Value& value) {
-    const Map& m = std::get<Map>(value.is);
+    const Map& m = as<Map>(&value);
     return {get<std::string>(m, "name"), get<std::string>(m, "unit"), get<double>(m, "low"), get<double>(m, "high"), get<std::string>(m, "role"),
         get<std::string>(m, "nan"), get<double>(m, "default"), each<std::string>(m, "aliases", string), find(m, "coding") ? get<std::string>(m, "coding") : "f32"};
 }
 
 Entity entity(const Value& value) {
-    const Map& m = std::get<Map>(value.is);
+    const Map& m = as<Map>(&value);
     return {get<std::string>(m, "name"), get<std::string>(m, "role"), static_cast<std::uint32_t>(get<std::uint64_t>(m, "max_count")), each<Field>(m, "fields", field)};
 }
 
 Channel channel(const Value& value) {
-    const Map& m = std::get<Map>(value.is);
+    const Map& m = as<Map>(&value);
     return {get<std::string>(m, "name"), get<std::string>(m, "unit"), get<double>(m, "low"), get<double>(m, "high"), get<std::string>(m, "kind"),
         get<double>(m, "default"), static_cast<std::uint32_t>(get<std::uint64_t>(m, "count")), get<bool>(m, "hold")};
 }
@@ -88,9 +96,9 @@ Kinematics kinematics(const Map& m) {
 }
 
 Polygon polygon(const Value& value) {
-    const Map& m = std::get<Map>(value.is);
+    const Map& m = as<Map>(&value);
     return {get<std::string>(m, "name"), get<std::string>(m, "kind"),
-        each<std::array<double, 2>>(m, "vertices", [](const Value& v) { return reals<2>(std::get<List>(v.is)); }), get<bool>(m, "opaque")};
+        each<std::array<double, 2>>(m, "vertices", [](const Value& v) { return reals<2>(as<List>(&v)); }), get<bool>(m, "opaque")};
 }
 
 /// Returns the schema of canonical bytes, which it must write again as they are (SCHEMA otherwise).
@@ -171,9 +179,9 @@ Bytes snapshot(Span<std::uint8_t> frame, const Header& h, const Schema& schema) 
     at.expect_end();
     Rows rows;
     rows.build(all);
-    rows.check("SNAPSHOT");
+    rows.expect_distinct("SNAPSHOT");
     rows.build(doing.ids);
-    rows.check("executing");
+    rows.expect_distinct("executing");
     for (const Rung rung : doing.rung) if (rung > Rung::none) refuse(Code::value, "executing: rung expected 0..4");
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const auto& fields = schema.entities()[parts[i].index].fields;

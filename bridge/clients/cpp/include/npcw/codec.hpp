@@ -322,7 +322,7 @@ public:
     }
 
     /// Refuses 0 and what stands twice (VALUE).
-    void check(const char* where) const {
+    void expect_distinct(const char* where) const {
         for (std::size_t i = 0; i < sorted_.size(); ++i) {
             const std::uint32_t id = sorted_[i].first;
             if (id == 0 || (i > 0 && id == sorted_[i - 1].first)) refuse(Code::value, where, ": expected ids above 0, each once, got ", id);
@@ -355,7 +355,7 @@ struct Action {
 /// Refuses what a game must not execute.
 inline void check_action(const Action& a, const Schema& schema) {
     if (!(a.header.tick <= a.apply_tick && a.apply_tick <= a.valid_until_tick)) refuse(Code::value, "ACTION: expected source <= apply <= valid until");
-    a.row.check("ACTION");
+    a.row.expect_distinct("ACTION");
     for (std::size_t c = 0; c < a.k; ++c) {
         const Channel& channel = schema.channels()[c];
         const auto low = static_cast<float>(channel.low), high = static_cast<float>(channel.high);
