@@ -1,5 +1,6 @@
 /* A guard and somebody who stands there, in C. What one learns: the same three calls, with plain structs and arrays.
  *
+ *   g++ -std=c++17 -Iinclude -c src/npcw.cpp && gcc -std=c11 -Iinclude -c example/guard.c && g++ guard.o npcw.o -lzmq -o guard
  *   npc-sdk serve --model constant-velocity  in one terminal: this game has fewer fields than the arena's model knows
  *   ./guard tcp://127.0.0.1:5757 10          in another: prints tick, fault, rung and place of the guard, for 10 seconds */
 #define _POSIX_C_SOURCE 200809L

@@ -247,7 +247,7 @@ private:
             header.session = session();
             header.schema_id = schema_.id;
             header.tick = static_cast<std::uint64_t>(tick);
-            header.time_us = static_cast<std::int64_t>(static_cast<double>(tick) * 1e6 * schema_.dt() + 0.5);
+            header.time_us = std::llround(std::min(static_cast<double>(tick) * 1e6 * schema_.dt(), 9e18));
             header.sequence = ++sequence_;
             encode_snapshot(frame_, header, schema_, blocks, ladder_.executing());
             const std::uint32_t most = welcome_.limits.frame_bytes;

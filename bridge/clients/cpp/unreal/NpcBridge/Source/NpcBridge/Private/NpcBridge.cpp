@@ -5,12 +5,10 @@
 #include "GameFramework/Pawn.h"
 #include "Kismet/GameplayStatics.h"
 #include "Modules/ModuleManager.h"
-
 THIRD_PARTY_INCLUDES_START
 #include "npcw/coordinates.hpp"
 #include "npcw/zeromq.hpp"
 THIRD_PARTY_INCLUDES_END
-
 IMPLEMENT_MODULE(FDefaultModuleImpl, NpcBridge)
 
 namespace
@@ -44,7 +42,7 @@ void Row(std::vector<float>& Values, const npcw::Pose& P)
 {
     Values.insert(Values.end(), {float(P.x), float(P.y), float(P.vx), float(P.vy)});
 }
-}
+} // namespace
 
 void UNpcBrainComponent::BeginPlay()
 {
@@ -72,8 +70,8 @@ void UNpcBridgeSubsystem::Connect(const FString& Endpoint)
 
 FString UNpcBridgeSubsystem::Fault() const
 {
-    if (!Client || !Client->fault()) return {};
-    return UTF8_TO_TCHAR((Client->fault()->text + ": " + Client->fault()->remedy).c_str());
+    const bool bFine = !Client || !Client->fault();
+    return bFine ? FString() : FString(UTF8_TO_TCHAR((Client->fault()->text + ": " + Client->fault()->remedy).c_str()));
 }
 
 void UNpcBridgeSubsystem::Tick(float Seconds)
