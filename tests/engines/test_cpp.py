@@ -75,6 +75,13 @@ def test_mangled_frames_are_judged_within_their_bounds(conformance: str, tmp_pat
     assert {"ok", "error"} == set(words)
 
 
+@pytest.mark.timeout(300)
+def test_sessions_faults_and_sizes_are_as_the_protocol_says(build: Path) -> None:
+    session = _linked(build / "session", "-std=c++17", *WARNINGS, *SANITIZERS, str(CPP / "tests" / "session.cpp"))
+    done = subprocess.run([session], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def _mangled(frame: bytes, rng: np.random.Generator) -> bytes:
     """Sets some bytes to anything, mostly to what makes sizes large, and cuts every other frame short."""
     data = bytearray(frame)

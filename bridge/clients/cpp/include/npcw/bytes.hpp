@@ -81,10 +81,10 @@ public:
     /// Steps over `count` numbers and returns where they begin; refuses a frame that does not hold them (LENGTH).
     template <class T>
     const std::uint8_t* skip(std::uint64_t count) {
-        if (count > (frame_.size - at_) / sizeof(T)) cut();
+        const std::uint64_t left = frame_.size - at_;
+        if (count > left / sizeof(T) || padded(count * sizeof(T)) > left) cut();  // in this order nothing wraps
         const std::uint8_t* here = frame_.data + at_;
         at_ += padded(count * sizeof(T));
-        if (at_ > frame_.size) cut();
         return here;
     }
 
