@@ -120,7 +120,7 @@ def test_a_c_program_is_steered_and_goes_on_without_its_brain(build: Path) -> No
 def _brain() -> Iterator[str]:
     """A brain that lets every NPC go to the right; yields its endpoint."""
     ended = threading.Event()
-    with BridgeServer(offer=Offer(velocity_tolerance=2.0 * SPEED)) as server:
+    with BridgeServer(offer=Offer(velocity_tolerance=1.2 * SPEED)) as server:
         thinking = threading.Thread(target=_think, args=(server, ended))
         thinking.start()
         try:

@@ -66,7 +66,7 @@ Bytes welcome(const Schema& schema, std::uint32_t session, std::uint32_t nonce) 
     header.session = session;
     header.sequence = nonce;
     return encode_body(header, Map{{"major", 1}, {"schema_sha256", schema.sha256}, {"limits", Map{{"frame_bytes", 256}}}, {"heartbeat_ms", 500},
-        {"lead_ticks", 2}, {"fresh_steps", 4}, {"velocity_tolerance", 0.05}, {"server", "test"}, {"capabilities", List{}}, {"barks", List{"over there"}},
+        {"lead_ticks", 2}, {"fresh_steps", 1}, {"velocity_tolerance", 0.5}, {"server", "test"}, {"capabilities", List{}}, {"barks", List{"over there"}},
         {"model", Map{}}, {"warnings", List{}}, {"control", ""}, {"telemetry", ""}});
 }
 
@@ -75,6 +75,51 @@ Bytes error(std::uint32_t session, Code code, bool fatal) {
     header.kind = Kind::error;
     header.session = session;
     return encode_body(header, Map{{"code", static_cast<int>(code)}, {"fatal", fatal}, {"text", "no"}, {"remedy", "mend it"}});
+}
+
+/// A plan of one NPC for two ticks from `apply` on, at 1 m/s, for where x is `x`.
+Action plan(std::uint32_t chunk, std::uint64_t apply, float x) {
+    Action a;
+    a.header.session = 7;
+    a.apply_tick = apply;
+    a.valid_until_tick = apply + 9;
+    a.chunk = chunk;
+    a.m = 2;
+    a.k = 3;
+    a.ids = {1};
+    a.steps = {1, 0, 0, 1, 0, 0};
+    a.expected = {x, 0, 0, 0, x, 0, 0, 0};
+    a.brake = {static_cast<float>(chunk)};
+    a.tolerance = {0.5f};
+    a.row.build(a.ids);
+    return a;
+}
+
+/// The same as a frame that answers the snapshot of `tick`.
+Bytes frame_of(const Action& a, const Schema& schema, std::uint32_t session, std::uint64_t tick) {
+    Bytes out(96);
+    Header header;
+    header.kind = Kind::action;
+    header.session = session;
+    header.schema_id = schema.id;
+    header.tick = tick;
+    header.count = 1;
+    header.dtype = 1;
+    header.extra = 48;
+    write_header(out.data(), header);
+    store(&out[48], a.apply_tick);
+    store(&out[56], a.valid_until_tick);
+    store(&out[80], a.chunk);
+    store(&out[84], a.m);
+    store(&out[86], a.k);
+    const auto put = [&out](const auto& numbers) {
+        const std::size_t at = out.size(), bytes = numbers.size() * sizeof numbers[0];
+        out.resize(at + static_cast<std::size_t>(padded(bytes)));
+        std::memcpy(&out[at], numbers.data(), bytes);
+    };
+    put(a.ids), put(a.steps), put(a.expected), put(a.brake), put(a.tolerance);
+    put(std::vector<std::uint8_t>{3}), put(std::vector<std::uint16_t>{1});
+    return out;
 }
 
 void session_and_faults() {
@@ -130,6 +175,25 @@ void session_and_faults() {
     EXPECT(!client.fault());
     after(1);
     EXPECT(fault(Fault::Kind::silent));
+    wire.down = {frame_of(plan(1, 4, 0), schema, 8, 3)};
+    EXPECT(client.poll() == 0 && fault(Fault::Kind::silent));
+    wire.down = {frame_of(plan(1, 4, 0), schema, 7, 3), frame_of(plan(2, 4, 0), schema, 7, 3)};
+    EXPECT(client.poll() == 2 && !client.fault() && client.action(0).chunk == 2 && client.bark(client.action(0).bark[0]) == client.bark(1));
+    client.push(4, {{"npc", ids, wide}});
+    wire.down = {frame_of(plan(3, 4, 0), schema, 7, 4)};
+    after(0);
+    EXPECT(fault(Fault::Kind::local));  // the answer is to a snapshot that is no later
+    wire.down = {frame_of(plan(4, 5, 0), schema, 7, 5), frame_of(plan(5, 3, 0), schema, 7, 5)};
+    after(0);
+    EXPECT(fault(Fault::Kind::not_ours) && client.action(0).chunk == 4);  // the second would begin before what it answers
+    wire.down = {frame_of(plan(5, 5, 0), schema, 7, 5)};
+    after(0);
+    EXPECT(!client.fault());
+    const Pose pose{0.1, 0, 0.4, 0};  // within WELCOME's tolerance, and beyond its fresh steps in the tick after
+    client.step(5, ids, {&pose, 1});
+    EXPECT(client.executing().rung[0] == Rung::plan);
+    client.step(6, ids, {&pose, 1});
+    EXPECT(client.executing().rung[0] == Rung::tail);
 
     wire.up.clear();
     wire.down = {error(7, Code::session, true)};
@@ -183,6 +247,26 @@ void ladder_without_plans() {
     EXPECT(ladder.counters().callback == 1 && ladder.counters().brake == 2);
 }
 
+void ladder_off_its_plans() {
+    Ladder ladder(yard(15));
+    ladder.start(7);
+    const std::vector<std::uint32_t> ids = {1};
+    Action older = plan(3, 1, 0), newer = plan(6, 1, 4), again = plan(6, 1, 4), late = plan(8, 0, 0);
+    EXPECT(ladder.accept(older) && ladder.accept(newer) && !ladder.accept(again));
+    const auto at = [&](std::int64_t tick, double x, double vx) {
+        const Pose pose{x, 0, vx, 0};
+        ladder.step(tick, ids, {&pose, 1});
+        return ladder.executing().rung[0];
+    };
+    EXPECT(at(0, 0, 0) == Rung::brake && ladder.counters().off_pose == 0);  // nothing is due
+    EXPECT(at(1, 0, 0) == Rung::tail && ladder.executing().chunk[0] == 3 && ladder.counters().off_pose == 1);
+    EXPECT(at(1, 4, 0) == Rung::plan && ladder.executing().chunk[0] == 6 && ladder.counters().off_pose == 1);
+    EXPECT(at(1, 9, 3) == Rung::brake && ladder.counters().off_pose == 2);  // once, whatever number does not fit
+    EXPECT(std::abs(ladder.commands()[0] - 2.8f) < 1e-6f);                  // 3 m/s less 6/30
+    EXPECT(at(2, 4, 0.06) == Rung::brake && at(3, 4, 0) == Rung::brake && ladder.counters().off_pose == 3);
+    EXPECT(!ladder.accept(late) && ladder.counters().stale_dropped == 2);
+}
+
 bool holds(std::size_t bytes, std::uint64_t floats) {
     const Bytes frame(bytes);
     try {
@@ -205,4 +289,5 @@ int main() {
     sizes();
     session_and_faults();
     ladder_without_plans();
+    ladder_off_its_plans();
 }
