@@ -7,7 +7,6 @@ public class NpcBridge : ModuleRules
     public NpcBridge(ReadOnlyTargetRules Target) : base(Target)
     {
         PublicDependencyModuleNames.AddRange(new[] { "Core", "CoreUObject", "Engine" });
-        CppStandard = CppStandardVersion.Cpp17;
         bEnableExceptions = true; // the headers refuse frames by exceptions, none of which leaves npcw::Client
         string ThirdParty = Path.Combine(PluginDirectory, "ThirdParty"); // put here: include/npcw, zmq.h, zmq.hpp and libzmq
         PublicSystemIncludePaths.Add(Path.Combine(ThirdParty, "include"));

@@ -56,16 +56,13 @@ void UNpcBrainComponent::EndPlay(const EEndPlayReason::Type Reason)
     Super::EndPlay(Reason);
 }
 
-UNpcBridgeSubsystem::UNpcBridgeSubsystem() = default;
-UNpcBridgeSubsystem::~UNpcBridgeSubsystem() = default;
-
 void UNpcBridgeSubsystem::Add(UNpcBrainComponent* Npc) { Npc->Id = NextId++; Npcs.Add(Npc); }
 void UNpcBridgeSubsystem::Remove(UNpcBrainComponent* Npc) { Npcs.Remove(Npc); }
 TStatId UNpcBridgeSubsystem::GetStatId() const { RETURN_QUICK_DECLARE_CYCLE_STAT(UNpcBridgeSubsystem, STATGROUP_Tickables); }
 
 void UNpcBridgeSubsystem::Connect(const FString& Endpoint)
 {
-    Client = MakeUnique<npcw::Client>(std::make_unique<npcw::ZeroMq>(TCHAR_TO_UTF8(*Endpoint)), Declared());
+    Client = MakeShared<npcw::Client>(std::make_unique<npcw::ZeroMq>(TCHAR_TO_UTF8(*Endpoint)), Declared());
 }
 
 FString UNpcBridgeSubsystem::Fault() const

@@ -32,9 +32,6 @@ class NPCBRIDGE_API UNpcBridgeSubsystem : public UTickableWorldSubsystem
     GENERATED_BODY()
 
 public:
-    UNpcBridgeSubsystem();
-    virtual ~UNpcBridgeSubsystem() override;
-
     UFUNCTION(BlueprintCallable) void Connect(const FString& Endpoint);
     /** What is wrong now and what to do about it, empty if nothing is. */
     UFUNCTION(BlueprintPure) FString Fault() const;
@@ -48,7 +45,7 @@ private:
     void Step();
     void Push();
 
-    TUniquePtr<npcw::Client> Client;
+    TSharedPtr<npcw::Client> Client;
     UPROPERTY() TArray<TObjectPtr<UNpcBrainComponent>> Npcs;
     uint32 NextId = 2; // 1 is the player
     int64 NetTick = 0;
