@@ -119,13 +119,19 @@ def brain() -> Iterator[tuple[Brain, Endpoints]]:
         process.stop()
 
 
-def needed(*programs: str) -> None:
-    """Skips the test where a program is missing; fails it where engines are required."""
+def needed(*programs: str, headers: Sequence[str] = ()) -> None:
+    """Skips the test where a program, or a header of C++, is missing; fails it where engines are required."""
     missing = [name for name in programs if shutil.which(name) is None]
+    missing += [name for name in headers if not missing and not _includable(name)]
     if missing and os.environ.get("NPC_SDK_ENGINES") == "required":
         pytest.fail(f"expected {', '.join(missing)} to be installed")
     if missing:
         pytest.skip(f"{', '.join(missing)}: not installed")
+
+
+def _includable(header: str) -> bool:
+    command = ["g++", "-fsyntax-only", "-x", "c++", "-include", header, os.devnull]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def all_planned(tick: Tick) -> bool:
