@@ -40,24 +40,34 @@ class Columns:
     def snapped(self, ids: NDArray[np.uint32], values: Floats) -> Floats:
         """Returns a copy of n f, moved to the nearest numbers that have a code; columns of float32 stay as they are.
 
+        Whole numbers have no code for NaN and infinity: what the policy `clamp` makes of them is told instead.
+
         Raises:
-            LocalProtocolError: NaN in a column of whole numbers, which has no code for it.
+            LocalProtocolError: such a number in a column of whole numbers with the policy `reject`.
         """
-        lost = np.argwhere(np.isnan(values) & [coding[0] == "q" for coding in self.coding])
-        if len(lost):
-            row, column = lost[0].tolist()
-            field = self.entity.fields[column]
-            raise LocalProtocolError(
-                f"field '{field.name}' of entity '{self.entity.name}' {ids[row]}: expected a number, as its coding "
-                f"'{field.coding}' has none for it, got nan"
-            )
         out = values.copy()
+        whole = self._of("q16") | self._of("q8")
+        broken = ~np.isfinite(values) & whole
+        if broken.any():
+            self._refuse(ids, values, broken)
+            default = np.array([f.default for f in self.entity.fields], np.float32)
+            out = np.where(np.isnan(values) & whole, default, values)
         for name in CODINGS:
             of = self._of(name)
             if name != "f32" and of.any():
                 low, high = self.low[of], self.high[of]
-                out[:, of] = _floats(name, _codes(name, np.clip(values[:, of], low, high), low, high), low, high)
+                out[:, of] = _floats(name, _codes(name, _within(out[:, of], low, high, name), low, high), low, high)
         return out
+
+    def _refuse(self, ids: NDArray[np.uint32], values: Floats, broken: Bools) -> None:
+        refused = np.argwhere(broken & [f.nan == "reject" for f in self.entity.fields])
+        if len(refused):
+            row, column = refused[0].tolist()
+            field = self.entity.fields[column]
+            raise LocalProtocolError(
+                f"field '{field.name}' of entity '{self.entity.name}' {ids[row]}: expected a number, as its coding "
+                f"'{field.coding}' has no other, got {values[row, column]}"
+            )
 
     def codes(self, values: Floats, changed: Bools) -> Codes:
         """Returns the codes of the changed cells (n f) of numbers that have one."""
@@ -103,4 +113,12 @@ def _floats(
         values = codes.astype(np.float64)
     if name[0] == "q":
         values = low + (high - low) * values / np.iinfo(CODINGS[name]).max
-    return np.clip(values, low, high).astype(np.float32)
+    return _within(values, low, high, name).astype(np.float32)
+
+
+def _within(
+    values: NDArray[np.floating], low: NDArray[np.float64], high: NDArray[np.float64], name: str
+) -> NDArray[np.floating]:
+    """Pulls numbers into their range; those of float16 that are none stay so, for the schema's policy to judge."""
+    inside = np.clip(values, low, high)
+    return np.where(np.isinf(values), values, inside) if name == "f16" else inside

@@ -359,7 +359,7 @@ class Client:
         self._session.lost()
 
     def _not_let_in(self) -> None:
-        text = f"the brain at {self.endpoint} does not let this key in"
+        text = f"the peer at {self.endpoint} does not let this key in, or is no brain that asks for keys"
         remedy = "let it in (npc-sdk keys add), take the newest file of this peer, or correct the port"
         self._lasting(NotLetIn(ErrorCode.AUTH, text, remedy))
 

@@ -84,8 +84,7 @@ class Baselines:
 
     def keep(self, snapshot: Snapshot) -> None:
         """Takes a snapshot in, in the place of one of the same tick; the oldest go where there are too many."""
-        if snapshot.tick in self._kept:
-            self._bytes -= _size(self._kept.pop(snapshot.tick))
+        self.drop(snapshot.tick)
         self._kept[snapshot.tick] = snapshot
         self._bytes += _size(snapshot)
         while len(self._kept) > BASELINES or self._bytes > BASELINE_BYTES:
@@ -94,6 +93,11 @@ class Baselines:
     def get(self, tick: int) -> Snapshot | None:
         """Returns the snapshot of a tick, None where it is not kept."""
         return self._kept.get(tick)
+
+    def drop(self, tick: int) -> None:
+        """Forgets the snapshot of a tick, if it is kept."""
+        if tick in self._kept:
+            self._bytes -= _size(self._kept.pop(tick))
 
     def clear(self) -> None:
         """Forgets all of them."""

@@ -27,6 +27,8 @@ def check_listenable(endpoint: str, guarded: bool = False) -> None:
         EndpointError: anything that other machines could reach without a key, or no endpoint at all.
     """
     kind, _, address = endpoint.partition("://")
+    if kind == "inproc" and guarded:
+        raise EndpointError(f"endpoint: expected one at which ZeroMQ asks for keys, tcp or ipc, got '{endpoint}'")
     if kind in ("ipc", "inproc") and address:
         return
     host, _, port = address.rpartition(":")

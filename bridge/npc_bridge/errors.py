@@ -6,6 +6,7 @@ BridgeError
 │   ├── SchemaError         a schema declaration is invalid; names entity and field
 │   ├── MessageTooLarge     a message beyond the peer's limits
 │   └── EndpointError       an address this process may not or cannot listen on
+├── ServerError             the server's I/O thread has ended
 ├── KeysError               a folder or file of keys that is not one, or a request about it that cannot be met
 ├── RemoteProtocolError     the peer did wrong; `code` says what, the text what was expected and what came
 ├── SchemaMismatch          a model and a game do not fit each other; `fields` names where
@@ -62,6 +63,10 @@ class MessageTooLarge(LocalProtocolError):
 
 class EndpointError(LocalProtocolError):
     """An address cannot be listened on: not loopback, taken, or malformed."""
+
+
+class ServerError(BridgeError):
+    """The server's I/O thread has ended, which it never should; the log says how."""
 
 
 class KeysError(BridgeError):

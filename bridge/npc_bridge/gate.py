@@ -7,7 +7,7 @@ import logging
 import zmq
 
 from .endpoints import Context, Socket
-from .errors import KeysError
+from .errors import EndpointError, KeysError
 from .keys import Peer, ServerKeys, decoded
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ class Gate:
     """
 
     def __init__(self, context: Context, keys: ServerKeys) -> None:
-        self.refused = 0
         self._keys = keys
         self._secret = decoded(keys.pair[1])
         self._stamp = -1
@@ -35,7 +34,11 @@ class Gate:
         self._look()
         self.socket: Socket = context.socket(zmq.REP)
         self.socket.linger = 0
-        self.socket.bind(ADDRESS)
+        try:
+            self.socket.bind(ADDRESS)
+        except zmq.ZMQError as error:
+            self.socket.close()
+            raise EndpointError(f"keys: expected a context without another gate: {error.strerror}") from None
 
     def guard(self, socket: Socket, role: str) -> None:
         """Makes a socket, before it binds, take only peers that may do what a role does."""
@@ -50,7 +53,6 @@ class Gate:
             key = credentials[0] if mechanism == b"CURVE" and len(credentials) == 1 else b""
             peer = self._allowed(key, domain.decode("ascii", "replace"))
             if peer is None:
-                self.refused += 1
                 LOG.warning(
                     "a %s at %s was not let in", domain.decode("ascii", "replace"), address.decode("ascii", "replace")
                 )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +24,6 @@ ROLES = {"game": "connects games", "designer": "turns weights, and reads telemet
 """What a peer may do, by its role."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_KEY = re.compile(r'[^\s"\\]{40}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,10 @@ class ServerKeys:
         keys = cls(Path(folder))
         if keys._server.exists():
             raise KeysError(f"keys: expected no keys in {folder} yet, got {keys._server.name}; rotate replaces them")
-        try:
-            keys.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise KeysError(f"keys: expected a folder that can be written, got {folder}: {error.strerror}") from None
-        keys._write_pair()
-        keys._write_peers(())
+        with keys._changing():
+            keys.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keys._write_pair()
+            keys._write_peers(())
         return keys
 
     @property
@@ -101,7 +100,13 @@ class ServerKeys:
         rows = _read(self._peers).get("peer", [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise KeysError(f"{self._peers.name}: expected tables [[peer]], got {rows!r:.80}")
-        return tuple(self._peer(row) for row in rows)
+        peers = tuple(self._peer(row) for row in rows)
+        for what in ("name", "public"):
+            values = [getattr(peer, what) for peer in peers]
+            for value in values:
+                if values.count(value) > 1:
+                    raise KeysError(f"{self._peers.name}: expected every {what} once, got {value!r} again")
+        return peers
 
     @property
     def stamp(self) -> int:
@@ -121,7 +126,8 @@ class ServerKeys:
             raise KeysError(f"keys: expected a name of small letters, digits, - and _, got {name!r}")
         if any(peer.name == name for peer in self.peers):
             raise KeysError(f"keys: '{name}' is let in already; rotate gives it another key")
-        return self._let_in(name, _roles(roles, f"peer '{name}'"), self.peers)
+        with self._changing():
+            return self._let_in(name, _roles(roles, f"peer '{name}'"), self.peers)
 
     def remove(self, name: str) -> None:
         """Lets a peer in no longer. Connections that it has stay until they break.
@@ -130,8 +136,9 @@ class ServerKeys:
             KeysError: there is no such peer.
         """
         self._peer_named(name)
-        self._write_peers([peer for peer in self.peers if peer.name != name])
-        self._file(name).unlink(missing_ok=True)
+        with self._changing():
+            self._write_peers([peer for peer in self.peers if peer.name != name])
+            self._file(name).unlink(missing_ok=True)
 
     def rotate(self, name: str = "") -> tuple[Path, ...]:
         """Gives a peer another pair; without a name the brain, whose peers then need their new files.
@@ -142,15 +149,15 @@ class ServerKeys:
         Raises:
             KeysError: there is no such peer.
         """
-        if name:
-            old = self._peer_named(name)
-            return (self._let_in(name, old.roles, [peer for peer in self.peers if peer.name != name]),)
-        self._write_pair()
-        server = self.pair[0]
-        known = [peer for peer in self.peers if self._file(peer.name).exists()]
-        for peer in known:
-            self._hand_over(peer.name, replace(PeerKeys.load(self._file(peer.name)), server=server))
-        return tuple(self._file(peer.name) for peer in known)
+        with self._changing():
+            if name:
+                old = self._peer_named(name)
+                return (self._let_in(name, old.roles, [peer for peer in self.peers if peer.name != name]),)
+            handed = {p.name: PeerKeys.load(self._file(p.name)) for p in self.peers if self._file(p.name).exists()}
+            self._write_pair()
+            for peer, keys in handed.items():
+                self._hand_over(peer, replace(keys, server=self.pair[0]))
+            return tuple(self._file(peer) for peer in handed)
 
     @property
     def _server(self) -> Path:
@@ -172,14 +179,15 @@ class ServerKeys:
 
     def _peer(self, row: Mapping[str, object]) -> Peer:
         name, roles = row.get("name"), row.get("roles")
-        if not isinstance(name, str) or not isinstance(roles, list):
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(roles, list):
             raise KeysError(f"{self._peers.name}: expected name, public and roles of every peer, got {row!r:.80}")
         return Peer(name, _key(row, "public", self._peers), _roles(roles, f"{self._peers.name}: peer '{name}'"))
 
     def _let_in(self, name: str, roles: tuple[str, ...], others: Sequence[Peer]) -> Path:
         public, secret = (half.decode() for half in zmq.curve_keypair())
+        path = self._hand_over(name, PeerKeys(self.pair[0], public, secret))
         self._write_peers([*others, Peer(name, public, roles)])
-        return self._hand_over(name, PeerKeys(self.pair[0], public, secret))
+        return path
 
     def _hand_over(self, name: str, keys: PeerKeys) -> Path:
         text = f'server = "{keys.server}"\npublic = "{keys.public}"\nsecret = "{keys.secret}"\n'
@@ -195,9 +203,17 @@ class ServerKeys:
             f'[[peer]]\nname = "{peer.name}"\npublic = "{peer.public}"\nroles = {list(peer.roles)}\n'.replace("'", '"')
             for peer in peers
         )
-        whole = self._peers.with_suffix(".new")
-        whole.write_text("\n".join(rows), "utf-8")
-        whole.replace(self._peers)
+        _write_secret(self._peers, "\n".join(rows))  # no secret, but who may write it lets peers in
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Turns what the file system says no to into KeysError."""
+        try:
+            yield
+        except OSError as error:
+            raise KeysError(
+                f"keys: expected a folder that can be written, got {self.folder}: {error.strerror}"
+            ) from None
 
 
 def decoded(key: str) -> bytes:
@@ -207,7 +223,7 @@ def decoded(key: str) -> bytes:
 
 def _roles(names: Sequence[object], where: str) -> tuple[str, ...]:
     for name in names:
-        if name not in ROLES:
+        if not isinstance(name, str) or name not in ROLES:
             raise KeysError(f"{where}: expected roles of {', '.join(ROLES)}, got {name!r}")
     if not names:
         raise KeysError(f"{where}: expected at least one role of {', '.join(ROLES)}, got none")
@@ -225,9 +241,12 @@ def _read(path: Path) -> Mapping[str, object]:
 
 def _key(table: Mapping[str, object], name: str, path: Path) -> str:
     value = table.get(name)
-    if not isinstance(value, str) or not _KEY.fullmatch(value):
-        raise KeysError(f"{path.name}: expected '{name}', a key of 40 characters")  # a secret is never printed
-    return value
+    try:
+        if isinstance(value, str) and len(value) == 40 and len(decoded(value)) == 32:
+            return value
+    except (KeyError, ValueError, struct.error):  # what z85 makes of other characters, and of too large a group
+        pass
+    raise KeysError(f"{path.name}: expected '{name}', a key of 40 characters (Z85)")  # a secret is never printed
 
 
 def _write_secret(path: Path, text: str) -> None:

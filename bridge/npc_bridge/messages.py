@@ -457,9 +457,12 @@ def _decode_delta(data: bytes, header: Header, schema: Schema, limits: Limits) -
         raise _value(f"SNAPSHOT: expected reserved 0 and as baseline {wanted}, got {reserved} and {baseline}")
     table = _read_table(data, header, schema, limits, at)
     cursor = _Cursor(data, at + padded(header.blocks * BLOCK.size))
-    blocks = {}
+    blocks, whole_bytes = {}, 0
     for index, width, rows in table:
         columns, cells = Columns.of(schema.entities[index]), rows * width
+        whole_bytes += 4 * cells
+        if whole_bytes > limits.frame_bytes:  # few bytes may claim many cells
+            raise _limit(f"SNAPSHOT: expected at most {limits.frame_bytes} bytes of cells, got {whole_bytes}")
         cursor.expect(padded(4 * rows) + -(-cells // 8))
         ids: U32s = cursor.take("<u4", rows)
         flags = np.unpackbits(cursor.take("<u1", -(-cells // 8)), bitorder="little")

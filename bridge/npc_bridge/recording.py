@@ -19,8 +19,9 @@ from typing import BinaryIO, NamedTuple
 
 from .delta import Baselines
 from .errors import LocalProtocolError, RecordingError, RemoteProtocolError, SchemaError
+from .frames import Kind
 from .limits import LIMITS
-from .messages import Delta, Message, Snapshot, Welcome, decode
+from .messages import Delta, Message, Snapshot, decode
 from .schema import Schema
 
 MAGIC = b"NPCWREC\x00"
@@ -115,22 +116,28 @@ class Recording:
                     return
                 yield record
 
-    def messages(self) -> Iterator[tuple[Record, Message]]:
-        """Yields the records of the data channel and what they mean; deltas are made whole.
+    def messages(self, *directions: Direction) -> Iterator[tuple[Record, Message]]:
+        """Yields what was said on the data channel in some directions, and what it means; deltas are made whole.
 
         Raises:
             RemoteProtocolError: bytes that are no message, or a delta whose baseline was not recorded; says where.
         """
-        seen = Baselines()
+        seen, newest = Baselines(), -1
         for number, record in enumerate(self, 1):
             if record.channel is not ChannelId.DATA:
                 continue
+            if record.direction is Direction.DOWN and record.data[5:6] == bytes([Kind.WELCOME]):
+                seen.clear()
+                newest = -1
+            if record.direction not in directions:
+                continue
             try:
                 message = decode(record.data, self.schema)
-                if isinstance(message, Welcome):
-                    seen.clear()
                 if isinstance(message, Snapshot | Delta):
-                    message = seen.whole(message)
+                    if message.tick > newest:
+                        message, newest = seen.whole(message), message.tick
+                    elif isinstance(message, Delta):
+                        continue  # the brain dropped it, and kept what it had of that tick
             except RemoteProtocolError as error:
                 raise RemoteProtocolError(error.code, f"{self.path.name}: record {number}: {error}") from None
             yield record, message

@@ -684,6 +684,8 @@ def _codes(part: Field, where: str) -> None:
     largest = max(abs(part.low), abs(part.high))
     if part.coding == "f16" and largest > HALF_MAX:
         raise SchemaError(f"{where}: coding 'f16' expected a range within {HALF_MAX:g}, got up to {largest:g}")
+    if part.coding[0] == "q" and part.nan == "mask":
+        raise SchemaError(f"{where}: coding '{part.coding}' has no NaN to mask by; expected f16, f32, or nan 'clamp'")
     if part.coding[0] == "q":
         step, finest = (part.high - part.low) / np.iinfo(CODINGS[part.coding]).max, 4 * np.spacing(np.float32(largest))
         if step < finest:

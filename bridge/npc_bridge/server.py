@@ -19,7 +19,7 @@ from typing import TypeAlias
 import zmq
 
 from .endpoints import Context, Socket, bind, server_options
-from .errors import BridgeError, ErrorCode, RemoteProtocolError
+from .errors import BridgeError, ErrorCode, RemoteProtocolError, ServerError
 from .frames import Kind, read_header
 from .gate import Gate
 from .keys import ServerKeys
@@ -43,7 +43,7 @@ from .session import (
 LOG = logging.getLogger(__name__)
 
 SILENCE_US = 10_000_000  # a game that says nothing for so long has left
-TURN = 64  # frames read from one socket before the others get their turn
+TURN, TURN_S = 64, 0.005  # frames read from one socket, and seconds, before the others get their turn
 PART_BUDGET = 256  # parts of a forbidden multipart message discarded per turn
 WAITING_CONTROLS = 64  # requests the brain has not taken yet
 WAITING_EVENTS = 1024  # with so many it has not taken, nobody joins
@@ -144,7 +144,7 @@ class BridgeServer:
             self._wake_in.bind(wake_name)
             self._wake_out = self._open(zmq.PAIR, offer)
             self._wake_out.connect(wake_name)
-        except BridgeError:
+        except (BridgeError, zmq.ZMQError):
             self._close_sockets()
             raise
         self.endpoints = Endpoints(data, control, telemetry)
@@ -160,6 +160,7 @@ class BridgeServer:
         self._outbox: deque[tuple[Socket, tuple[bytes, ...]]] = deque()
         self._telemetry_sequence = 0
         self._stopping = False
+        self._failed = False
         self._discarding: set[Socket] = set()
         self._thread = threading.Thread(target=self._run, name="npc-bridge-io", daemon=True)
         self._thread.start()
@@ -187,9 +188,14 @@ class BridgeServer:
         """Returns what has happened: joins, leaves and requests in order, then the newest snapshot of each game.
 
         Waits at most `timeout_ms` for the first event.
+
+        Raises:
+            ServerError: the I/O thread ended: nothing will come any more.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._newest or self._stopping, timeout_ms / 1000.0)
+            if self._failed:
+                raise ServerError("server: its I/O thread ended; its log says how")
             events = [*self._events, *self._newest.values()]
             self._events.clear()
             self._newest.clear()
@@ -270,6 +276,15 @@ class BridgeServer:
     # the I/O thread
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception:  # a dead thread must not look like a brain with nothing to do
+            LOG.exception("the I/O thread ended")
+            with self._changed:
+                self._failed = True
+                self._changed.notify_all()
+
+    def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._data, zmq.POLLIN)
         poller.register(self._wake_in, zmq.POLLIN)
@@ -317,7 +332,10 @@ class BridgeServer:
 
     def _drain(self, socket: Socket, take: Callable[[bytes, bytes], None]) -> None:
         """Reads up to TURN messages frame by frame: one that has more parts than two breaks the protocol."""
+        end = time.perf_counter() + TURN_S
         for _ in range(TURN):
+            if time.perf_counter() > end:
+                return
             try:
                 if socket in self._discarding and not self._discard(socket):
                     return

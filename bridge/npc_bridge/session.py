@@ -14,7 +14,7 @@ from .border import Border
 from .delta import CAPABILITY, Baselines, diff, snapped
 from .errors import ErrorCode, LocalProtocolError, MessageTooLarge, Refused, RemoteProtocolError, SchemaMismatch
 from .faults import REMEDIES
-from .frames import FLAG_KEYFRAME, MAJOR, Kind, read_header
+from .frames import FLAG_KEYFRAME, MAJOR, Header, Kind, read_header
 from .limits import LIMITS, Limits
 from .messages import (
     ERROR_TEXT_BYTES,
@@ -223,8 +223,14 @@ class ClientSession:
         return data
 
     def _delta(self, snapshot: Snapshot, sent: Baselines) -> Delta:
-        coded = snapped(snapshot, self._schema)
-        baseline = sent.get(self._answered)
+        try:
+            coded = snapped(snapshot, self._schema)
+        except (TypeError, AttributeError) as error:  # no arrays at all
+            raise LocalProtocolError(f"SNAPSHOT: {error}") from None
+        if sent.get(snapshot.tick) is not None:  # said again: which of the two the server keeps is not known
+            sent.drop(snapshot.tick)
+            return diff(None, coded)
+        baseline = sent.get(self._answered) if self._answered < snapshot.tick else None
         sent.keep(coded)
         return diff(baseline, coded)
 
@@ -249,7 +255,8 @@ class ClientSession:
         if isinstance(message, Action):
             self._move(Kind.ACTION)
             self._border.check(message)
-            self._answered = max(self._answered, message.source_tick)
+            if self._sent is not None and self._sent.get(message.source_tick) is not None:
+                self._answered = max(self._answered, message.source_tick)
             return Acted(message)
         raise RemoteProtocolError(ErrorCode.VALUE, f"client: expected WELCOME, ACTION or ERROR, got {header.kind.name}")
 
@@ -446,7 +453,9 @@ class ServerSession:
         return received
 
     def bad(self, code: ErrorCode, text: str, tick: int = 0) -> Received:
-        """Counts a bad message and answers it; the tenth closes the session."""
+        """Counts a bad message and answers it; the tenth closes the session. To lack a baseline is nobody's fault."""
+        if code is ErrorCode.KEYFRAME:
+            return Received(replies=(encode(_report(self.number, code, False, text, tick)),))
         self._good = 0
         self._bad += 1
         self.counters.bad += 1
@@ -503,6 +512,10 @@ class ServerSession:
                 f"{header.kind.name}: expected session {self.number}, got {header.session}",
             )
             return Received(replies=(encode(report),))
+        if header.kind is Kind.SNAPSHOT:  # judged by its header first: what is dropped costs nothing
+            untimely = self._untimely(header, now_us)
+            if untimely is not None:
+                return untimely
         message = decode(data, self._layout.schema if self._layout else None, self._offer.limits, header)
         match message:
             case Hello():
@@ -600,17 +613,6 @@ class ServerSession:
 
     def _snapshot(self, message: Snapshot | Delta, now_us: int) -> Received:
         assert self._layout is not None  # LIVE implies a schema
-        second = now_us // 1_000_000
-        self._in_second = self._in_second + 1 if second == self._second else 1
-        self._second = second
-        if self._in_second > self._offer.limits.snapshots_per_s:
-            self.counters.dropped_rate += 1
-            return Received()
-        if message.tick <= self._last_tick:
-            self.counters.dropped_stale += 1
-            text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {message.tick}"
-            report = _report(self.number, ErrorCode.STALE, False, text, message.tick)
-            return Received(replies=(encode(report),))
         snapshot = self._whole(message)
         admitted = self._layout.border.admit(snapshot)
         self._last_tick = snapshot.tick
@@ -621,6 +623,20 @@ class ServerSession:
             self.number, admitted.snapshot, now_us, admitted.clamped, admitted.masked, admitted.note
         )
         return Received((arrived,))
+
+    def _untimely(self, header: Header, now_us: int) -> Received | None:
+        """Returns what a snapshot leads to that comes too often or too late, None where it is to be read."""
+        second = now_us // 1_000_000
+        self._in_second = self._in_second + 1 if second == self._second else 1
+        self._second = second
+        if self._in_second > self._offer.limits.snapshots_per_s:
+            self.counters.dropped_rate += 1
+            return Received()
+        if header.tick > self._last_tick:
+            return None
+        self.counters.dropped_stale += 1
+        text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {header.tick}"
+        return Received(replies=(encode(_report(self.number, ErrorCode.STALE, False, text, header.tick)),))
 
     def _whole(self, message: Snapshot | Delta) -> Snapshot:
         if self._seen is not None:

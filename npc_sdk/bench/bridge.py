@@ -39,13 +39,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--rounds", type=count, default=9, help="in which all take their turn (9)")
     parser.add_argument("--asks", type=count, default=400, help="round trips of each in a round (400)")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 40: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="2 rounds of 150: does it run at all")
     add_json(parser)
 
 
 def main(args: Namespace) -> int:
     """Measures and reports; exit status 0 where it ran."""
-    rounds, asks = (2, 40) if args.quick else (args.rounds, args.asks)
+    rounds, asks = (2, 150) if args.quick else (args.rounds, args.asks)
     found = measure(rounds, asks)
     figures = _figures(found, decode_us(rounds * asks))
     emit(_told(found, figures), figures, args.json)

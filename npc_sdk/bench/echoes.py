@@ -18,6 +18,7 @@ import numpy as np
 import zmq
 
 from npc_bridge.endpoints import Context, Socket, server_options
+from npc_bridge.limits import Limits
 from npc_bridge.messages import Action
 from npc_bridge.schema import MOVE, Channel, EntityType, Field, Kinematics, Schema
 from npc_bridge.server import BridgeServer, Endpoints
@@ -26,6 +27,7 @@ from npc_bridge.session import Offer, ServerSession, SnapshotArrived
 NPCS, FIELDS, CHANNELS = 100, 32, 4
 ANY = "tcp://127.0.0.1:*"
 GRPC = "/bench.Echo/Ask"
+ANY_RATE = Offer(limits=Limits(snapshots_per_s=1 << 30))  # a bench asks as fast as it is answered
 
 
 def schema() -> Schema:
@@ -88,7 +90,7 @@ def session() -> None:
     router, chunk = _router(), 0
     poller = zmq.Poller()
     poller.register(router, zmq.POLLIN)
-    game = ServerSession(lambda: 1, Offer(), lambda schema: ())
+    game = ServerSession(lambda: 1, ANY_RATE, lambda schema: ())
     while True:
         poller.poll(200)
         try:
@@ -109,7 +111,7 @@ def session() -> None:
 
 def bridge() -> None:
     """The whole bridge: its I/O thread, and another one that plans."""
-    with BridgeServer(Endpoints(control="", telemetry="")) as server:
+    with BridgeServer(Endpoints(control="", telemetry=""), ANY_RATE) as server:
         _listening(int(server.endpoints.data.rpartition(":")[2]))
         chunk = 0
         while True:

@@ -115,7 +115,7 @@ def _body(schema: Schema) -> tuple[float, Kinematics]:
 
 def _messages(recording: Recording) -> Iterable[Message]:
     try:
-        for record, message in recording.messages():
+        for record, message in recording.messages(*Direction):
             if record.direction == (Direction.DOWN if isinstance(message, Action) else Direction.UP):
                 yield message
     except RemoteProtocolError as error:

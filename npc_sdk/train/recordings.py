@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from npc_bridge.messages import Snapshot
-from npc_bridge.recording import Recording, read
+from npc_bridge.recording import Direction, Recording, read
 from npc_bridge.schema import Schema
 from npc_sdk.belief import Frame, Slots
 from npc_sdk.errors import InputError, ModelError
@@ -70,7 +70,7 @@ def _frames(recording: Recording) -> list[Frame]:
     if abs(every - round(every)) > 1e-6:
         raise ModelError(f"recordings: expected a tick rate that divides into steps of {DT} s, got {schema.tick_hz} Hz")
     slots, frames = Slots(schema), []
-    for _, message in recording.messages():
+    for _, message in recording.messages(Direction.UP):
         if isinstance(message, Snapshot) and message.tick % round(every) == 0:
             frames.append(slots.frame(message.blocks))
     return frames

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import zmq
 
 from npc_bridge import faults
 from npc_bridge.client import Client, ControlClient, TelemetryReader
 from npc_bridge.conformance import sample_schema
-from npc_bridge.errors import ControlTimeout, EndpointError, KeysError
+from npc_bridge.errors import ControlTimeout, EndpointError, KeysError, ServerError
 from npc_bridge.keys import PeerKeys, ServerKeys
 from npc_bridge.messages import Ack
 from npc_bridge.server import BridgeServer, ControlRequested, Endpoints
@@ -82,7 +84,7 @@ def test_a_key_of_another_brain_is_told_so(server: BridgeServer, tmp_path: Path)
 
 
 def test_the_list_may_change_while_the_brain_runs(server: BridgeServer, keys: ServerKeys) -> None:
-    late = PeerKeys.load(keys.add("late", ["observer"]))
+    late, good = PeerKeys.load(keys.add("late", ["observer"])), handed(keys, "game")
     with Client(server.endpoints.data, SCHEMA, keys=late) as client:
         fault_of(client, faults.NotLetIn)
         keys.remove("late")
@@ -92,9 +94,16 @@ def test_the_list_may_change_while_the_brain_runs(server: BridgeServer, keys: Se
         assert not plays(client), "the old key is good for nothing"
     list_of_peers = keys.folder / "peers.toml"
     whole = list_of_peers.read_text()
-    list_of_peers.write_text(whole[: len(whole) // 2])  # as an editor might leave it
-    with Client(server.endpoints.data, SCHEMA, keys=handed(keys, "game")) as client:
-        until(lambda: plays(client))
+    for text in (
+        whole[: len(whole) // 2],
+        whole.replace('["game"]', '[["game"]]'),
+        whole.replace('public = "', 'public = "~'),
+    ):
+        list_of_peers.write_text(text)  # as an editor might leave it
+        keyed = Client(server.endpoints.data, SCHEMA, keys=good)
+        until(partial(plays, keyed))
+        keyed.close()
+    assert server.poll(), "it lives"
 
 
 def test_designers_ask_and_look_and_observers_only_look(server: BridgeServer, keys: ServerKeys) -> None:
@@ -121,6 +130,21 @@ def test_designers_ask_and_look_and_observers_only_look(server: BridgeServer, ke
     with ControlClient(at.control, 300, keys=handed(keys, "observer")) as control, pytest.raises(ControlTimeout):
         control.request("ping")
     assert not [event for event in server.poll() if isinstance(event, ControlRequested)]
+
+
+def test_what_cannot_ask_for_keys_is_refused_with_them(keys: ServerKeys, server: BridgeServer) -> None:
+    with pytest.raises(EndpointError, match="expected one at which ZeroMQ asks for keys"):
+        BridgeServer(Endpoints("inproc://keys", "", ""), keys=keys)
+    told = pytest.raises(EndpointError, match="expected a context without another gate")
+    with zmq.Context() as shared, BridgeServer(context=shared, keys=keys), told:
+        BridgeServer(context=shared, keys=keys)
+
+
+def test_a_server_whose_thread_ended_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BridgeServer, "_sweep", lambda self, now_us: 1 / 0)
+    told = pytest.raises(ServerError, match="its I/O thread ended")
+    with BridgeServer(Endpoints(control="", telemetry="")) as server, told:
+        until(lambda: server.poll(100))
 
 
 def test_other_machines_are_let_in_by_keys_alone(keys: ServerKeys, tmp_path: Path) -> None:

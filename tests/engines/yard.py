@@ -29,6 +29,7 @@ RADIUS = 0.35  # m
 PIT = ((-6.0, -2.5), (-4.5, -2.5), (-4.5, 2.5), (-6.0, 2.5))  # across the way of two guards to the player
 PATIENCE_S = 60.0
 CERTIFIED_TICKS = 9  # 250 ms and a tick: what a chunk may go on for after its brain
+LATE_TICKS = 6  # that a line may take from the scene to here
 PLANNED, TAIL, CALLBACK, BRAKE = range(4)
 
 
@@ -98,13 +99,21 @@ class Scene:
         try:
             for line in self._process.stdout:
                 with self._changed:
-                    if line.startswith("tick "):
-                        self.ticks.append(Tick.of(line.rstrip()))
+                    tick = _tick(line)
+                    if tick is not None:
+                        self.ticks.append(tick)
                     else:
                         self.said.append(line.rstrip())
                     self._changed.notify_all()
         except ValueError:
             return  # closed
+
+
+def _tick(line: str) -> Tick | None:
+    try:
+        return Tick.of(line.rstrip()) if line.startswith("tick ") else None
+    except ValueError:
+        return None  # goes with what it said
 
 
 @contextmanager
@@ -156,6 +165,7 @@ def play(name: str, version: str, command: Callable[[str], Sequence[str]]) -> No
         finally:
             scene.close()
     _judge(scene.ticks)
+    assert ended <= CERTIFIED_TICKS + LATE_TICKS, "nothing runs beyond what was certified"
     applied = sum(rung <= TAIL for tick in scene.ticks for rung in tick.rung)
     print(
         f"\n{name:<10} {version:<24} {len(scene.ticks)} ticks, {applied} commands of plans applied, "

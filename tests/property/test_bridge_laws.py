@@ -98,11 +98,12 @@ def test_a_difference_leads_from_the_one_to_the_other_bit_by_bit(one: Snapshot, 
 
 
 def with_numbers(snapshot: Snapshot) -> Snapshot:
-    """Returns it without NaN in columns that have no code for it."""
+    """Returns it with numbers alone in columns that have a code for nothing else."""
     blocks = {}
     for name, block in snapshot.blocks.items():
-        whole = np.array([f.coding != "f32" for f in SCHEMA.entity(name).fields])
-        blocks[name] = EntityBlock(block.ids, np.where(np.isnan(block.values) & whole, np.float32(1), block.values))
+        whole = np.array([f.coding[0] == "q" for f in SCHEMA.entity(name).fields])
+        lost = ~np.isfinite(block.values) & whole
+        blocks[name] = EntityBlock(block.ids, np.where(lost, np.float32(1), block.values))
     return replace(snapshot, blocks=blocks)
 
 

@@ -11,6 +11,7 @@ import pytest
 from npc_bridge.conformance import sample_action, sample_schema, sample_snapshot
 from npc_bridge.delta import BASELINE_BYTES, BASELINES, Baselines, apply, diff, snapped
 from npc_bridge.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaError
+from npc_bridge.limits import Limits
 from npc_bridge.messages import Delta, EntityBlock, ErrorReport, Executing, Snapshot, Welcome, decode, encode
 from npc_bridge.schema import CODINGS, EntityType, Field, Schema
 from npc_bridge.session import ClientSession, GameLeft, Greeting, Offer, Received, ServerSession, SnapshotArrived
@@ -130,14 +131,16 @@ def test_arrays_that_do_not_fit_are_refused_before_anything_is_kept(change: dict
         snapped(replace(snapshot([]), **change), SCHEMA)  # type: ignore[arg-type]  # some of its fields
 
 
-def test_a_column_of_whole_numbers_has_no_code_for_nan() -> None:
-    with pytest.raises(
-        LocalProtocolError, match=r"field 'coarse' of entity 'npc' 102: .*'q8' has none for it, got nan"
-    ):
-        snapped(snapshot([[0.0] * 4, [0.0, 0.0, 0.0, np.nan]]), SCHEMA)
-    halves = snapped(snapshot([[np.nan, np.nan, 0.0, 0.0]]), SCHEMA)
-    again = apply(over_the_wire(diff(None, halves)), None)
-    assert np.isnan(again.blocks["npc"].values[0, :2]).all(), "floats have one"
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_whole_numbers_have_no_code_for_what_is_no_number(number: float) -> None:
+    with pytest.raises(LocalProtocolError, match=rf"'fine' of entity 'npc' 102: .*'q16' has no other, got {number}"):
+        snapped(snapshot([[0.0] * 4, [0.0, 0.0, number, 0.0]]), SCHEMA)
+    clamped = snapped(snapshot([[0.0, 0.0, 0.0, number]]), SCHEMA).blocks["npc"].values[0, 3]
+    assert clamped == {"inf": 100.0}.get(str(number), 0.0), "the bound, or the default"
+    floats = apply(over_the_wire(diff(None, snapped(snapshot([[number, number, 0.0, 0.0]]), SCHEMA))), None)
+    np.testing.assert_array_equal(floats.blocks["npc"].values[0, :2], [number, number])
+    with pytest.raises(SchemaError, match="coding 'q16' has no NaN to mask by"):
+        Field("f", "1", 0.0, 1.0, nan="mask", coding="q16")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +203,7 @@ def push(client: ClientSession, tick: int, x: float = 0.0) -> bytes:
 
 
 def answer(client: ClientSession, server: ServerSession, tick: int) -> None:
-    action = replace(sample_action(0, apply_tick=tick + 2), source_tick=tick, chunk=tick)
+    action = replace(sample_action(0, apply_tick=tick + 2), source_tick=tick, chunk=tick & 0xFFFF)
     client.receive(server.action(action, 0), 0)
 
 
@@ -252,6 +255,84 @@ def test_without_a_baseline_the_brain_asks_for_a_keyframe_and_gets_one() -> None
     told = decode(kept)
     assert isinstance(told, ErrorReport)
     assert "(ticks 3..3), got tick 4" in told.text
+
+
+def test_a_tick_that_is_told_twice_leads_nobody_astray() -> None:
+    client, server = sessions()
+    server.receive(push(client, 1), 0)
+    answer(client, server, 1)
+    first = push(client, 2, x=1.0)
+    server.receive(first, 0)
+    again = push(client, 2, x=2.0)
+    told = decode(again, SCHEMA)
+    assert isinstance(told, Delta)
+    assert told.baseline is None
+    stale = decode(server.receive(again, 0).replies[0])
+    assert isinstance(stale, ErrorReport)
+    assert stale.code is ErrorCode.STALE
+    answer(client, server, 2)
+    got = arrived(server.receive(push(client, 3, x=2.0), 0))
+    assert got.blocks["npc"].values[0, 0] == 2.0
+
+
+def test_a_game_that_stands_still_in_time_keeps_its_session() -> None:
+    client, server = sessions()
+    server.receive(push(client, 5), 0)
+    answer(client, server, 5)
+    for tick in (5, 5, 4, 3, 5, 5, 5, 5, 5, 5, 5):
+        report = decode(server.receive(push(client, tick), 0).replies[0])
+        assert isinstance(report, ErrorReport)
+        assert (report.code, report.fatal) == (ErrorCode.STALE, False)
+    arrived(server.receive(push(client, 6), 0))
+
+
+def test_answers_to_what_was_never_sent_and_lost_baselines_end_nothing() -> None:
+    client, server = sessions()
+    server.receive(push(client, 1), 0)
+    answer(client, server, 1 << 60)
+    answer(client, server, 1)
+    delta = decode(push(client, 2), SCHEMA)
+    assert isinstance(delta, Delta)
+    assert delta.baseline == 1
+    for tick in range(3, 30):
+        report = decode(server.receive(encode(replace(delta, tick=tick, baseline=2), SCHEMA), 0).replies[0])
+        assert isinstance(report, ErrorReport)
+        assert (report.code, report.fatal) == (ErrorCode.KEYFRAME, False)
+
+
+def test_few_bytes_may_not_claim_a_world_that_no_whole_snapshot_could_tell() -> None:
+    wide = replace(CODED, max_count=4096, fields=tuple(Field(f"f{i}", "1", 0.0, 1.0) for i in range(128)))
+    schema = replace(SCHEMA, entities=(SCHEMA.entities[0], wide))
+    nothing = np.zeros((2048, 128), np.float32)
+    most = Snapshot(5, schema.schema_id, 1, 0, 0, {"npc": EntityBlock(np.arange(1, 2049, dtype=np.uint32), nothing)})
+    decode(encode(diff(None, most), schema), schema)
+    more = replace(
+        most, blocks={"npc": EntityBlock(np.arange(1, 2050, dtype=np.uint32), np.zeros((2049, 128), np.float32))}
+    )
+    with pytest.raises(RemoteProtocolError, match="expected at most 1048576 bytes of cells, got 1049088") as caught:
+        decode(encode(diff(None, more), schema), schema)
+    assert caught.value.code is ErrorCode.LIMIT
+
+
+def test_what_comes_too_often_or_too_late_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = sessions(offer=Offer(limits=Limits(snapshots_per_s=2)))
+    frames = [push(client, tick) for tick in (1, 2, 3)]
+    for frame in (frames[0], frames[0], frames[2]):
+        server.receive(frame, 0)
+    monkeypatch.setattr("npc_bridge.session.decode", lambda *_: pytest.fail("it was read"))
+    assert server.receive(frames[1], 0) == Received()
+    report = decode(server.receive(frames[0], 1_000_000).replies[0])
+    assert isinstance(report, ErrorReport)
+    assert report.code is ErrorCode.STALE
+    assert (server.counters.dropped_rate, server.counters.dropped_stale) == (2, 2)
+
+
+@pytest.mark.parametrize("blocks", [None, {"npc": None}, {"npc": EntityBlock([1], [[0.0] * 4])}])  # type: ignore[arg-type]  # wrong
+@pytest.mark.parametrize("capable", [False, True])
+def test_what_is_no_array_is_refused_alike_with_and_without_deltas(blocks: Any, capable: bool) -> None:
+    client, _ = sessions(capable=capable)
+    with pytest.raises(LocalProtocolError):
+        client.snapshot(1, 0, blocks, Executing.none())
 
 
 def test_another_session_begins_with_a_keyframe() -> None:

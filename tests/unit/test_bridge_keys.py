@@ -38,7 +38,8 @@ def test_a_peer_is_let_in_by_a_file_that_is_handed_over(keys: ServerKeys) -> Non
     second = PeerKeys.load(keys.add("panel", ["designer"]))
     assert second.public != handed.public
     assert [peer.name for peer in keys.peers] == ["arcade-1", "panel"]
-    for name in ("server.toml", "arcade-1.toml"):
+    assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
+    for name in ("server.toml", "arcade-1.toml", "peers.toml"):
         assert stat.S_IMODE((keys.folder / name).stat().st_mode) == 0o600
     assert not list(keys.folder.glob("*.new"))
 
@@ -69,6 +70,19 @@ def test_a_removed_peer_is_gone_with_its_file(keys: ServerKeys) -> None:
     keys.remove("two")
     with pytest.raises(KeysError, match="nobody is let in"):
         keys.rotate("two")
+
+
+def test_a_brain_without_its_own_keys_lets_nobody_in_halfway(keys: ServerKeys) -> None:
+    (keys.folder / "server.toml").unlink()
+    with pytest.raises(KeysError, match=r"server.toml"):
+        keys.add("one", ["game"])
+    assert keys.peers == ()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeysError, match="expected a folder that can be written"):
+        ServerKeys.make(tmp_path / "file" / "keys")
 
 
 def test_rotating_gives_a_peer_or_the_brain_another_pair(keys: ServerKeys) -> None:
@@ -116,6 +130,17 @@ def test_a_name_twice_and_roles_that_are_none_are_refused(keys: ServerKeys) -> N
         ("peers.toml", "[[peer]]\nname = 'x'", "expected name, public and roles of every peer"),
         ("peers.toml", "[[peer]]\nname = 'x'\nroles = ['game']", "expected 'public'"),
         ("peers.toml", f"[[peer]]\nname = 'x'\npublic = '{'k' * 40}'\nroles = ['king']", "peer 'x': expected roles"),
+        ("peers.toml", f"[[peer]]\nname = 'x'\npublic = '{'k' * 40}'\nroles = [['game']]", "peer 'x': expected roles"),
+        ("peers.toml", f"[[peer]]\nname = 'x'\npublic = '{'~' * 40}'\nroles = ['game']", "expected 'public', a key"),
+        ("peers.toml", f"[[peer]]\nname = 'x'\npublic = '{'#' * 40}'\nroles = ['game']", "expected 'public', a key"),
+        ("peers.toml", f"[[peer]]\nname = 'x'\npublic = '{'ä' * 40}'\nroles = ['game']", "expected 'public', a key"),
+        ("peers.toml", f"[[peer]]\nname = '../x'\npublic = '{'k' * 40}'\nroles = ['game']", "expected name, public"),
+        (
+            "peers.toml",
+            f"[[peer]]\nname = 'x'\npublic = '{'k' * 40}'\nroles = ['game']\n" * 2,
+            "every name once, got 'x'",
+        ),
+        ("server.toml", f"public = '{'~' * 40}'", "server.toml: expected 'public'"),
     ],
 )
 def test_a_broken_file_says_what_and_where(keys: ServerKeys, file: str, text: str | None, told: str) -> None:

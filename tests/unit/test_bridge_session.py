@@ -192,7 +192,7 @@ def test_good_messages_wipe_out_bad_ones() -> None:
     client, server = live(Offer(limits=Limits(snapshots_per_s=1000)))
     for round_ in range(3):
         for _ in range(9):
-            assert not report_of(server.receive(push(client, 1)[:-1], 0)).fatal
+            assert not report_of(server.receive(push(client, 10_000)[:-1], 0)).fatal
         for tick in range(100):
             server.receive(push(client, 1 + round_ * 100 + tick), 0)
     assert server.phase is Phase.LIVE
