@@ -155,6 +155,7 @@ class ClientSession:
         self._hello_us: int | None = None
         self._sent: Baselines | None = None  # where deltas were agreed on
         self._answered = -1  # tick of the newest snapshot that the server is known to have
+        self._told = -1  # of the newest that was told
 
     @property
     def schema(self) -> Schema:
@@ -227,9 +228,10 @@ class ClientSession:
             coded = snapped(snapshot, self._schema)
         except (TypeError, AttributeError) as error:  # no arrays at all
             raise LocalProtocolError(f"SNAPSHOT: {error}") from None
-        if sent.get(snapshot.tick) is not None:  # said again: which of the two the server keeps is not known
+        if snapshot.tick <= self._told:  # said again: which one the server keeps is not known
             sent.drop(snapshot.tick)
             return diff(None, coded)
+        self._told = snapshot.tick
         baseline = sent.get(self._answered) if self._answered < snapshot.tick else None
         sent.keep(coded)
         return diff(baseline, coded)
@@ -275,7 +277,8 @@ class ClientSession:
             )
         self._move(Kind.WELCOME)
         self.welcome = welcome
-        self._sent, self._answered = Baselines() if CAPABILITY in welcome.capabilities else None, -1
+        self._sent = Baselines() if CAPABILITY in welcome.capabilities else None
+        self._answered = self._told = -1
         return Welcomed(welcome)
 
     def _reported(self, report: ErrorReport, now_us: int) -> ClientEvent:

@@ -284,6 +284,10 @@ def test_a_game_that_stands_still_in_time_keeps_its_session() -> None:
         assert isinstance(report, ErrorReport)
         assert (report.code, report.fatal) == (ErrorCode.STALE, False)
     arrived(server.receive(push(client, 6), 0))
+    for x in (1.0, 2.0, 3.0):
+        server.receive(push(client, 6, x=x), 0)
+    answer(client, server, 6)
+    assert arrived(server.receive(push(client, 7, x=3.0), 0)).blocks["npc"].values[0, 0] == 3.0
 
 
 def test_answers_to_what_was_never_sent_and_lost_baselines_end_nothing() -> None:
