@@ -6,7 +6,7 @@ into equal parts. What is coded is first moved to the nearest number that has a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,16 +26,16 @@ class Columns:
     """The codings of one entity type's `f` fields."""
 
     entity: EntityType
-    coding: tuple[str, ...]  # f
+    of: Mapping[str, Bools]  # by coding, f: which columns have it
     low: NDArray[np.float64]  # f
     high: NDArray[np.float64]  # f
 
     @classmethod
-    def of(cls, entity: EntityType) -> Columns:
-        """Returns those that an entity type declares."""
+    def declared(cls, entity: EntityType) -> Columns:
+        """Returns those of an entity type."""
         fields = entity.fields
         low, high = (np.array([getattr(f, end) for f in fields]) for end in ("low", "high"))
-        return cls(entity, tuple(f.coding for f in fields), low, high)
+        return cls(entity, {name: np.array([f.coding == name for f in fields]) for name in CODINGS}, low, high)
 
     def snapped(self, ids: NDArray[np.uint32], values: Floats) -> Floats:
         """Returns a copy of n f, moved to the nearest numbers that have a code; columns of float32 stay as they are.
@@ -46,14 +46,13 @@ class Columns:
             LocalProtocolError: such a number in a column of whole numbers with the policy `reject`.
         """
         out = values.copy()
-        whole = self._of("q16") | self._of("q8")
+        whole = self.of["q16"] | self.of["q8"]
         broken = ~np.isfinite(values) & whole
         if broken.any():
             self._refuse(ids, values, broken)
             default = np.array([f.default for f in self.entity.fields], np.float32)
             out = np.where(np.isnan(values) & whole, default, values)
-        for name in CODINGS:
-            of = self._of(name)
+        for name, of in self.of.items():
             if name != "f32" and of.any():
                 low, high = self.low[of], self.high[of]
                 out[:, of] = _floats(name, _codes(name, _within(out[:, of], low, high, name), low, high), low, high)
@@ -72,8 +71,8 @@ class Columns:
     def codes(self, values: Floats, changed: Bools) -> Codes:
         """Returns the codes of the changed cells (n f) of numbers that have one."""
         found: list[NDArray[np.generic]] = []
-        for name in CODINGS:
-            cells = changed & self._of(name)
+        for name, of in self.of.items():
+            cells = changed & of
             column = np.nonzero(cells)[1]
             found.append(_codes(name, values[cells], self.low[column], self.high[column]))
         return tuple(found)
@@ -81,17 +80,14 @@ class Columns:
     def counts(self, changed: Bools) -> tuple[int, ...]:
         """Returns how many of the changed cells there are per coding."""
         per_column = changed.sum(0)
-        return tuple(int(per_column[self._of(name)].sum()) for name in CODINGS)
+        return tuple(int(per_column[of].sum()) for of in self.of.values())
 
     def write(self, into: Floats, changed: Bools, codes: Sequence[NDArray[np.generic]]) -> None:
         """Writes what the changed cells are coded as into n f numbers."""
-        for name, given in zip(CODINGS, codes, strict=True):
-            cells = changed & self._of(name)
+        for (name, of), given in zip(self.of.items(), codes, strict=True):
+            cells = changed & of
             column = np.nonzero(cells)[1]
             into[cells] = _floats(name, given, self.low[column], self.high[column])
-
-    def _of(self, name: str) -> Bools:
-        return np.array([coding == name for coding in self.coding])
 
 
 def _codes(

@@ -25,7 +25,8 @@ def snapped(snapshot: Snapshot, schema: Schema) -> Snapshot:
     """Returns a copy of a snapshot whose every number has a code; columns of float32 stay as they are.
 
     Raises:
-        LocalProtocolError: arrays that do not fit the schema, or NaN in a column whose coding has no code for it.
+        LocalProtocolError: arrays that do not fit the schema, or NaN or infinity that is to be rejected where
+            the column has no code for it.
     """
     blocks = {}
     for index, name in in_order(snapshot.blocks, schema):
@@ -33,7 +34,7 @@ def snapped(snapshot: Snapshot, schema: Schema) -> Snapshot:
         shape = (len(block.ids), len(entity.fields))
         ids = as_wire(block.ids, "<u4", shape[:1], f"entity '{name}': ids").copy()
         values = as_wire(block.values, "<f4", shape, f"entity '{name}': values")
-        blocks[name] = EntityBlock(ids, Columns.of(entity).snapped(ids, values))
+        blocks[name] = EntityBlock(ids, Columns.declared(entity).snapped(ids, values))
     return replace(snapshot, blocks=blocks)
 
 

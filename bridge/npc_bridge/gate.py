@@ -51,11 +51,10 @@ class Gate:
         while int(self.socket.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN):
             version, request, domain, address, _, mechanism, *credentials = self.socket.recv_multipart()
             key = credentials[0] if mechanism == b"CURVE" and len(credentials) == 1 else b""
-            peer = self._allowed(key, domain.decode("ascii", "replace"))
+            role = domain.decode("ascii", "replace")  # what `guard` gave the socket
+            peer = self._allowed(key, role)
             if peer is None:
-                LOG.warning(
-                    "a %s at %s was not let in", domain.decode("ascii", "replace"), address.decode("ascii", "replace")
-                )
+                LOG.warning("a %s at %s was not let in", role, address.decode("ascii", "replace"))
                 verdict = (b"400", b"no key of this brain", b"")
             else:
                 verdict = (b"200", b"", peer.name.encode())

@@ -6,6 +6,7 @@ A folder holds `server.toml` (the brain's pair), `peers.toml` (who is let in, as
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -200,7 +201,7 @@ class ServerKeys:
 
     def _write_peers(self, peers: Sequence[Peer]) -> None:
         rows = (
-            f'[[peer]]\nname = "{peer.name}"\npublic = "{peer.public}"\nroles = {list(peer.roles)}\n'.replace("'", '"')
+            f'[[peer]]\nname = "{peer.name}"\npublic = "{peer.public}"\nroles = {json.dumps(peer.roles)}\n'
             for peer in peers
         )
         _write_secret(self._peers, "\n".join(rows))  # no secret, but who may write it lets peers in

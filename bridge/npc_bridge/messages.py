@@ -377,7 +377,9 @@ def _encode_delta(message: Delta, schema: Schema) -> bytes:
                 raise LocalProtocolError(f"entity '{name}': {what}: expected shape {shape}, got {array.shape}")
         bits = np.packbits(block.changed, bitorder="little")
         parts.extend(_bytes(bits, "<u1", bits.shape, f"entity '{name}': changed"))
-        for dtype, codes in zip(CODINGS.values(), Columns.of(entity).codes(block.values, block.changed), strict=True):
+        for dtype, codes in zip(
+            CODINGS.values(), Columns.declared(entity).codes(block.values, block.changed), strict=True
+        ):
             parts.extend(_bytes(codes, dtype, codes.shape, f"entity '{name}': cells"))
     parts.extend(_executing_parts(message.executing))
     key = FLAG_KEYFRAME if message.baseline is None else 0
@@ -459,7 +461,7 @@ def _decode_delta(data: bytes, header: Header, schema: Schema, limits: Limits) -
     cursor = _Cursor(data, at + padded(header.blocks * BLOCK.size))
     blocks, whole_bytes = {}, 0
     for index, width, rows in table:
-        columns, cells = Columns.of(schema.entities[index]), rows * width
+        columns, cells = Columns.declared(schema.entities[index]), rows * width
         whole_bytes += 4 * cells
         if whole_bytes > limits.frame_bytes:  # few bytes may claim many cells
             raise _limit(f"SNAPSHOT: expected at most {limits.frame_bytes} bytes of cells, got {whole_bytes}")

@@ -21,7 +21,7 @@ const REMEDIES = {
 
 export class Client {
   /**
-   * @param transport {poll(): ("up"|"down"|"refused")[], send(bytes): boolean, receive(): Uint8Array|null, close(), endpoint}
+   * @param transport {poll(): ("up"|"down"|"refused"|"stranger")[], send(bytes): boolean, receive(): Uint8Array|null, close(), endpoint}
    * @param schema a Schema
    * @param options name of this game instance; fallback, the game's own behaviour, see Ladder; clockUs, monotonic
    */

@@ -32,10 +32,10 @@ export class ProtocolError extends Error {
   }
 }
 
-const fail = (code, message) => {
+export const fail = (code, message) => {
   throw new ProtocolError(code, message);
 };
-const padded = (size) => Math.ceil(size / 16) * 16;
+export const padded = (size) => Math.ceil(size / 16) * 16;
 
 // ---- header
 
@@ -362,7 +362,7 @@ class Writer {
   }
 }
 
-const EXECUTING = [["ids", Uint32Array], ["chunk", Uint32Array], ["step", Uint16Array], ["rung", Uint8Array]];
+export const EXECUTING = [["ids", Uint32Array], ["chunk", Uint32Array], ["step", Uint16Array], ["rung", Uint8Array]];
 
 /**
  * Returns a SNAPSHOT frame.

@@ -7,7 +7,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import {
-  Code, Flag, Kind, LIMITS, ProtocolError, decode, distinct, encodeBody, encodeSnapshot, pack, readHeader, sameSchema, takeParts, unpack,
+  Code, EXECUTING, Flag, Kind, LIMITS, ProtocolError, decode, distinct, encodeBody, encodeSnapshot, fail, pack, padded, readHeader,
+  sameSchema, takeParts, unpack,
 } from "./codec.mjs";
 import { preset } from "./coordinates.mjs";
 import { Ladder } from "./ladder.mjs";
@@ -21,11 +22,6 @@ const schema = { ...plain(unpack(canonical, LIMITS, true)), id: parseInt(sha256(
 schema.channel = (name) => schema.channels.findIndex((c) => c.name === name);
 schema.dt = 1 / schema.tick_hz;
 
-const fail = (code, message) => {
-  throw new ProtocolError(code, message);
-};
-const padded = (size) => Math.ceil(size / 16) * 16;
-const EXECUTING = [["ids", Uint32Array], ["chunk", Uint32Array], ["step", Uint16Array], ["rung", Uint8Array]];
 const CODINGS = { f32: Float32Array, f16: Uint16Array, q16: Uint16Array, q8: Uint8Array };
 
 /** Lists the arrays of a SNAPSHOT in the order of the wire: [name, type, count]; checks header and block table. */

@@ -4,8 +4,9 @@
 const wrapped = (angle) => Math.atan2(Math.sin(angle), Math.cos(angle));
 
 export class Preset {
-  constructor({ units, up, turn, zero = 0, perRadian = 1 }) {
-    Object.assign(this, { units, up, turn, zero, perRadian });
+  /** units of the engine in a metre; 1 or -1, which way its second number and its angles grow on the wire */
+  constructor({ units, up, turn }) {
+    Object.assign(this, { units, up, turn });
   }
 
   /** The wire's x and y, m or m/s, of the engine's two numbers on the ground. */
@@ -18,11 +19,11 @@ export class Preset {
   }
 
   angleToWire(angle) {
-    return wrapped(this.zero + (this.turn * angle) / this.perRadian);
+    return wrapped(this.turn * angle);
   }
 
   angleFromWire(angle) {
-    return wrapped(this.turn * (angle - this.zero)) * this.perRadian;
+    return wrapped(this.turn * angle);
   }
 }
 
