@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from waiting import DEADLINE_S, until
 
 from npc_bridge import faults
 from npc_bridge.client import Client, ControlClient, TelemetryReader
@@ -55,16 +56,7 @@ from npc_bridge.session import GameJoined, GameLeft, Offer, SchemaChanged, Snaps
 SCHEMA = sample_schema()
 BLOCKS = sample_snapshot().blocks
 IDS = BLOCKS["npc"].ids
-DEADLINE_S = 10.0
 FAULT_S = 1.0  # what a fault may take, promised; asserted loosely, as machines stall
-
-
-def until(what: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
-    """Repeats a poll until it holds, and fails with its name after the deadline."""
-    end = time.monotonic() + deadline_s
-    while not what():
-        assert time.monotonic() < end, f"not within {deadline_s} s"
-        time.sleep(0.002)
 
 
 def answer(arrived: SnapshotArrived, chunk: int) -> Action:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import zmq
+from waiting import until
 
 from npc_bridge import faults
 from npc_bridge.client import Client, ControlClient, TelemetryReader
@@ -21,7 +21,6 @@ from npc_bridge.messages import Ack
 from npc_bridge.server import BridgeServer, ControlRequested, Endpoints
 
 SCHEMA = sample_schema()
-DEADLINE_S = 10.0
 
 
 @pytest.fixture
@@ -40,13 +39,6 @@ def server(keys: ServerKeys) -> Iterator[BridgeServer]:
 
 def handed(keys: ServerKeys, name: str) -> PeerKeys:
     return PeerKeys.load(keys.folder / f"{name}.toml")
-
-
-def until(what: Callable[[], object]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not what():
-        assert time.monotonic() < end, f"not within {DEADLINE_S} s"
-        time.sleep(0.002)
 
 
 def plays(client: Client) -> bool:
