@@ -184,6 +184,7 @@ class Hello:
     schema: Schema
     nonce: int = 0  # of this attempt; WELCOME repeats it, so that a HELLO sent twice makes one session
     capabilities: tuple[str, ...] = ()
+    resume: str = ""  # of the WELCOME whose session is to go on, "" for a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class Welcome:
         warnings: what differs between model and game and was bridged with defaults.
         control: endpoint of the designer's channel, "" if there is none.
         telemetry: endpoint of the telemetry channel, "" if there is none.
+        resume: what a HELLO says to go on with this session over another connection; "" if that cannot be.
     """
 
     session: int
@@ -225,6 +227,7 @@ class Welcome:
     warnings: tuple[str, ...] = ()
     control: str = ""
     telemetry: str = ""
+    resume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -683,6 +686,7 @@ def _body_of(message: Message) -> tuple[Header, Mapping[str, Value]]:
                 "game": message.game,
                 "schema": message.schema.canonical(),
                 "capabilities": message.capabilities,
+                **_resume(message.resume),
             }
         case Welcome():
             return Header(Kind.WELCOME, session=message.session, sequence=message.nonce), _welcome_body(message)
@@ -736,7 +740,12 @@ def _welcome_body(message: Welcome) -> dict[str, Value]:
         "warnings": message.warnings,
         "control": message.control,
         "telemetry": message.telemetry,
+        **_resume(message.resume),
     }
+
+
+def _resume(token: str) -> dict[str, Value]:
+    return {"resume": token} if token else {}
 
 
 def _decode_body(data: bytes, header: Header, limits: Limits) -> Message:
@@ -755,6 +764,7 @@ def _decode_body(data: bytes, header: Header, limits: Limits) -> Message:
                 schema=_read_schema(r, header, limits),
                 nonce=header.sequence,
                 capabilities=r.texts("capabilities", 64),
+                resume=_read_resume(r),
             )
         case Kind.WELCOME:
             return _read_welcome(r, header, limits)
@@ -809,7 +819,12 @@ def _read_welcome(r: Reader, header: Header, limits: Limits) -> Welcome:
         warnings=r.texts("warnings", limits.items, limits.text_bytes),
         control=r.text("control", 256),
         telemetry=r.text("telemetry", 256),
+        resume=_read_resume(r),
     )
+
+
+def _read_resume(r: Reader) -> str:
+    return r.text("resume") if r.has("resume") else ""
 
 
 def _read_limits(r: Reader, body: Mapping[str, Value]) -> Iterator[tuple[str, int]]:

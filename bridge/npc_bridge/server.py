@@ -23,7 +23,7 @@ from .errors import BridgeError, ErrorCode, RemoteProtocolError, ServerError
 from .frames import Kind, read_header
 from .gate import Gate
 from .keys import ServerKeys
-from .messages import Ack, Action, Control, Telemetry, decode, encode
+from .messages import Ack, Action, Control, Hello, Telemetry, decode, encode
 from .packing import Value
 from .schema import Schema
 from .session import (
@@ -94,6 +94,7 @@ class _Peer:
 
     routing_id: bytes
     session: ServerSession
+    gone: bool = False  # its connection broke; another may go on with the session
 
 
 class BridgeServer:
@@ -328,7 +329,7 @@ class BridgeServer:
             if socket is self._data:
                 self.counters.dropped_actions += 1
             if error.errno == zmq.EHOSTUNREACH and socket is self._data and parts[0] in self._peers:
-                self._apply(self._peers[parts[0]], self._peers[parts[0]].session.lost("the connection is gone"))
+                self._peers[parts[0]].gone = True
 
     def _drain(self, socket: Socket, take: Callable[[bytes, bytes], None]) -> None:
         """Reads up to TURN messages frame by frame: one that has more parts than two breaks the protocol."""
@@ -368,7 +369,7 @@ class BridgeServer:
             self._send_now(socket, (routing_id, error_frame(ErrorCode.LENGTH, text)))
 
     def _on_data(self, routing_id: bytes, frame: bytes) -> None:
-        known = self._peers.get(routing_id)
+        known = self._peers.get(routing_id) or self._resumed(routing_id, frame)
         if known is None and len(self._peers) >= self._offer.limits.games:
             text = f"HELLO: expected at most {self._offer.limits.games} games, got one more"
             self._send_quietly(routing_id, error_frame(ErrorCode.BUSY, text))
@@ -392,6 +393,22 @@ class BridgeServer:
         if known is None and peer.session.phase is not Phase.LIVE:
             self.counters.refused += 1
         self._apply(peer, received)
+
+    def _resumed(self, routing_id: bytes, frame: bytes) -> _Peer | None:
+        """Finds the peer whose session a HELLO from another connection goes on with, and moves it there."""
+        if frame[5:6] != bytes([Kind.HELLO]):
+            return None
+        try:
+            hello = decode(frame, None, self._offer.limits)
+        except RemoteProtocolError:
+            return None  # its own session says what is wrong with it
+        assert isinstance(hello, Hello)  # by its kind
+        peer = next((peer for peer in self._peers.values() if peer.session.resumes(hello)), None)
+        if peer is not None:
+            del self._peers[peer.routing_id]
+            peer.routing_id, peer.gone = routing_id, False
+            self._peers[routing_id] = peer
+        return peer
 
     def _apply(self, peer: _Peer, received: Received) -> None:
         for reply in received.replies:
@@ -422,12 +439,20 @@ class BridgeServer:
                 return
             case GameJoined():
                 self._by_session[event.session] = peer
+                self._clear_away(event.game)
             case GameLeft():
                 self._by_session.pop(event.session, None)
                 self._newest.pop(event.session, None)
             case SchemaChanged():
                 self._newest.pop(event.session, None)  # laid out by the old schema
         self._events.append(event)
+
+    def _clear_away(self, game: str) -> None:
+        """Ends what a game left behind that is back without going on with it: it was started anew."""
+        for peer in [peer for peer in self._peers.values() if peer.gone and peer.session.game == game]:
+            del self._peers[peer.routing_id]
+            for event in peer.session.lost("the game was started anew").events:
+                self._note(peer, event)
 
     def _on_control(self, routing_id: bytes, frame: bytes) -> None:
         assert self._control is not None  # called for its frames only

@@ -34,6 +34,7 @@ export class Client {
     this.ladder = new Ladder(schema, fallback);
     this.phase = "idle"; // idle, greeting, live, refused
     this.welcome = null;
+    this.resume = ""; // goes on with the session that is, or was, open
     this.nonce = Math.floor(Math.random() * 2 ** 32);
     this.sequence = 0;
     this.helloUs = null; // when HELLO was said last
@@ -118,6 +119,7 @@ export class Client {
       this.schema = schema;
       this.ladder = new Ladder(schema, this.fallback, this.ladder);
     }
+    this.resume = "";
     if (this.phase !== "idle") this.hello(this.clockUs(), true);
   }
 
@@ -153,7 +155,10 @@ export class Client {
     this.helloUs = now;
     this.owed = encodeBody(
       { kind: Kind.HELLO, schemaId: this.schema.id, sequence: this.nonce },
-      { majors: [1], client: "npcw js", game: this.name, schema: this.schema.canonical, capabilities: [] },
+      {
+        majors: [1], client: "npcw js", game: this.name, schema: this.schema.canonical, capabilities: [],
+        ...(this.resume && { resume: this.resume }),
+      },
     );
   }
 
@@ -185,6 +190,7 @@ export class Client {
     if (!mine || body.schema_sha256 !== this.schema.sha256) return;
     this.phase = "live";
     this.welcome = { ...body, session: header.session };
+    this.resume = body.resume ?? "";
     if (header.session !== this.ladder.session) {
       this.ladder.start(header.session, body.fresh_steps, body.velocity_tolerance);
     }
