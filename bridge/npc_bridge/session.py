@@ -410,6 +410,11 @@ class SessionCounters:
     masked: int = 0
     actions: int = 0
 
+    def add(self, other: SessionCounters) -> None:
+        """Counts another's, too."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
