@@ -29,9 +29,11 @@ from .messages import (
     Message,
     SchemaChange,
     Snapshot,
+    Stamp,
     Welcome,
     decode,
     encode,
+    encode_stamped,
 )
 from .packing import clip_text
 from .schema import Schema
@@ -512,18 +514,12 @@ class ServerSession:
         if layout is None:
             raise LocalProtocolError("ACTION: expected an open session, got none")
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        stamped = replace(
-            action,
-            session=self.number,
-            schema_id=layout.schema.schema_id,
-            sequence=self._sequence,
-            sent_us=now_us,
-        )
-        if stamped.steps.ndim != 3 or stamped.steps.shape[2] != len(layout.schema.channels):
+        if action.steps.ndim != 3 or action.steps.shape[2] != len(layout.schema.channels):
             raise LocalProtocolError(
-                f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {stamped.steps.shape}"
+                f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {action.steps.shape}"
             )
-        data = encode(layout.border.fit(stamped), layout.schema)
+        stamp = Stamp(self.number, layout.schema.schema_id, self._sequence, now_us)
+        data = encode_stamped(action, layout.schema, layout.border.fit(action), stamp)
         self.counters.actions += 1
         return data
 
