@@ -33,13 +33,13 @@ LOG = logging.getLogger(__name__)
 
 PING_S, PONG_S = 5.0, 10.0  # between looks at a page, and until one that does not answer is given up
 CLOSING_S = 1.0  # that a page may take to answer a goodbye
+REFUSALS_TOLD = 100  # in the log, each once
 UNSENT_BYTES = 1 << 16  # in the kernel, for a page that reads slowly; what waits longer is overtaken (Outbox)
 
 
 def gateway(args: argparse.Namespace) -> int:
     """Serves until interrupted; prints one JSON line once it listens."""
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
-    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # strangers that break HTTP are no news
     host, port = address(args.listen)
     settings = Settings(
         host, port, args.brain, frozenset(map(origin, args.origin)), args.key and PeerKeys.load(args.key)
@@ -76,6 +76,7 @@ class Gateway:
         self._settings = settings
         self._context = zmq.asyncio.Context()
         self._pages: set[Page] = set()
+        self._told: set[str] = set()  # whom the log says that they are not let in: pages try again and again
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Listens until `stop`, then lets pages go with a word and ends; once.
@@ -106,7 +107,6 @@ class Gateway:
             compression=None,
             server_header=None,
             max_size=LIMITS.frame_bytes,
-            write_limit=UNSENT_BYTES,
             open_timeout=HANDSHAKE_MS / 1e3,
             close_timeout=CLOSING_S,
             ping_interval=PING_S,
@@ -121,7 +121,9 @@ class Gateway:
         why = refusal(request.headers.get_all("Origin"), self._settings.origins)
         if not why:
             return None
-        LOG.warning(why)
+        if why not in self._told and len(self._told) < REFUSALS_TOLD:
+            self._told.add(why)
+            LOG.warning(why)
         return connection.respond(HTTPStatus.FORBIDDEN, f"{why}\n")
 
     async def _handle(self, connection: ServerConnection) -> None:

@@ -41,6 +41,7 @@ class Router:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, int(1000 * DEADLINE_S))
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.setsockopt(zmq.RCVBUF, 1 << 14)  # what is large takes its time
         self.socket.bind(endpoint)
         self.endpoint = str(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
@@ -178,10 +179,11 @@ def test_a_page_of_another_origin_is_refused_and_the_log_says_how_it_would_be_le
     brain: Router, origin: Origin | None, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with gateway(brain.endpoint) as url:
-        with pytest.raises(InvalidStatus) as refused, page(url, origin):
-            pass
-        assert refused.value.response.status_code == 403
-        assert told in caplog.text
+        for _ in range(2):
+            with pytest.raises(InvalidStatus) as refused, page(url, origin):
+                pass
+            assert refused.value.response.status_code == 403
+        assert caplog.text.count(told) == 1, "and says it once"
         with joined(url) as one:
             one.send(b"mine")
             assert brain.hear()[1] == b"mine"
@@ -244,7 +246,7 @@ def test_a_slow_page_gets_the_newest_action_and_all_else(brain: Router) -> None:
                 if not isinstance(said, str)
             ]
             assert frame(Kind.WELCOME, 0) in got
-            assert len(got) < 100, f"{len(got)} of 400 old actions waited for it"
+            assert len(got) < 40, f"{len(got)} of 400 old actions waited for it"
 
 
 def test_a_brain_that_goes_and_comes_back_is_told_and_the_page_stays(
@@ -256,7 +258,8 @@ def test_a_brain_that_goes_and_comes_back_is_told_and_the_page_stays(
         brain.socket.close()
         assert [word(one), word(one)] == ["down", "refused"]
         one.send(b"lost")
-        one.ping().wait(DEADLINE_S)  # by then it is dropped
+        with pytest.raises(TimeoutError):
+            one.recv(0.3)  # some tries later, the same is not said again
         back = Router(context, brain.endpoint)
         try:
             assert one.recv(DEADLINE_S) == f"up {brain.endpoint}"
@@ -289,6 +292,7 @@ def test_a_brain_that_is_none_is_told(brain: Router) -> None:
 
 
 def test_a_page_that_goes_is_gone_at_the_brain(brain: Router) -> None:
+    last = bytes(LIMITS.frame_bytes)
     with gateway(brain.endpoint) as url, joined(url) as stays:
         stays.send(b"stays")
         peer, _ = brain.hear()
@@ -296,8 +300,8 @@ def test_a_page_that_goes_is_gone_at_the_brain(brain: Router) -> None:
             goes.send(b"goes")
             gone, _ = brain.hear()
             assert brain.knows(gone)
-            goes.send(b"bye")
-        assert brain.hear() == (gone, b"bye"), "what it said last goes out"
+            goes.send(last)
+        assert brain.hear() == (gone, last), "what it said last goes out"
         until(lambda: not brain.knows(gone))
         with joined(url) as cut:
             cut.send(b"cut")

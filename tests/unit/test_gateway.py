@@ -142,15 +142,16 @@ def test_of_all_else_the_newest_few_wait() -> None:
 class Busy:
     """A page that says much at once, and its link."""
 
-    def __init__(self, messages: int) -> None:
+    def __init__(self, messages: int, lasts_s: float = 0.9) -> None:
         self.messages = messages
+        self.lasts_s = lasts_s
         self.seconds = 7.0
         self.closed: list[tuple[int, str]] = []
         self.passed: list[bytes] = []
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for number in range(self.messages):
-            self.seconds += 0.9 / self.messages  # within a second
+            self.seconds += self.lasts_s / self.messages
             yield str(number).encode()
 
     async def send(self, message: bytes) -> None:
@@ -191,6 +192,7 @@ class Linked:
 def test_what_comes_too_often_is_dropped_and_a_flood_ends_the_page() -> None:
     honest, fast, flood = Busy(240), Busy(300), Busy(FLOOD + 1000)
     assert honest.play().dropped == 0
+    assert Busy(10 * 200, lasts_s=10.0).play().dropped == 0
     assert fast.play().dropped == 60
     flood.play()
     assert [len(one.passed) for one in (honest, fast, flood)] == [240, 240, 240]
