@@ -10,7 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,6 +53,11 @@ class Pages:
         async for message in connection:
             self.said.put_nowait(str(message))
 
+    async def print(self) -> None:
+        """Prints what pages say, for ever."""
+        while True:
+            print(await self.said.get(), flush=True)
+
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Returns a file, or None for a WebSocket."""
         if "Upgrade" in request.headers:
@@ -75,19 +80,26 @@ def browse(profile: str, url: str) -> subprocess.Popen[bytes]:
 
 
 async def yard(profile: str, endpoint: str, origin: str = "") -> None:
-    """Plays until it is killed."""
+    """Plays until it is killed; a gateway that ends is started again."""
     pages = Pages({})
     async with serve(pages.hear, "127.0.0.1", 0, process_request=pages.answer) as server:
         here = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        gateway = ["gateway", "--listen", "ws://127.0.0.1:0", "--brain", endpoint, "--origin", origin or here]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "npc_sdk", *gateway, stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        url = json.loads(await process.stdout.readline())["url"]
+        options = ["--brain", endpoint, "--origin", origin or here]
+        process, url = await gateway("ws://127.0.0.1:0", options)
         browse(profile, f"{here}/example/yard.html?gateway={url}")
-        while True:
-            print(await pages.said.get(), flush=True)
+        printing = asyncio.create_task(pages.print())
+        while not printing.done():
+            print(f"gateway {process.pid}", flush=True)
+            await process.wait()
+            process, url = await gateway(url, options)
+
+
+async def gateway(listen: str, options: Sequence[str]) -> tuple[asyncio.subprocess.Process, str]:
+    """Starts a gateway; returns it and where it listens."""
+    command = [sys.executable, "-m", "npc_sdk", "gateway", "--listen", listen, *options]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return process, json.loads(await process.stdout.readline())["url"]
 
 
 async def judge(profile: str, cases: str, verdicts: str) -> None:

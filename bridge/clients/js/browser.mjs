@@ -1,6 +1,6 @@
 // WebSocket for web pages, to `npc-sdk gateway`: a transport for Client.
 
-const AGAIN_MS = 250; // until a gateway that is not there is looked for again; browsers may wait longer
+const AGAIN_MS = 500; // until a gateway that is not there is looked for again; browsers may wait longer
 const WAITING = 64; // messages kept for a page that does not poll
 
 export class WebSocketTransport {
