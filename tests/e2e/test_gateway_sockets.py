@@ -82,9 +82,13 @@ def gateway(endpoint: str, keys: PeerKeys | None = None, pages: int = LIMITS.gam
     listening, ended = threading.Event(), threading.Event()
     stops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
+    def ready(url: str) -> None:
+        urls.append(url)
+        listening.set()
+
     async def work() -> None:
         stops.append((asyncio.get_running_loop(), asyncio.Event()))
-        await Gateway(settings).run(stops[0][1], lambda url: (urls.append(url), listening.set()))
+        await Gateway(settings).run(stops[0][1], ready)
         ended.set()
 
     thread = threading.Thread(target=asyncio.run, args=(work(),))
@@ -237,16 +241,16 @@ def test_a_slow_page_gets_the_newest_action_and_all_else(brain: Router) -> None:
             for number in range(400):
                 brain.socket.send_multipart([peer, frame(Kind.ACTION, number)])
             brain.socket.send_multipart([peer, frame(Kind.WELCOME, 0)])
-            brain.socket.send_multipart([quick, b"quick"])
-            assert other.recv(DEADLINE_S) == b"quick", "nobody waits for a slow page"
-            until(lambda: not brain.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+            for _ in range(50):
+                brain.socket.send_multipart([quick, b"quick"])
+                assert other.recv(DEADLINE_S) == b"quick", "nobody waits for a slow page"
             got = [
                 said
                 for said in iter(lambda: one.recv(DEADLINE_S), frame(Kind.ACTION, 399))
                 if not isinstance(said, str)
             ]
             assert frame(Kind.WELCOME, 0) in got
-            assert len(got) < 40, f"{len(got)} of 400 old actions waited for it"
+            assert len(got) < 200, f"{len(got)} of 400 old actions waited for it"
 
 
 def test_a_brain_that_goes_and_comes_back_is_told_and_the_page_stays(

@@ -117,4 +117,5 @@ async def judge(profile: str, cases: str, verdicts: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"yard": yard, "judge": judge}[sys.argv[1]](*sys.argv[2:]))
+    what, *words = sys.argv[1:]
+    asyncio.run(yard(*words) if what == "yard" else judge(*words))
