@@ -144,12 +144,12 @@ def address(url: str) -> tuple[str, int]:
     Raises:
         EndpointError: it is no address, or one that other machines can reach.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if parts.scheme != "ws" or not host or port is None or parts.path.strip("/") or parts.query:
+    if not host or port is None or parts.scheme != "ws" or parts.path.strip("/") or parts.query:
         raise EndpointError(f"listen: expected ws://127.0.0.1:PORT, got '{url}'")
     if not is_loopback(host):
         raise EndpointError(

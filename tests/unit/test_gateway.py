@@ -99,7 +99,9 @@ def test_nobody_else_can_reach_a_gateway(url: str) -> None:
         address(url)
 
 
-@pytest.mark.parametrize("url", ["wss://127.0.0.1:1", "127.0.0.1:1", "ws://127.0.0.1", "ws://127.0.0.1:x", "ws://:1"])
+@pytest.mark.parametrize(
+    "url", ["wss://127.0.0.1:1", "127.0.0.1:1", "ws://127.0.0.1", "ws://127.0.0.1:x", "ws://:1", "ws://[::1:1"]
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(EndpointError, match=r"expected ws://127.0.0.1:PORT"):
         address(url)
