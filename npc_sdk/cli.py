@@ -42,6 +42,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("npc_sdk.demo.command", "play against squads of NPCs; starts game and brain as two processes"),
     "serve": Entry("npc_sdk.serve.command", "run the brain and wait for games"),
+    "gateway": Entry("npc_sdk.gateway.command", "let games in web pages reach a brain, by WebSocket"),
     "record": Entry("npc_sdk.experiments.record", "play the arena headless and write recordings to learn from"),
     "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
@@ -69,6 +70,7 @@ EXTRAS = {
     "PIL": "demo",
     "optuna": "tune",
     "prometheus_client": "metrics",
+    "websockets": "gateway",
 }
 
 

@@ -20,6 +20,14 @@ Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
 
+def is_loopback(host: str) -> bool:
+    """Says whether a host is this machine, and no other can reach it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def check_listenable(endpoint: str, guarded: bool = False) -> None:
     """Accepts loopback TCP, ipc and inproc; and what other machines can reach where peers need keys.
 
@@ -34,13 +42,7 @@ def check_listenable(endpoint: str, guarded: bool = False) -> None:
     host, _, port = address.rpartition(":")
     if kind != "tcp" or not host or not (port.isdecimal() or port == "*"):
         raise EndpointError(f"endpoint: expected tcp://127.0.0.1:PORT, ipc://PATH or inproc://NAME, got '{endpoint}'")
-    if host == "localhost" or guarded:
-        return
-    try:
-        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not guarded and not is_loopback(host):
         raise EndpointError(
             f"endpoint: expected a loopback address such as tcp://127.0.0.1:{port}, got '{endpoint}', which other "
             "machines can reach: make keys (npc-sdk keys make) and serve with --keys"

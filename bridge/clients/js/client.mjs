@@ -21,7 +21,8 @@ const REMEDIES = {
 
 export class Client {
   /**
-   * @param transport {poll(): ("up"|"down"|"refused"|"stranger")[], send(bytes): boolean, receive(): Uint8Array|null, close(), endpoint}
+   * @param transport {poll(): ("up"|"down"|"refused"|"stranger"|"closed")[], send(bytes): boolean, receive(): Uint8Array|null, close(),
+   *   endpoint, remedy?: where nothing listens, reason?: of "closed"}
    * @param schema a Schema
    * @param options name of this game instance; fallback, the game's own behaviour, see Ladder; clockUs, monotonic
    */
@@ -143,7 +144,8 @@ export class Client {
       return;
     }
     if (event === "down" && this.phase !== "idle") this.say("lost", `the connection to ${at} broke`);
-    if (event === "refused") this.say("not_listening", `nothing listens at ${at}`);
+    if (event === "closed") this.say("lost", `${at} closed the connection: ${this.transport.reason}`);
+    if (event === "refused") this.say("not_listening", `nothing listens at ${at}`, this.transport.remedy);
     if (event === "stranger") this.say("not_ours", `the peer at ${at} does not speak this protocol`);
     this.phase = "idle";
     this.helloUs = this.deafUs = this.unansweredUs = this.owed = null;
@@ -209,7 +211,7 @@ export class Client {
     this.helloUs = body.code === Code.SESSION ? now - REFUSED_AGAIN_US : now;
   }
 
-  say(kind, text) {
-    this.fault = { kind, text, remedy: REMEDIES[kind], tick: kind === "local" ? this.lastTick : 0 };
+  say(kind, text, remedy = REMEDIES[kind]) {
+    this.fault = { kind, text, remedy, tick: kind === "local" ? this.lastTick : 0 };
   }
 }
