@@ -29,6 +29,7 @@ from .faults import (
     of_code,
 )
 from .frames import MAJOR
+from .greeting import Mechanism, Question
 from .keys import PeerKeys
 from .ladder import Fallback, Ladder, LadderCounters, LadderResult
 from .messages import (
@@ -54,8 +55,8 @@ LOG = logging.getLogger(__name__)
 FRAMES_PER_POLL = 16
 MONITOR_EVENTS_PER_POLL = 32
 WATCH_US = 100_000  # between looks at a connection that works
-DUMB_PEER_US = 400_000  # a TCP peer that has not finished ZeroMQ's handshake by then does not know it
-DEAF_PEER_US = 500_000  # a ZeroMQ peer that has not answered HELLO by then is not ours, or hangs
+DUMB_PEER_US = 150_000  # a TCP peer that has not finished ZeroMQ's handshake by then does not know it, or hangs
+DEAF_PEER_US = 150_000  # a ZeroMQ peer that has not answered HELLO by then is not ours, or hangs
 SILENT_US = 1_500_000  # without actions while snapshots are sent
 REOPEN_US = 1_000_000  # libzmq gives some peers up for ever; a new socket does not
 POLLIN = int(zmq.POLLIN)  # as a plain number: the enum's arithmetic costs as much as asking the socket
@@ -261,6 +262,8 @@ class Client:
         self._tcp_us: int | None = None  # when TCP connected, while ZeroMQ's handshake lasts
         self._greeted_us: int | None = None  # when the ZeroMQ peer appeared, until it answers
         self._down_us: int | None = self._clock_us()
+        self._question: Question | None = None  # to a peer that hung up during ZeroMQ's handshake, once per socket
+        self._asked_us: int | None = None  # when, until it is answered
         try:
             self._socket.connect(self.endpoint)
         except zmq.ZMQError as error:
@@ -270,6 +273,8 @@ class Client:
             self._handshaken(self._clock_us())  # inproc has no handshake to wait for
 
     def _shut(self) -> None:
+        if self._question is not None:
+            self._question.close()
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
@@ -321,28 +326,40 @@ class Client:
             self._connection(event, now_us)
         if self._tcp_us is not None and now_us - self._tcp_us > DUMB_PEER_US:
             self._not_ours("accepts connections, but does not speak ZeroMQ; it may also be a brain that hangs")
+        if self._question is not None and self._asked_us is not None:
+            self._ask(self._question, now_us - self._asked_us)
         if self._greeted_us is not None and now_us - self._greeted_us > DEAF_PEER_US:
             self._not_ours("speaks ZeroMQ, but does not answer HELLO; it may also be a brain that hangs")
         if self._down_us is not None and now_us - self._down_us > REOPEN_US:
             self._shut()
             self._open()
 
+    def _ask(self, question: Question, waited_us: int) -> None:
+        """Names what the peer is once it has said so, or should have."""
+        mechanism = question.look()
+        if mechanism is not None or waited_us > DUMB_PEER_US:
+            self._asked_us = None
+            question.close()
+            self._hung_up(mechanism)
+
     def _connection(self, event: int, now_us: int) -> None:
         if event == zmq.EVENT_CONNECTED:
             self._tcp_us = now_us
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._handshaken(now_us)
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._tcp_us = None  # it is known why the handshake failed
+            self._not_let_in(
+                "does not let this key in", "let it in (npc-sdk keys add), or take this game's newest file"
+            )
         elif event == zmq.EVENT_CONNECT_RETRIED:
             self._down_us = now_us  # libzmq is at it
         elif event == zmq.EVENT_CLOSED and self._tcp_us is None:
             self._gone(now_us)
-            text = f"nothing listens at {self.endpoint}"
-            self._lasting(NotListening(None, text, "start the brain (npc-sdk serve), or correct the port"))
+            self._not_listening()
         elif event == zmq.EVENT_DISCONNECTED:
-            if self._tcp_us is not None and self._keys is not None:
-                self._not_let_in()
-            elif self._tcp_us is not None:
-                self._not_ours("closes the connection during ZeroMQ's handshake; it may be a brain that asks for keys")
+            if self._tcp_us is not None and self._question is None:
+                self._question, self._asked_us = Question(self.endpoint), now_us
             elif self._session.phase is not Phase.IDLE:
                 text = f"the connection to {self.endpoint} broke"
                 self._lasting(SessionLost(ErrorCode.SESSION, text, of_code(ErrorCode.SESSION, "").remedy))
@@ -358,10 +375,30 @@ class Client:
         self._down_us = now_us
         self._session.lost()
 
-    def _not_let_in(self) -> None:
-        text = f"the peer at {self.endpoint} does not let this key in, or is no brain that asks for keys"
-        remedy = "let it in (npc-sdk keys add), take the newest file of this peer, or correct the port"
-        self._lasting(NotLetIn(ErrorCode.AUTH, text, remedy))
+    def _not_listening(self) -> None:
+        if isinstance(self._fault, NotListening):
+            return  # said already, and whether a connection broke before
+        broke = "the connection broke, and " if isinstance(self._fault, SessionLost) else ""
+        text = f"{broke}nothing listens at {self.endpoint}"
+        self._lasting(NotListening(None, text, "start the brain (npc-sdk serve), or correct the port"))
+
+    def _hung_up(self, mechanism: Mechanism | None) -> None:
+        """Says why the peer ends ZeroMQ's handshake, by what it is ready to speak; None is not known."""
+        match mechanism, self._keys is not None:
+            case Mechanism.CURVE, True:
+                remedy = "take the file that npc-sdk keys add wrote beside this brain, or correct the port"
+                self._not_let_in("hangs up on this key, which is for another brain", remedy)
+            case Mechanism.CURVE, False:
+                remedy = "give Client the file that npc-sdk keys add wrote for this game: keys=PeerKeys.load(PATH)"
+                self._not_let_in("asks for keys, and this game has none", remedy)
+            case Mechanism.NULL, True:
+                remedy = "start the brain with --keys, leave the keys out, or correct the port"
+                self._not_let_in("asks for no keys, and this game insists on them", remedy)
+            case _:
+                self._not_ours("closes the connection during ZeroMQ's handshake")
+
+    def _not_let_in(self, what: str, remedy: str) -> None:
+        self._lasting(NotLetIn(ErrorCode.AUTH, f"the peer at {self.endpoint} {what}", remedy))
 
     def _not_ours(self, what: str) -> None:
         text = f"the peer at {self.endpoint} {what}"

@@ -34,7 +34,7 @@ class NotListening(Fault):
 
 
 class NotLetIn(Fault):
-    """The brain asks for keys, and this one is not on its list, or is not of this brain."""
+    """The game's key is not let in or is for another brain; or only one of the two has keys. The text says which."""
 
 
 class NotOurProtocol(Fault):

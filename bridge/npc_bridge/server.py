@@ -544,7 +544,7 @@ class BridgeServer:
         try:
             header = read_header(frame, self._offer.limits)
             if header.kind is not Kind.CONTROL:
-                raise RemoteProtocolError(ErrorCode.VALUE, f"control: expected CONTROL, got {header.kind.name}")
+                raise RemoteProtocolError(ErrorCode.MAGIC, f"control: expected CONTROL, got {header.kind.name}")
             control = decode(frame, None, self._offer.limits)
         except RemoteProtocolError as error:
             self._send_now(self._control, (routing_id, error_frame(error.code, str(error), fatal=False)))

@@ -317,6 +317,10 @@ def test_a_killed_brain_is_named_and_a_new_one_taken_up_with_nothing_stale() -> 
         stop_brain(process)
         until(lambda: game.has(faults.NotListening))
         assert client.session == 0
+        several_tries = time.monotonic() + 0.2
+        until(lambda: game.has(faults.NotListening) and time.monotonic() > several_tries)
+        assert client.fault is not None
+        assert "the connection broke, and nothing listens" in client.fault.text
         game.actions.clear()
         ids = IDS
         lost_at = game.tick
@@ -414,6 +418,12 @@ def test_another_zeromq_service_is_named(kind: int) -> None:
     assert_fault(f"tcp://127.0.0.1:{port}", faults.NotOurProtocol)
     other.close()
     context.term()
+
+
+def test_the_brains_other_channels_are_named(thinking: Brain) -> None:
+    at = thinking.server.endpoints
+    assert "expected CONTROL" in assert_fault(at.control, faults.NotOurProtocol).text
+    assert_fault(at.telemetry, faults.NotOurProtocol)
 
 
 @contextmanager
@@ -835,7 +845,7 @@ def test_a_request_at_the_wrong_port_is_refused(thinking: Brain) -> None:
 def test_malformed_requests_are_answered_and_too_many_refused(thinking: Brain) -> None:
     with raw_dealer(thinking.server.endpoints.control) as dealer:
         assert refusal(dealer, b"what").code is ErrorCode.MAGIC
-        assert refusal(dealer, encode(Hello((1,), "c", "g", SCHEMA))).code is ErrorCode.VALUE
+        assert refusal(dealer, encode(Hello((1,), "c", "g", SCHEMA))).code is ErrorCode.MAGIC
         assert refusal(dealer, b"one", b"two").code is ErrorCode.LENGTH
     limits = Limits(controls_per_s=1)
     with (

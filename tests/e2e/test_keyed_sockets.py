@@ -60,7 +60,9 @@ def test_a_game_with_a_key_plays(server: BridgeServer, keys: ServerKeys) -> None
 
 def test_a_game_without_a_key_or_with_one_for_something_else_is_told_so(server: BridgeServer, keys: ServerKeys) -> None:
     with Client(server.endpoints.data, SCHEMA) as client:
-        assert "it may be a brain that asks for keys" in fault_of(client, faults.NotOurProtocol).text
+        fault = fault_of(client, faults.NotLetIn)
+        assert "asks for keys, and this game has none" in fault.text
+        assert "keys=PeerKeys.load" in fault.remedy
     for name in ("observer", "designer"):
         with Client(server.endpoints.data, SCHEMA, keys=handed(keys, name)) as client:
             fault = fault_of(client, faults.NotLetIn)
@@ -72,7 +74,14 @@ def test_a_key_of_another_brain_is_told_so(server: BridgeServer, tmp_path: Path)
     other = ServerKeys.make(tmp_path / "other")
     other.add("game", ["game"])
     with Client(server.endpoints.data, SCHEMA, keys=handed(other, "game")) as client:
-        fault_of(client, faults.NotLetIn)
+        assert "which is for another brain" in fault_of(client, faults.NotLetIn).text
+
+
+def test_a_brain_without_keys_is_told_from_one_that_does_not_let_in(keys: ServerKeys) -> None:
+    with BridgeServer() as open_to_all, Client(open_to_all.endpoints.data, SCHEMA, keys=handed(keys, "game")) as client:
+        fault = fault_of(client, faults.NotLetIn)
+        assert "asks for no keys" in fault.text
+        assert "--keys" in fault.remedy
 
 
 def test_the_list_may_change_while_the_brain_runs(server: BridgeServer, keys: ServerKeys) -> None:
