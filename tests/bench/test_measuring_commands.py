@@ -164,13 +164,22 @@ def test_bench_live_with_a_killed_brain(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.timeout(240)
 def test_bench_errors_names_every_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "bench", "errors")
+    found = figures(capsys, "bench", "errors", "--times", "2")
     assert printed_keys(found) == documented_keys("bench errors")
     cases = found["cases"]
     assert isinstance(cases, list)
     assert {c["case"]: c["type"] for c in cases} == {
         "nothing_listening": "NotListening",
         "other_protocol": "NotOurProtocol",
+        "silent_peer": "NotOurProtocol",
+        "deaf_peer": "NotOurProtocol",
+        "control_port": "NotOurProtocol",
+        "telemetry_port": "NotOurProtocol",
+        "connection_cut": "SessionLost",
+        "no_key": "NotLetIn",
+        "key_not_let_in": "NotLetIn",
+        "key_of_another_brain": "NotLetIn",
+        "key_for_nobody": "NotLetIn",
         "wrong_version": "VersionFault",
         "unregistered_schema": "SchemaFault",
         "model_against_game": "SchemaMismatch",
@@ -181,6 +190,8 @@ def test_bench_errors_names_every_mistake(capsys: pytest.CaptureFixture[str]) ->
         "other_games_checkpoint": "ModelFault",
     }
     assert all(c["alive"] and c["remedy"] for c in cases)
+    why = [c["text"] for c in cases if c["type"] == "NotLetIn"]
+    assert len(set(why)) == len(why), "each says something else"
 
 
 @pytest.mark.timeout(240)
