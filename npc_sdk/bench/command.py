@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.bench import bridge, crowd, decide, errors, live, safety, shield
+from npc_sdk.bench import bridge, crowd, decide, errors, faults, live, safety, shield
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     live.add_arguments(kinds.add_parser("live", help="a game and its brain as two processes, in real time"))
     decide.add_arguments(kinds.add_parser("decide", help="what each forecast is worth in fights, and what it costs"))
     errors.add_arguments(kinds.add_parser("errors", help="how fast and how clearly wrong input is reported"))
+    faults.add_arguments(kinds.add_parser("faults", help="what bad lines and stopped brains do to a game's frames"))
     safety.add_arguments(kinds.add_parser("safety", help="what each approach to hard rules gives, and what it costs"))
     shield.add_arguments(kinds.add_parser("shield", help="what certifying a chunk costs on one core"))
 
@@ -27,6 +28,7 @@ def main(args: Namespace) -> int:
         "live": live.main,
         "decide": decide.main,
         "errors": errors.main,
+        "faults": faults.main,
         "safety": safety.main,
         "shield": shield.main,
     }

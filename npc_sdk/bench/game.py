@@ -37,9 +37,17 @@ class Frame:
 
 
 class Game:
-    """One arena with a client. One thread."""
+    """One arena with a client. One thread.
 
-    def __init__(self, endpoint: str, npcs: int, seed: int, load: Load) -> None:
+    Args:
+        endpoint: of the brain.
+        npcs: how many.
+        seed: of the map and the player.
+        load: the work of a frame.
+        looks: frames between two ticks, of a game that draws more often than it moves.
+    """
+
+    def __init__(self, endpoint: str, npcs: int, seed: int, load: Load, looks: int = 0) -> None:
         config = ArenaConfig(npcs=npcs, mortal=False, max_ticks=10**9)
         arena_map = make_map("test", seed)
         self.arena = Arena([arena_map], config, [seed])
@@ -47,7 +55,8 @@ class Game:
         self.client = Client(endpoint, self.schema, "bench", fallback=self._stand_by)
         self._players = ScriptedPlayers(["circler"], [seed])
         self._load = load
-        self._pacer = Pacer(TICK_HZ)
+        self._pacer = Pacer(TICK_HZ * (1 + looks))
+        self._arrived: list[Action] = []  # since the last tick
         self._ids = (FIRST_NPC + np.arange(npcs)).astype(np.uint32)
         self._pushed: dict[int, float] = {}
         self._actions: dict[tuple[int, int], Action] = {}  # by session and chunk
@@ -64,6 +73,13 @@ class Game:
         """Of the next frame."""
         return self._tick
 
+    def look(self) -> tuple[float, float]:
+        """Plays one frame between two ticks; returns its start (perf_counter, s) and its ms of CPU time."""
+        start, cpu = self._pacer.wait(), time.thread_time()
+        self._arrived += self.client.poll()
+        self._load.run()
+        return start, (time.thread_time() - cpu) * 1e3
+
     def frame(self, *, brain: bool) -> Frame:
         """Plays one frame, with the brain or as if there were none."""
         start = self._pacer.wait()
@@ -72,11 +88,10 @@ class Game:
         pose = np.concatenate([self.arena.pos[0], self.arena.vel[0]], -1)[1:].astype(np.float32)
         living = self.arena.alive[0, 1:]
         decided = np.zeros(len(pose), np.int64)
-        actions: tuple[Action, ...] = ()
         rung, chunk, step = np.full(len(pose), RUNG_NONE, np.uint8), np.zeros(len(pose), np.uint32), None
         if brain:
             before = time.perf_counter()
-            actions = self.client.poll()
+            self._arrived += self.client.poll()
             bridge += time.perf_counter() - before
             result = self.client.step(tick, self._ids, pose, living)
             commands, rung, chunk, step = result.commands, result.rung, result.chunk, result.step
@@ -96,9 +111,10 @@ class Game:
             self._pushed.pop(self._tick - 300, None)
         work, cpu = time.perf_counter() - start, time.thread_time() - cpu
         # What follows measures; it is no part of the frame.
-        for action in actions:
+        for action in self._arrived:
             self._actions[action.session, action.chunk] = action
             decided += np.isin(self._ids, action.ids[(action.status & STATUS_PLANNED) > 0])
+        self._arrived.clear()
         stale = 0 if step is None else self._stale(tick, pose, rung, chunk, step)
         ages_ms, age_ticks = self._ages(tick, applied, chunk)
         return Frame(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FULL = 1_000_000
 _SHORT_TICKS = 90  # of a game, where few steps are asked for
 _RUNGS = ("planned", "tail", "callback", "brake")
-_FAULTS = ("dropped", "delayed", "duplicated", "reordered")
+_FAULTS = ("dropped", "delayed", "duplicated", "truncated", "reordered")
 
 
 def declare(kinds: _SubParsersAction[ArgumentParser]) -> None:
@@ -130,7 +130,7 @@ def _lines(figures: dict[str, Json], total: Shard) -> list[str]:
     assert isinstance(told, dict)
     lines.append(
         f"{messages.sent} messages: {messages.dropped} lost, {messages.delayed} late, {messages.duplicated} twice, "
-        f"{messages.reordered} out of order, {messages.stalled} stalled"
+        f"{messages.truncated} cut, {messages.reordered} out of order, {messages.stalled} stalled"
     )
     lines.append("ticks by rung: " + ", ".join(f"{rung} {100 * share:.0f} %" for rung, share in told.items()))
     lines.append(

@@ -195,6 +195,20 @@ def test_bench_errors_names_every_mistake(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.timeout(240)
+def test_bench_faults_happen_and_are_got_over(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "faults", "--quick", "--npcs", "4", "--model", "constant-velocity")
+    assert printed_keys(found) == documented_keys("bench faults")
+    assert found["stale_executed"] == 0
+    outcomes = found["faults"]
+    assert isinstance(outcomes, list)
+    assert [o["fault"] for o in outcomes] == ["stopped", "drops", "duplicates", "reorders", "truncations", "cuts"]
+    assert all(o["happened"] > 0 for o in outcomes)
+    assert all(o["back_ms"] >= 0 for o in outcomes), "every NPC is led again"
+    felt = [o for o in outcomes if o["fault"] in ("stopped", "drops", "truncations")]
+    assert all(o["led"] < 0.9 * o["led_control"] for o in felt), "a fault that nobody notices is none"
+
+
+@pytest.mark.timeout(240)
 def test_bench_shield(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "bench", "shield", "--quick")
     assert printed_keys(found) == documented_keys("bench shield")

@@ -13,7 +13,7 @@ TIMES = np.arange(0.0, 120.0, 1 / 30)
 
 def fates(seed: int, key: int = 0, counts: Counts | None = None) -> list[tuple[float, ...]]:
     line = Line(Weather(seed, WORST), (seed, key), counts or Counts())
-    return [line.take(float(now))[1] for now in TIMES]
+    return [line.take(float(now), 100)[1] for now in TIMES]
 
 
 def test_the_same_seed_does_the_same_and_another_seed_or_line_does_not() -> None:
@@ -52,3 +52,20 @@ def test_what_leaves_after_a_later_one_counts_as_out_of_order() -> None:
     for number in (0, 2, 2, 1, 3):
         line.leave(number)
     assert counts.reordered == 1
+
+
+def test_some_messages_arrive_without_their_end() -> None:
+    counts = Counts()
+    line = Line(Weather(0, WORST), (0,), counts)
+    sizes = [size for now in TIMES for _, leaves, size in [line.take(float(now), 100)] if leaves]
+    assert all(0 <= size <= 100 for size in sizes)
+    assert counts.truncated == sum(size < 100 for size in sizes) > 0
+    assert len({size for size in sizes if size < 100}) > 10
+
+
+def test_nothing_happens_in_calm_weather() -> None:
+    counts, weather = Counts(), Weather(0, WORST)
+    weather.calm = True
+    line = Line(weather, (0,), counts)
+    assert [line.take(float(now), 100) for now in TIMES] == [(k, (now,), 100) for k, now in enumerate(TIMES)]
+    assert counts == Counts(sent=len(TIMES))

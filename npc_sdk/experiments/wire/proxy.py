@@ -42,7 +42,7 @@ class Proxy:
         self.stalls = 0  # in which a message came
         self._brain = brain
         self._seed = seed
-        self._weather = Weather(seed, worst or Worst())
+        self.weather = Weather(seed, worst or Worst())
         self._context: zmq.Context[_Socket] = zmq.Context()
         self._games = self._open(zmq.ROUTER)
         self._games.setsockopt(zmq.ROUTER_MANDATORY, 1)  # so that it says when nobody is there
@@ -115,20 +115,20 @@ class Proxy:
         way.connect(self._brain)
         self._poller.register(way, zmq.POLLIN)
         key, counts = (self._seed, 3, len(self._peers)), self.counts
-        peer = _Peer(name, way, Line(self._weather, (*key, 0), counts), Line(self._weather, (*key, 1), counts))
+        peer = _Peer(name, way, Line(self.weather, (*key, 0), counts), Line(self.weather, (*key, 1), counts))
         self._peers[name] = peer
         return peer
 
     def _hold(self, peer: _Peer, up: bool, frame: bytes) -> None:
         now = time.monotonic() - self._begun
-        number, leaves = (peer.up if up else peer.down).take(now)
-        stall = self._weather.stall(now)
+        number, leaves, size = (peer.up if up else peer.down).take(now, len(frame))
+        stall = self.weather.stall(now)
         if stall is not None:
             self._stalls.add(stall[0])
             self.stalls = len(self._stalls)
         for when in leaves:
             self._entries += 1  # a heap asks for an order among equals
-            heapq.heappush(self._waiting, (when, self._entries, peer, up, number, frame))
+            heapq.heappush(self._waiting, (when, self._entries, peer, up, number, frame[:size]))
 
     def _release(self) -> None:
         now = time.monotonic() - self._begun
