@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("npc_sdk.serve.command", "run the brain and wait for games"),
     "gateway": Entry("npc_sdk.gateway.command", "let games in web pages reach a brain, by WebSocket"),
     "record": Entry("npc_sdk.experiments.record", "play the arena headless and write recordings to learn from"),
+    "replay": Entry("npc_sdk.experiments.replay", "hand a recorded game to a brain once more, and compare its answers"),
     "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
     "bench": Entry("npc_sdk.bench.command", "measure: live, decide, safety, shield, bridge, errors"),
