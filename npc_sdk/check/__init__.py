@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, attribution, frames, replay, shield, wire
+from npc_sdk.check import adversary, attribution, frames, peers, replay, shield, wire
 
-_DECLARE = (shield.declare, adversary.declare, wire.declare, attribution.declare, replay.declare, frames.declare)
+_DECLARE = (
+    *(shield.declare, adversary.declare, wire.declare, attribution.declare, replay.declare),
+    *(frames.declare, peers.declare),
+)
 _MAIN = {
     "shield": shield.main,
     "adversary": adversary.main,
@@ -14,6 +17,7 @@ _MAIN = {
     "attribution": attribution.main,
     "replay": replay.main,
     "frames": frames.main,
+    "peers": peers.main,
 }
 
 

@@ -1,0 +1,103 @@
+"""Hostile peers beside a game that behaves, few of them: nobody suffers, and the control is a control."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from random import Random
+
+import pytest
+from documented import documented_keys, printed_keys
+from waiting import until
+
+from npc_bridge.conformance import sample_schema
+from npc_bridge.messages import Hello, decode
+from npc_bridge.server import BridgeServer, Endpoints
+from npc_bridge.session import GameJoined, GameLeft
+from npc_sdk.check.peers import _figures
+from npc_sdk.cli import main
+from npc_sdk.experiments.peers import attack
+from npc_sdk.experiments.peers.hunt import Side
+from npc_sdk.experiments.peers.scripts import BREAKS, GREETING, HELLO, Script, hostile, polite, ready
+
+
+@pytest.mark.timeout(180)
+def test_a_few_hostile_peers_are_borne(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", "peers", "--scripts", "60", "--json"])  # whether answers are late is the machine's doing here
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed_keys(found) == documented_keys("check peers")
+    for side in (found["hostile"], found["control"]):
+        assert side["scripts"] == 60
+        assert (side["died"], side["incidents"], side["unsafe"]) == (False, 0, 0)
+        assert side["answered"] > 30
+    assert found["hostile"]["multipart"] > 0
+    assert found["hostile"]["refused"] > found["control"]["refused"] == 0
+
+
+def test_polite_peers_join_and_leave_and_hostile_ones_do_not_keep_their_places() -> None:
+    with BridgeServer(Endpoints(control="", telemetry="")) as server:
+        seen: Counter[str] = Counter()
+
+        def look() -> None:
+            seen.update(type(event).__name__ for event in server.poll(10))
+
+        attack.attack(server.endpoints.data, 0, 5, True, lambda _: None)
+        until(lambda: look() or seen[GameLeft.__name__] == 5)
+        assert seen[GameJoined.__name__] == 5
+        assert server.counters.refused == 0
+
+
+def test_a_flood_joins_and_is_dropped_by_its_rate() -> None:
+    with BridgeServer(Endpoints(control="", telemetry="")) as server:
+        stopping, joined = threading.Event(), list[GameJoined]()
+        peer = threading.Thread(target=attack.flood, args=(server.endpoints.data, stopping))
+        peer.start()
+
+        def dropped() -> int:
+            joined.extend(event for event in server.poll(10) if isinstance(event, GameJoined))
+            counters = server.session_counters(joined[0].session) if joined else None
+            return counters.dropped_rate if counters else 0
+
+        until(lambda: dropped() > 100)
+        stopping.set()
+        peer.join()
+
+
+def test_scripts_are_drawn_from_their_seed_and_of_every_kind() -> None:
+    assert decode(HELLO, sample_schema()) == decode(HELLO)
+    assert isinstance(decode(HELLO), Hello)
+    assert polite().parts[:2] == (GREETING, ready())
+    drawn = [hostile(Random(f"0 {number}")) for number in range(200)]
+    assert drawn == [hostile(Random(f"0 {number}")) for number in range(200)]
+    assert len(set(drawn)) > 100
+    for kind in BREAKS:
+        scripts = [kind(Random(seed)) for seed in range(20)]
+        assert polite() not in scripts, kind.__name__
+        assert all(isinstance(script, Script) for script in scripts)
+
+
+@pytest.mark.parametrize(
+    ("change", "passed"),
+    [
+        ({}, True),
+        ({"died": True}, False),
+        ({"server": {"incidents": 1}}, False),
+        ({"server": {"slow": 1}}, False),
+        ({"unsafe": 1}, False),
+        ({"sessions": 2}, False),
+        ({"growth_kib": 65 * 1024}, False),
+        ({"late": 12}, True),
+        ({"late": 25}, False),
+        ({"answered": 0}, False),
+    ],
+)
+def test_what_the_verdict_asks_for(change: dict[str, object], passed: bool) -> None:
+    class Args:
+        seed = 0
+
+    def side(**what: object) -> Side:
+        return Side(**{"scripts": 9, "pushed": 1000, "answered": 1000, "sessions": 1, "server": {"slow": 0}} | what)  # type: ignore[arg-type]
+
+    figures = _figures(Args(), side(late=10), side(**change))  # type: ignore[arg-type]
+    assert figures["passed"] is passed
