@@ -66,6 +66,7 @@ def _side(side: Side) -> dict[str, Json]:
     return {
         "scripts": side.scripts,
         "died": side.died,
+        "status": side.status,
         "incidents": int(side.server.get("incidents", 0)),
         "slow": int(side.server.get("slow", 0)),
         "cpu_ms_max": side.server.get("cpu_ms_max", 0.0),

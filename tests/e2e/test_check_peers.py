@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -62,6 +63,16 @@ def test_a_flood_joins_and_is_dropped_by_its_rate() -> None:
         until(lambda: dropped() > 100)
         stopping.set()
         peer.join()
+
+
+def test_messages_of_many_parts_are_thrown_away_and_drips_come_to_nothing() -> None:
+    with BridgeServer(Endpoints(control="", telemetry="")) as server, ThreadPoolExecutor() as pool:
+        stopping = threading.Event()
+        peers = [pool.submit(kind, server.endpoints.data, stopping) for kind in (attack.flood_parts, attack.drip)]
+        until(lambda: server.counters.multipart > 0)
+        stopping.set()
+        assert [peer.result() for peer in peers] == [None, None]
+        assert server.poll() == []
 
 
 def test_scripts_are_drawn_from_their_seed_and_of_every_kind() -> None:

@@ -17,7 +17,8 @@ from npc_bridge.errors import ErrorCode, RemoteProtocolError
 from npc_bridge.frames import HEADER, HEADER_BYTES, Kind, read_header
 from npc_bridge.ladder import Ladder
 from npc_bridge.limits import Limits
-from npc_bridge.messages import Action, Control, ErrorReport, SchemaChange, Snapshot, decode, encode
+from npc_bridge.messages import Action, Control, EntityBlock, ErrorReport, SchemaChange, Snapshot, decode, encode
+from npc_bridge.packing import Value
 from npc_bridge.session import Acted, ClientSession, Greeting, Offer, Phase, ServerSession, SnapshotArrived, Welcomed
 from npc_sdk.designer.answer import answer
 from npc_sdk.designer.board import Board
@@ -208,7 +209,7 @@ def _game() -> ClientSession:
     return ClientSession(SCHEMA, Greeting("fuzz", "game", capabilities=(CAPABILITY,)), 1)
 
 
-def _requests() -> Iterator[tuple[str, dict[str, object]]]:
+def _requests() -> Iterator[tuple[str, dict[str, Value]]]:
     yield "set_weight", {"scope": "global", "term": "effort", "value": 0.5}
     yield (
         "set_weights",
@@ -228,7 +229,7 @@ def _requests() -> Iterator[tuple[str, dict[str, object]]]:
     yield "no_such_verb", {"x": [1, {"y": None}]}
 
 
-def _moved(tick: int) -> dict[str, object]:
+def _moved(tick: int) -> dict[str, EntityBlock]:
     blocks = {}
     for name, block in sample_snapshot().blocks.items():
         blocks[name] = replace(block, values=block.values + np.float32(0.01 * tick))

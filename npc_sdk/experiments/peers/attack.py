@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from random import Random
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from npc_bridge.conformance import sample_schema, sample_snapshot
 from npc_bridge.frames import MAGIC, Kind
 from npc_bridge.messages import Bye, encode
-from npc_sdk.experiments.peers.scripts import GREETING, HELLO, MORE, Script, frame, hostile, polite, ready
+from npc_sdk.experiments.peers.scripts import GREETING, HELLO, MANY, MORE, Script, frame, hostile, polite, ready
 
 PATIENCE_S = 1.0  # with a server that does not read or answer
 AT_ONCE = 4  # peers of a process
@@ -38,17 +39,14 @@ def attack(endpoint: str, seed: int, count: int, well_behaved: bool, told: Calla
     """
     stopping = threading.Event()
     shares = [range(k, count, AT_ONCE) for k in range(AT_ONCE)]
-    workers = [threading.Thread(target=_work, args=(endpoint, seed, share, well_behaved, told)) for share in shares]
-    steady: list[threading.Thread] = []
-    if not well_behaved:
-        steady = [threading.Thread(target=kind, args=(endpoint, stopping)) for kind in (drip, drip, flood, flood_parts)]
-    for thread in (*workers, *steady):
-        thread.start()
-    for thread in workers:
-        thread.join()
-    stopping.set()
-    for thread in steady:
-        thread.join()
+    steady = () if well_behaved else (drip, drip, flood, flood_parts)
+    with ThreadPoolExecutor(AT_ONCE + len(steady)) as pool:
+        lasting = [pool.submit(kind, endpoint, stopping) for kind in steady]
+        passing = [pool.submit(_work, endpoint, seed, share, well_behaved, told) for share in shares]
+        wait(passing)
+        stopping.set()
+        for peer in (*passing, *lasting):
+            peer.result()  # a peer that could not do what it should is an error
 
 
 def _work(endpoint: str, seed: int, share: range, well_behaved: bool, told: Callable[[int], None]) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,20 +41,23 @@ class Watched(BridgeServer):
 
 
 class Incidents(logging.Handler):
-    """Counts exceptions that a server's log tells of."""
+    """Counts exceptions that a server's log tells of, and shows them."""
 
     count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one in."""
-        self.count += record.exc_info is not None
+        if record.exc_info is not None:
+            self.count += 1
+            print(self.format(record), file=sys.stderr)
 
 
 def main() -> None:
     """Serves until its input ends."""
     incidents = Incidents()
     logging.getLogger().addHandler(incidents)
-    with Watched(Endpoints(telemetry="")) as server:
+    server = Watched(Endpoints(telemetry=""))
+    with server:
         threading.Thread(target=_answer, args=(server,), daemon=True).start()
         at = server.endpoints
         print(json.dumps({"data": at.data, "control": at.control, "pid": os.getpid()}), flush=True)
@@ -78,8 +82,9 @@ def _answer(server: BridgeServer) -> None:
                 if isinstance(event, SnapshotArrived):
                     chunk += 1
                     server.send(event.session, _stand(event, chunk))
-    finally:
-        os._exit(3)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(3)  # a server without a planner is none
 
 
 def _stand(arrived: SnapshotArrived, chunk: int) -> Action:

@@ -49,6 +49,7 @@ class Side:
     wall_s: float = 0.0
     server: Mapping[str, float] = field(default_factory=dict)  # its last report
     died: bool = False
+    status: int | None = None  # that the server ended with, if it did
 
 
 class Host:
@@ -72,9 +73,9 @@ class Host:
         self.data = str(first["data"])
 
     @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process.poll() is None
+    def status(self) -> int | None:
+        """What it ended with, negative for a signal; None while it runs."""
+        return self._process.poll()
 
     def report(self) -> Mapping[str, float]:
         """Returns what it counted; nothing if it has died."""
@@ -110,7 +111,11 @@ class Host:
 
 
 def run(scripts: int, seed: int, *, well_behaved: bool, told: Callable[[int], None]) -> Side:
-    """Has so many peers come and go while a game plays; `told` hears how many have gone since it heard last."""
+    """Has so many peers come and go while a game plays; `told` hears how many have gone so far.
+
+    Raises:
+        SdkError: the server does not start, the game is not answered at first, or the peers fail by themselves.
+    """
     side = Side(scripts=scripts)
     spawn = multiprocessing.get_context("spawn")
     done: Synchronized[int] = spawn.Value("q", 0)
@@ -124,11 +129,14 @@ def run(scripts: int, seed: int, *, well_behaved: bool, told: Callable[[int], No
         settled = host.report()
         game.play_until(partial(_passed, done, scripts + 1.0, peers, told))
         peers.join()
+        if peers.exitcode:
+            raise SdkError("the peers did not do what they should; their words are above")
         side.wall_s = time.perf_counter() - begun
         until = time.monotonic() + AFTER_S
         game.play_until(lambda: time.monotonic() > until)
         side.server = host.report()
-        side.died = not host.alive or not side.server
+        side.status = host.status
+        side.died = side.status is not None or not side.server
         if settled and side.server:
             side.growth_kib = int(side.server["rss_kib"] - settled["rss_kib"])
     return side
