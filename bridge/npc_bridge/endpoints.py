@@ -81,12 +81,13 @@ def server_options(socket: Socket, limits: Limits = LIMITS) -> None:
     socket.linger = 0
     socket.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    socket.setsockopt(zmq.RCVHWM, 8)
+    socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.SNDHWM, ANSWERS_QUEUED)
     if socket.type == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    # No heartbeats of its own: libzmq 4.3.5 aborts the process where one falls due for a peer that left while its queue
-    # was full (its issue 4364). Peers send theirs and say how long they may be silent.
+    # No queue that can be full, and no heartbeats: libzmq 4.3.5 aborts the process where a peer broke off while its
+    # queue was full and a heartbeat falls due for it (its issue 4364), or a PING of its own is read. Peers send theirs
+    # and say how long they may be silent; what they pile up the watch on memory ends.
 
 
 def keep_alive(socket: Socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -19,7 +20,7 @@ from npc_bridge.session import GameJoined, GameLeft
 from npc_sdk.check.peers import _figures
 from npc_sdk.cli import main
 from npc_sdk.experiments.peers import attack
-from npc_sdk.experiments.peers.hunt import Side
+from npc_sdk.experiments.peers.hunt import Host, Side
 from npc_sdk.experiments.peers.scripts import BREAKS, GREETING, HELLO, Script, hostile, polite, ready
 
 
@@ -73,6 +74,18 @@ def test_messages_of_many_parts_are_thrown_away_and_drips_come_to_nothing() -> N
         stopping.set()
         assert [peer.result() for peer in peers] == [None, None]
         assert server.poll() == []
+
+
+def test_a_peer_that_breaks_off_with_pings_on_their_way_does_not_end_the_process() -> None:
+    """Where reading is held back (a bounded RCVHWM), libzmq 4.3.5 aborts within some hundred of these."""
+    with Host() as host, ThreadPoolExecutor() as pool:
+        stopping, until_s = threading.Event(), time.monotonic() + 2.0
+        peers = [pool.submit(attack.break_off, host.data, stopping) for _ in range(4)]
+        until(lambda: host.status is not None or time.monotonic() > until_s)
+        stopping.set()
+        assert [peer.result() for peer in peers] == [None] * 4
+        assert host.status is None
+        assert host.report()["refused"] > 1000
 
 
 def test_scripts_are_drawn_from_their_seed_and_of_every_kind() -> None:

@@ -16,7 +16,18 @@ import numpy as np
 from npc_bridge.conformance import sample_schema, sample_snapshot
 from npc_bridge.frames import MAGIC, Kind
 from npc_bridge.messages import Bye, encode
-from npc_sdk.experiments.peers.scripts import GREETING, HELLO, MANY, MORE, Script, frame, hostile, polite, ready
+from npc_sdk.experiments.peers.scripts import (
+    COMMAND,
+    GREETING,
+    HELLO,
+    MANY,
+    MORE,
+    Script,
+    frame,
+    hostile,
+    polite,
+    ready,
+)
 
 PATIENCE_S = 1.0  # with a server that does not read or answer
 AT_ONCE = 4  # peers of a process
@@ -24,6 +35,7 @@ READY = b"\x05READY"
 READY_S = 0.1  # that a peer waits for it
 DRIP_S = 0.02  # between two bytes
 FLOOD_S = 0.5  # of one flood
+BREAK_S = 0.01  # between two that break off
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: no goodbye
 
 
@@ -39,7 +51,7 @@ def attack(endpoint: str, seed: int, count: int, well_behaved: bool, told: Calla
     """
     stopping = threading.Event()
     shares = [range(k, count, AT_ONCE) for k in range(AT_ONCE)]
-    steady = () if well_behaved else (drip, drip, flood, flood_parts)
+    steady = () if well_behaved else (drip, drip, flood, flood_parts, break_off)
     with ThreadPoolExecutor(AT_ONCE + len(steady)) as pool:
         lasting = [pool.submit(kind, endpoint, stopping) for kind in steady]
         passing = [pool.submit(_work, endpoint, seed, share, well_behaved, told) for share in shares]
@@ -120,6 +132,17 @@ def flood_parts(endpoint: str, stopping: threading.Event) -> None:
             while not stopping.wait(FLOOD_S):
                 line.sendall(parts + frame(b""))
                 _discard(line)
+
+
+def break_off(endpoint: str, stopping: threading.Event) -> None:
+    """Sends many small messages, a PING after every few, and resets the connection, again and again."""
+    said = (frame(MAGIC) * 40 + frame(b"\x04PING\x00\x00", COMMAND)) * 60
+    while not stopping.wait(BREAK_S):
+        with contextlib.suppress(OSError), _line(endpoint) as line:
+            line.sendall(GREETING + ready())
+            _answer(line)
+            line.sendall(said)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 def _line(endpoint: str) -> socket.socket:
