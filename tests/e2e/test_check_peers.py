@@ -41,11 +41,12 @@ def test_polite_peers_join_and_leave_and_hostile_ones_do_not_keep_their_places()
     with BridgeServer(Endpoints(control="", telemetry="")) as server:
         seen: Counter[str] = Counter()
 
-        def look() -> None:
+        def left() -> int:
             seen.update(type(event).__name__ for event in server.poll(10))
+            return seen[GameLeft.__name__]
 
         attack.attack(server.endpoints.data, 0, 5, True, lambda _: None)
-        until(lambda: look() or seen[GameLeft.__name__] == 5)
+        until(lambda: left() == 5)
         assert seen[GameJoined.__name__] == 5
         assert server.counters.refused == 0
 

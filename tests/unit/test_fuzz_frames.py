@@ -80,13 +80,13 @@ def test_who_bears_too_little_is_found_out(does: str, count: str) -> None:
 def test_a_snapshot_out_of_its_ranges_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     good = sample_snapshot()
     judges._check_snapshot(good)
-    for name, change in (("nan", np.nan), ("far", 1e9)):
+    for change in (np.nan, 1e9):
         bad = sample_snapshot()
         values = bad.blocks["npc"].values.copy()
         values[1, 2] = change
         object.__setattr__(bad.blocks["npc"], "values", values)
         with pytest.raises(Unsafe, match="field 'vx'"):
-            judges._check_snapshot(bad), name
+            judges._check_snapshot(bad)
     twice = sample_snapshot()
     twice.blocks["npc"].ids[1] = twice.blocks["npc"].ids[0]
     with pytest.raises(Unsafe, match="ids"):

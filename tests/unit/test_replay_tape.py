@@ -127,8 +127,8 @@ def test_a_session_that_was_gone_on_with_is_gone_on_with_again(tmp_path: Path) -
     ("field", "change", "said"),
     [
         ("chunk", 9, "chunk: recorded 1, replayed 9"),
-        ("brake", np.float32([16, 15, 16]), "brake[1]: recorded 16.0, replayed 15.0"),
-        ("ids", np.uint32([101]), "ids: recorded shape (3,), replayed shape (1,)"),
+        ("brake", np.array([16, 15, 16], np.float32), "brake[1]: recorded 16.0, replayed 15.0"),
+        ("ids", np.array([101], np.uint32), "ids: recorded shape (3,), replayed shape (1,)"),
         ("steps", -np.zeros((3, 6, 4), np.float32), "steps[0, 0, 0]: recorded 0.0, replayed -0.0"),
     ],
 )
