@@ -29,13 +29,13 @@ from npc_sdk.experiments.peers.scripts import (
     ready,
 )
 
-PATIENCE_S = 1.0  # with a server that does not read or answer
+PATIENCE_S = 3.0  # with a server that does not read or answer
 AT_ONCE = 4  # peers of a process
 READY = b"\x05READY"
-READY_S = 0.1  # that a peer waits for it
+READY_S = 0.1  # that a peer without patience waits for it
 DRIP_S = 0.02  # between two bytes
 FLOOD_S = 0.5  # of one flood
-BREAK_S = 0.01  # between two that break off
+BREAK_S = 0.2  # between two that break off
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: no goodbye
 
 
@@ -153,7 +153,7 @@ def _line(endpoint: str) -> socket.socket:
 def _join(line: socket.socket) -> int:
     """Opens a session; returns its number."""
     line.sendall(GREETING + ready())
-    _answer(line)
+    _answer(line, PATIENCE_S)
     line.sendall(frame(HELLO))
     heard, until = b"", time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
@@ -169,10 +169,10 @@ def _join(line: socket.socket) -> int:
     raise TimeoutError
 
 
-def _answer(line: socket.socket) -> bytes:
-    """Waits a moment for the server's READY; returns what came."""
-    heard, until = b"", time.monotonic() + READY_S
-    line.settimeout(READY_S)
+def _answer(line: socket.socket, patience_s: float = READY_S) -> bytes:
+    """Waits for the server's READY; returns what came."""
+    heard, until = b"", time.monotonic() + patience_s
+    line.settimeout(patience_s)
     with contextlib.suppress(TimeoutError):
         while READY not in heard and time.monotonic() < until:
             part = line.recv(1 << 16)
