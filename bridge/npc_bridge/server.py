@@ -479,8 +479,8 @@ class BridgeServer:
 
     def _resumed(self, routing_id: bytes, frame: bytes) -> _Peer | None:
         """Finds the peer whose session a HELLO from another connection goes on with, and moves it there."""
-        if frame[5:6] != bytes([Kind.HELLO]):
-            return None
+        if frame[5:6] != bytes([Kind.HELLO]) or b"resume" not in frame:
+            return None  # as nearly all: not worth reading twice
         try:
             hello = decode(frame, None, self._offer.limits)
         except RemoteProtocolError:

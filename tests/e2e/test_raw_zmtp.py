@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import PIPE, Popen
 
 import pytest
 from waiting import until
@@ -108,40 +106,6 @@ def test_who_falls_silent_for_longer_than_it_said_is_hung_up_on(server: BridgeSe
     with pytest.raises(ConnectionResetError):
         raw.frame()
     raw.socket.close()
-
-
-BUSY_BRAIN = """
-import sys, time
-from npc_bridge.server import BridgeServer, Endpoints
-
-def admit(schema):
-    time.sleep(1.0)  # the thread that reads is busy meanwhile
-    return ()
-
-with BridgeServer(Endpoints(control="", telemetry=""), admit=admit) as server:
-    print(server.endpoints.data, flush=True)
-    sys.stdin.readline()
-"""
-
-
-def test_a_peer_that_floods_a_busy_brain_and_breaks_off_does_not_end_its_process() -> None:
-    """libzmq 4.3.5 aborts where a heartbeat of its own falls due for such a peer."""
-    with Popen([sys.executable, "-c", BUSY_BRAIN], stdin=PIPE, stdout=PIPE, text=True) as brain:
-        assert brain.stdin is not None
-        assert brain.stdout is not None
-        endpoint = brain.stdout.readline().strip()
-        first, second = Raw(endpoint), Raw(endpoint)
-        first.send(encode(Hello((1,), "raw", "by hand", SCHEMA)))
-        second.socket.settimeout(0.1)
-        with pytest.raises(TimeoutError):
-            second.until_hung_up(bytes(2000))
-        second.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, not FIN
-        second.socket.close()
-        assert isinstance(first.message(), Welcome)
-        first.ping(tenths=20)
-        first.socket.close()
-        brain.stdin.close()
-        assert brain.wait(10.0) == 0
 
 
 @pytest.mark.parametrize("body", [b"", b"NPCW", bytes(300)])
