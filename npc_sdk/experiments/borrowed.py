@@ -123,7 +123,7 @@ class Led:
         if tick == 0:
             self._greet()
         self._due_s += self._game.schema.dt
-        if self.client.push(tick, self._game.blocks(), self._executed(astray)):
+        if self.client.push(tick, self._game.blocks(), executed(self.client.ladder.executing, self._game.ids[astray])):
             while not any(action.source_tick >= tick for action in self.client.poll()):
                 if time.monotonic() >= self._due_s:
                     break
@@ -141,24 +141,22 @@ class Led:
             time.sleep(_LOOK_S)
         self._due_s = time.monotonic()
 
-    def _executed(self, astray: NDArray[np.bool_]) -> Executing:
-        """Says what the NPCs did. Whom the world moved was in the game's hands, as PROTOCOL.md has it."""
-        ran = self.client.ladder.executing
-        theirs = np.isin(ran.ids, self._game.ids[astray])
-        if not theirs.any():
-            return ran
-        return Executing(
-            ran.ids,
-            np.where(theirs, 0, ran.chunk).astype(np.uint32),
-            np.where(theirs, 0, ran.step).astype(np.uint16),
-            np.where(theirs, RUNG_CALLBACK, ran.rung).astype(np.uint8),
-        )
-
     def close(self) -> None:
         """Leaves the brain, and closes the recording."""
         self.client.close()
         if self._recorder is not None:
             self._recorder.close()
+
+
+def executed(ran: Executing, astray: NDArray[np.uint32]) -> Executing:
+    """Says what NPCs did: those whom the world moved otherwise than told were in the game's hands, on its callback."""
+    theirs = np.isin(ran.ids, astray)
+    return Executing(
+        ran.ids,
+        np.where(theirs, 0, ran.chunk).astype(np.uint32),
+        np.where(theirs, 0, ran.step).astype(np.uint16),
+        np.where(theirs, RUNG_CALLBACK, ran.rung).astype(np.uint8),
+    )
 
 
 @dataclass(slots=True)
@@ -284,6 +282,7 @@ class Figures:
     ticks: int
     ended: int  # episodes that the world ended
     distance_m: float  # of an NPC from the nearest player, mean
+    distances_m: tuple[float, ...]  # the same of each episode
     near_share: float  # of these distances below a metre
     reward: float  # per NPC and tick, as the world counts it
     planned: float  # share of NPC-ticks on a plan or its tail
@@ -300,6 +299,7 @@ def figures(diaries: Sequence[Diary]) -> Figures:
         ticks=sum(len(diary.rung) for diary in diaries),
         ended=sum(diary.over for diary in diaries),
         distance_m=float(distance.mean()) if len(distance) else float("nan"),
+        distances_m=tuple(float(d.distances().mean()) if len(d.distances()) else float("nan") for d in diaries),
         near_share=float((distance < 1.0).mean()) if len(distance) else float("nan"),
         reward=float(np.mean([r for diary in diaries for r in diary.reward])),
         planned=float(np.isin(rung, (RUNG_PLAN, RUNG_TAIL)).mean()),

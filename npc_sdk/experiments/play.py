@@ -65,7 +65,7 @@ def main(args: Namespace) -> int:
     if strip:
         strip.write(world.tick_hz)
     found = asdict(figures(diaries))
-    lines = [f"{name:12} {value:.6g}" for name, value in found.items()]
+    lines = [f"{name:12} {value:.6g}" for name, value in found.items() if name != "distances_m"]
     if args.rules:
         found["rules"] = _kept(reports)
         lines += [f"{name:12} {rule}" for name, rule in found["rules"].items()]

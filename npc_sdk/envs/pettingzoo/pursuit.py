@@ -50,9 +50,10 @@ def pursuit() -> World:
 
 
 def _make(render_mode: str | None) -> ParallelEnv[Any, Any, Any]:
-    from pettingzoo.sisl import pursuit_v5
+    from pettingzoo.env_registry.registration import make
 
-    return pursuit_v5.parallel_env(n_pursuers=PURSUERS, n_evaders=1, max_cycles=MAX_CYCLES, render_mode=render_mode)
+    options = {"n_pursuers": PURSUERS, "n_evaders": 1, "render_mode": render_mode}
+    return make("parallel", "sisl/pursuit-v5", max_cycles=MAX_CYCLES, **options)
 
 
 def _look(env: ParallelEnv[Any, Any, Any], observations: Observations) -> Sequence[Shown]:
