@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 
 SUFFIX = ".npcrec"
 GREETING_S = 2.0  # to wait for a session before an episode begins
+PATIENCE_S = 1.0  # for an answer, where the world goes at the brain's pace
 _LOOK_S = 5e-4  # between looks for an answer
 
 
@@ -82,14 +83,14 @@ class Alone:
 class Led:
     """A brain at the other end of the wire, and a script for NPCs that it has no plan for.
 
-    Waits for each answer, but no longer than a tick: the world stands still meanwhile.
+    Waits for each answer: the world stands still meanwhile.
 
     Args:
         game: after its reset.
         endpoint: of the brain's data channel.
         script: of NPCs without a plan; without it they brake.
         record: file to write, None for none.
-        fast: goes on as soon as the answer is there, instead of when the tick's time is over.
+        fast: goes at the brain's pace: on as soon as the answer is there, and not before. Else a tick takes a tick.
     """
 
     def __init__(
@@ -123,9 +124,10 @@ class Led:
         if tick == 0:
             self._greet()
         self._due_s += self._game.schema.dt
+        deadline_s = time.monotonic() + PATIENCE_S if self._fast else self._due_s
         if self.client.push(tick, self._game.blocks(), executed(self.client.ladder.executing, self._game.ids[astray])):
             while not any(action.source_tick >= tick for action in self.client.poll()):
-                if time.monotonic() >= self._due_s:
+                if time.monotonic() >= deadline_s:
                     break
                 time.sleep(_LOOK_S)
         else:

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--episodes", type=count, default=1)
     parser.add_argument("--seconds", type=duration, default=20.0, help="longest episode, of game time (20)")
     parser.add_argument("--seed", type=natural, default=0, help="of the first episode; the next has the next (0)")
-    parser.add_argument("--fast", action="store_true", help="do not wait for the clock, only for answers")
+    parser.add_argument("--fast", action="store_true", help="go at the brain's pace, not the clock's")
     parser.add_argument("--render", type=Path, metavar="FILE", help="draw the last episode: .gif or .png")
     add_json(parser)
 

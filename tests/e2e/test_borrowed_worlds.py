@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from guide import blocks, commands
 
+from npc_bridge.client import ControlClient
 from npc_bridge.messages import Action, Snapshot
 from npc_bridge.recording import Direction, read
 from npc_sdk import cli
@@ -75,6 +78,19 @@ def test_a_weight_turned_while_it_plays_brings_npcs_near(brain: Endpoints, name:
     assert sum(isinstance(m, Action) for m in said) > 0.7 * len(diary.command)
 
 
+def test_a_world_that_the_guide_declares_is_planned_for(
+    brain: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no player."""
+    (tmp_path / "my_world.py").write_text(blocks("python")[-1])
+    monkeypatch.syspath_prepend(tmp_path)
+    command = [brain.data if word.startswith("tcp:") else word for word in commands()[-1]]
+    assert cli.main([*command, "--seconds", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["planned"] > 0.7
+    assert found["distance_m"] is None
+
+
 def test_without_a_brain_the_script_plays_on(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = free_endpoints().data
     command = [
@@ -93,3 +109,32 @@ def test_without_a_brain_the_script_plays_on(capsys: pytest.CaptureFixture[str])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["planned"], found["ticks"]) == (0.0, 30)
     assert found["distance_m"] < 4.0
+
+
+def test_whom_the_world_pushes_is_not_taken_for_a_liar(brain: Endpoints) -> None:
+    world = world_of("mpe2/simple_tag_v3")
+    calls = 0
+
+    def slipping(wanted: np.ndarray, now: np.ndarray) -> object:
+        nonlocal calls
+        calls += 1
+        return world.act(0.5 * wanted if calls % 20 == 0 else wanted, now)
+
+    game = adapt(world.make(None), replace(world, act=slipping), "ice")  # type: ignore[arg-type]  # of the same kind
+    game.reset(11)
+    before = breaches(brain)
+    leader = Led(game, brain.data, fast=True)
+    try:
+        found = figures([play(game, leader, 60)])
+    finally:
+        leader.close()
+    assert found.astray > 0.02
+    assert breaches(brain) == before
+
+
+def breaches(brain: Endpoints) -> int:
+    """How often the brain has caught a game moving otherwise than declared."""
+    with ControlClient(brain.control, 30_000) as control:
+        counters = control.request("status").result["counters"]
+    assert isinstance(counters, dict)
+    return int(str(counters["breaches"]))
