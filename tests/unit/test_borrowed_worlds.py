@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from npc_bridge.ladder import LadderResult
@@ -30,6 +31,11 @@ from npc_sdk.train.recordings import read_recordings
 
 BODY = Kinematics(max_speed=4.0, max_acceleration=16.0, brake=16.0, radius=0.3, turn_rate=6.0)
 DT = 0.1
+
+
+def row(*numbers: float) -> NDArray[np.float32]:
+    """A float32 vector, as observations are."""
+    return np.array(numbers, np.float32)
 
 
 class Yard(ParallelEnv[str, np.ndarray, np.ndarray]):  # type: ignore[misc]  # PettingZoo ships no types
@@ -55,7 +61,7 @@ class Yard(ParallelEnv[str, np.ndarray, np.ndarray]):  # type: ignore[misc]  # P
         return self.seen(), {}
 
     def seen(self) -> dict[str, np.ndarray]:
-        return {a: np.float32([7.0, *self.place[a], *self.speed[a]]) for a in self.agents}
+        return {a: row(7.0, *self.place[a], *self.speed[a]) for a in self.agents}
 
     def step(self, actions: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
         self.tick += 1
@@ -75,7 +81,7 @@ class Yard(ParallelEnv[str, np.ndarray, np.ndarray]):  # type: ignore[misc]  # P
 def east(
     env: object, observations: object, agents: Sequence[str], rng: np.random.Generator
 ) -> Mapping[str, np.ndarray]:
-    return {agent: np.float32([0.25, 0.0]) for agent in agents}
+    return {agent: row(0.25, 0.0) for agent in agents}
 
 
 YARD = World(
@@ -107,13 +113,13 @@ def to(velocity: Sequence[float]) -> Callable[[BorrowedGame], Script]:
 
 def test_named_columns_show_who_fits_a_pattern_where_its_columns_say() -> None:
     view = NamedColumns({"wolf_*": "npc", "sheep": "player"}, x=2, y=0, vx=1, vy=3)
-    seen = {"wolf_7": np.float32([1, 2, 3, 4]), "sheep": np.float32([5, 6, 7, 8]), "tree": np.zeros(4, np.float32)}
+    seen = {"wolf_7": row(1, 2, 3, 4), "sheep": row(5, 6, 7, 8), "tree": row(0, 0, 0, 0)}
     assert view(Yard(), seen) == [Shown("wolf_7", "npc", (3, 1), (2, 4)), Shown("sheep", "player", (7, 5), (6, 8))]
 
 
 def test_who_is_shown_ahead_is_where_its_velocity_takes_it() -> None:
     view = NamedColumns({"*": "npc"}, x=0, y=1, vx=2, vy=3, ahead=0.5)
-    assert view(Yard(), {"a": np.float32([1, 2, 4, -6])}) == [Shown("a", "npc", (3, -1), (4, -6))]
+    assert view(Yard(), {"a": row(1, 2, 4, -6)}) == [Shown("a", "npc", (3, -1), (4, -6))]
 
 
 def test_a_push_makes_up_for_friction() -> None:
@@ -327,8 +333,9 @@ def test_a_view_of_ones_own_is_named_by_module_and_function(monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", ["half", "metres", "tick_hz"])
 def test_a_world_without_size_is_refused(name: str) -> None:
+    changed: dict[str, Any] = {name: 0.0}
     with pytest.raises(InputError, match=f"{name} expected a number above 0, got 0"):
-        replace(YARD, **{name: 0.0})
+        replace(YARD, **changed)
 
 
 def gusts(game: BorrowedGame, seed: int) -> Script:

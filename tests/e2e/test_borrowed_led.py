@@ -13,6 +13,7 @@ from guide import blocks, commands
 
 from npc_bridge.client import ControlClient
 from npc_bridge.messages import Action, Snapshot
+from npc_bridge.packing import Value
 from npc_bridge.recording import Direction, read
 from npc_sdk import cli
 from npc_sdk.constraints import from_table
@@ -24,7 +25,7 @@ from npc_sdk.experiments.borrowed import Led, figures, judge, play
 HUNT = {"approach": 3.0, "engage": 0.0, "exposure": 0.0}
 TURN = 50  # ticks, before the weights are turned
 AFTER = 70
-RULE = {"rule": "ally_distance", "name": "room", "distance": 1.0}
+RULE: dict[str, Value] = {"rule": "ally_distance", "name": "room", "distance": 1.0}
 
 
 @pytest.fixture(scope="module")
