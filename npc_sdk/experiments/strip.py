@@ -55,7 +55,7 @@ class Strip:
             return
         at = np.linspace(0, len(self._frames) - 1, min(SHOWN, len(self._frames))).round().astype(int)
         chosen = [self._frames[k] for k in at]
-        sheet = Image.new("RGB", (len(chosen) * (WIDTH + GAP) - GAP, chosen[0].height), "white")
+        sheet = Image.new("RGB", (len(chosen) * (WIDTH + GAP) - GAP, chosen[0].height), "grey")
         for k, frame in enumerate(chosen):
             sheet.paste(frame, (k * (WIDTH + GAP), 0))
         sheet.save(self._path)

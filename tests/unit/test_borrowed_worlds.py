@@ -215,6 +215,16 @@ def test_a_view_without_npcs_is_refused() -> None:
         begun(replace(YARD, view=NamedColumns({"bear_*": "npc"}, x=0, y=0)))
 
 
+def test_without_a_player_there_is_still_room_for_one() -> None:
+    """The first slot is the player's, in the model and in the planner."""
+    game = begun(replace(YARD, view=NamedColumns({"walker_*": "npc"}, x=1, y=2)))
+    assert [(entity.role, entity.max_count) for entity in game.schema.entities] == [("player", 1), ("npc", 2)]
+    assert len(game.blocks()["player"].ids) == 0
+    diary = play(game, Alone(game, still(game)), 1)
+    assert np.isnan(figures([diary]).distance_m)
+    assert judge(game, diary, []).total() == 0
+
+
 def test_an_episode_ends_when_its_world_ends_it() -> None:
     game = begun(env=Yard(cycles=4))
     diary = play(game, Alone(game, still(game)), 9)
