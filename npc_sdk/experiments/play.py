@@ -15,7 +15,7 @@ from npc_sdk.options import count, duration, natural
 if TYPE_CHECKING:
     from npc_sdk.audit import AuditReport
     from npc_sdk.envs.pettingzoo import BorrowedGame
-    from npc_sdk.experiments.borrowed import Leader
+    from npc_sdk.experiments.leaders import Leader
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def main(args: Namespace) -> int:
 
 def _leader(game: BorrowedGame, args: Namespace, episode: int) -> Leader:
     from npc_sdk.envs.pettingzoo.scripts import SCRIPTS
-    from npc_sdk.experiments.borrowed import SUFFIX, Alone, Led
+    from npc_sdk.experiments.leaders import SUFFIX, Alone, Led
 
     record = args.record / f"episode_{args.seed + episode:06d}{SUFFIX}" if args.record else None
     seed = args.seed + episode

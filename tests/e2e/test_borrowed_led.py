@@ -20,7 +20,8 @@ from npc_sdk.constraints import from_table
 from npc_sdk.demo.brain import Brain, Endpoints, free_endpoints, serve_command
 from npc_sdk.designer.client import Designer
 from npc_sdk.envs.pettingzoo import KNOWN, BorrowedGame, adapt, world_of
-from npc_sdk.experiments.borrowed import Led, figures, judge, play
+from npc_sdk.experiments.borrowed import figures, judge, play
+from npc_sdk.experiments.leaders import Led
 
 HUNT = {"approach": 3.0, "engage": 0.0, "exposure": 0.0}
 TURN = 50  # ticks, before the weights are turned

@@ -26,7 +26,8 @@ from npc_sdk.envs.pettingzoo.mpe import METRES, simple_tag
 from npc_sdk.envs.pettingzoo.pursuit import pursuit
 from npc_sdk.envs.pettingzoo.scripts import SCRIPTS, Script, reachable
 from npc_sdk.errors import ConstraintError, InputError, ModelError
-from npc_sdk.experiments.borrowed import Alone, executed, figures, judge, play
+from npc_sdk.experiments.borrowed import figures, judge, play
+from npc_sdk.experiments.leaders import Alone, executed
 from npc_sdk.train.recordings import read_recordings
 
 BODY = Kinematics(max_speed=4.0, max_acceleration=16.0, brake=16.0, radius=0.3, turn_rate=6.0)
