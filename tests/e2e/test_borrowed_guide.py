@@ -42,6 +42,7 @@ def serving(model: str, at: Endpoints) -> Iterator[None]:
         brain.stop()
 
 
+@pytest.mark.timeout(300)  # trains, and starts a brain: on a machine with other work
 def test_every_command_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
