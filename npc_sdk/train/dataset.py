@@ -21,7 +21,6 @@ from npc_sdk.tensors import features as feature_columns
 from npc_sdk.world import DT, PLAYER_SLOT
 
 _TOGETHER = 64  # plays whose beliefs are tracked in one batch
-_RADIUS = 0.35  # m, of the bodies for which ways are found
 TURNS = 8  # the symmetries of a square
 
 
@@ -35,6 +34,7 @@ class Play:
         bounds: of the map, m.
         squads: how many squads there are.
         label: which hidden style played, where the recorder knows; never a training input.
+        radius: of NPCs' bodies, m.
     """
 
     frames: Frame
@@ -42,6 +42,7 @@ class Play:
     bounds: tuple[float, float, float, float]
     squads: int
     label: str = ""
+    radius: float = 0.35  # m, of the bodies for which ways are found
 
     @property
     def steps(self) -> int:
@@ -191,7 +192,10 @@ def build_dataset(plays: Sequence[Play], quiet: bool = True) -> Dataset:
         play=play,
         walls=_all_turns(sdfs),
         places=places(
-            [build_places(sdf, _RADIUS) for sdf in tqdm(sdfs, desc="maps", unit="map", disable=quiet)],
+            [
+                build_places(sdf, one.radius)
+                for sdf, one in zip(tqdm(sdfs, desc="maps", unit="map", disable=quiet), plays, strict=True)
+            ],
             torch.device("cpu"),
             _symmetries(torch.device("cpu"), torch.float32),
         ),

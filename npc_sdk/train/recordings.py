@@ -36,7 +36,7 @@ def read_recordings(paths: Sequence[Path | str], quiet: bool = True) -> Recordin
 
     Raises:
         InputError: nothing to read there.
-        ModelError: recordings of different games, or of a game whose tick does not fit the model's step.
+        ModelError: recordings of different games, or of a game whose tick or map does not fit the model.
     """
     files = sorted(_files(paths))
     if not files:
@@ -46,6 +46,7 @@ def read_recordings(paths: Sequence[Path | str], quiet: bool = True) -> Recordin
     for file in tqdm(files, desc="read", unit="play", disable=quiet):
         recording = read(file)
         interfaces[recording.schema.interface_sha256] = file
+        _check_map(file, recording.schema)
         frames = _frames(recording)
         digest.update(f"{file.name} {file.stat().st_size} {recording.schema.sha256}".encode())
         if len(frames) > 1:
@@ -76,8 +77,18 @@ def _frames(recording: Recording) -> list[Frame]:
     return frames
 
 
+def _check_map(file: Path, schema: Schema) -> None:
+    """Play is turned and mirrored in training, map and all, and the first slot is what the model is to predict."""
+    x0, y0, x1, y1 = schema.bounds
+    if (x0, y0) != (-x1, -y1) or x1 != y1:
+        raise ModelError(f"{file.name}: expected bounds that are a square around 0, 0, got {schema.bounds}")
+    if not any(entity.role == "player" for entity in schema.entities):
+        raise ModelError(f"{file.name}: expected an entity type with the role 'player', got none")
+
+
 def _play(file: Path, schema: Schema, frames: list[Frame]) -> Play:
     stacked = Frame(**{f.name: np.concatenate([getattr(frame, f.name) for frame in frames]) for f in fields(Frame)})
     sidecar = file.with_suffix(".json")
     label = json.loads(sidecar.read_text(encoding="utf-8")).get("style", "") if sidecar.exists() else ""
-    return Play(stacked, schema.polygons, schema.bounds, int(stacked.squad.max()) + 1, label)
+    squads = int(stacked.squad.max()) + 1
+    return Play(stacked, schema.polygons, schema.bounds, squads, label, schema.kinematics.radius)
