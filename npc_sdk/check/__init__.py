@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, attribution, replay, shield, wire
+from npc_sdk.check import adversary, attribution, engine, replay, shield, wire
 
-_DECLARE = (shield.declare, adversary.declare, wire.declare, attribution.declare, replay.declare)
+_DECLARE = (shield.declare, adversary.declare, wire.declare, attribution.declare, replay.declare, engine.declare)
 _MAIN = {
     "shield": shield.main,
     "adversary": adversary.main,
     "wire": wire.main,
     "attribution": attribution.main,
     "replay": replay.main,
+    "engine": engine.main,
 }
 
 
