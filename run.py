@@ -5,6 +5,7 @@ Needs nothing but a Python of 3.11 or newer. The first run makes `.venv` and ins
 later runs see that nothing changed and start at once. Arguments after the command go through:
 
     python3 run.py demo --headless --frames 300     what `npc-sdk demo --help` lists
+    python3 run.py serve --verbose                  what `npc-sdk serve --help` lists: a brain for your engine
     python3 run.py test tests/unit -k board         what pytest takes
     python3 run.py mutants --module PATH            breaks the code in small ways; says what no test notices
     python3 run.py setup                            only makes the environment for the tests
@@ -37,7 +38,7 @@ REST_MB = {"demo": 170, "test": 220}
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
-    commands = {"demo": demo, "test": test, "mutants": mutants, "gpu": gpu, "setup": setup}
+    commands = {"demo": demo, "serve": serve, "test": test, "mutants": mutants, "gpu": gpu, "setup": setup}
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 0 if arguments in (["-h"], ["--help"]) else 2
@@ -52,6 +53,11 @@ def main(arguments: list[str]) -> int:
 def demo(arguments: list[str]) -> int:
     """Install the demo and start it."""
     return install("demo") or call([str(PYTHON), "-m", "npc_sdk", "demo", *arguments])
+
+
+def serve(arguments: list[str]) -> int:
+    """Install the brain, with what the demo needs, and start it."""
+    return install("demo") or call([str(PYTHON), "-m", "npc_sdk", "serve", *arguments])
 
 
 def test(arguments: list[str]) -> int:

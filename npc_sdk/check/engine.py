@@ -110,8 +110,8 @@ def _lines(rows: Sequence[Mapping[str, Json]], smallest: Sequence[Mapping[str, J
             f"{row['tolerance_m']:g} m, {row['npc_ticks']} NPC-ticks; led: on a plan {_percent(row['on_plan'])}, "
             f"on the brake {_percent(row['on_brake'])}",
             *_by_cause(row),
-            f"rules broken while led: {row['violations']} NPC-ticks {row['rules'] or ''}, {row['npc_violations']} by NPCs, "
-            f"up to {row['deepest_m']:.3f} m in a zone; by knock-back and teleports: {row['game_violations']}",
+            f"rules broken while led: {row['violations']} NPC-ticks {row['rules'] or ''}, {row['npc_violations']} by "
+            f"NPCs, up to {row['deepest_m']:.3f} m in a zone; by knock-back and teleports: {row['game_violations']}",
             "",
         ]
     lines += [

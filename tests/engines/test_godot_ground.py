@@ -33,4 +33,5 @@ def test_what_godot_makes_of_commands_is_told_by_cause_and_breaks_no_rule(tmp_pa
     assert moved[play.cause == "slope"].sum() > 50, "there was something to see"
     judged = judge(play)
     assert judged.led == ()
-    print(f"\nGodot's ground: {play.rung.size} NPC-ticks, {differs[play.led].mean():.1%} not as issued, none broke a rule")
+    share = differs[play.led].mean()
+    print(f"\nGodot's ground: {play.rung.size} NPC-ticks, {share:.1%} not as issued, none broke a rule")
