@@ -34,7 +34,9 @@ def steer(designer: Designer, zones: list[dict[str, object]]) -> None:
 def play(tolerance: float, command: list[str], arguments: list[str], log: Path) -> None:
     """Starts a brain, plays the game once against it and keeps what it prints."""
     endpoints = free_endpoints()
-    brain = Brain([*serve_command(endpoints, "arena", 1, "cpu"), "--pose-tolerance", str(tolerance)])
+    brain = Brain(
+        [*serve_command(endpoints, "arena", 1, "cpu"), "--pose-tolerance", str(tolerance), "--lead-ticks", "2"]
+    )
     brain.start()
     try:
         brain.wait_ready(300.0)
