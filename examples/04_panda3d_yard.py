@@ -37,7 +37,7 @@ from npc_bridge.messages import RUNG_BRAKE, RUNG_CALLBACK, RUNG_PLAN, RUNG_TAIL
 COLOURS = {
     RUNG_PLAN: (0.35, 0.85, 0.56, 1),
     RUNG_TAIL: (0.85, 0.78, 0.35, 1),
-    RUNG_CALLBACK: (0.56, 0.61, 0.69, 1),
+    RUNG_CALLBACK: (0.33, 0.50, 0.90, 1),
     RUNG_BRAKE: (0.85, 0.35, 0.36, 1),
 }
 GRASS, STRIPE, SHADE = (0.20, 0.27, 0.24, 1), (0.22, 0.30, 0.26, 1), (0.10, 0.14, 0.13, 1)

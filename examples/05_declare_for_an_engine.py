@@ -44,7 +44,7 @@ def play(tolerance: float, command: list[str], arguments: list[str], log: Path) 
         with (
             subprocess.Popen(game, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as engine,
             log.open("w") as out,
-            Designer(endpoints.control, endpoints.telemetry) as designer,
+            Designer(endpoints.control, timeout_s=30.0) as designer,
         ):
             assert engine.stdout is not None
             for line in engine.stdout:

@@ -81,6 +81,7 @@ def _figures(play: Play, judged: Judged) -> dict[str, Json]:
         "npc_violations": judged.npcs,
         "game_violations": judged.games,
         "deepest_m": judged.deepest,
+        "nearest_m": judged.nearest,
     }
 
 
@@ -112,6 +113,7 @@ def _lines(rows: Sequence[Mapping[str, Json]], smallest: Sequence[Mapping[str, J
             *_by_cause(row),
             f"rules broken while led: {row['violations']} NPC-ticks {row['rules'] or ''}, {row['npc_violations']} by "
             f"NPCs, up to {row['deepest_m']:.3f} m in a zone; by knock-back and teleports: {row['game_violations']}",
+            f"least room to a zone while led: {row['nearest_m']:.4f} m",
             "",
         ]
     lines += [

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_sdk.audit import CALLBACK, AuditConfig, Limits, Trace, Violation, Zone, audit
+from npc_sdk.audit.measure import zone_margin
 from npc_sdk.errors import InputError
 
 GAMES = ("knock-back", "teleport")
@@ -68,6 +69,7 @@ class Judged:
     led: tuple[Violation, ...]  # that began while the brain or the brake led, those of NPCs among them
     games: int  # that began in a knock-back, a teleport or the game's own behaviour
     zones: frozenset[str]  # kinds of zones, by which margins are metres
+    nearest: float  # m, the least room that a body had to a zone while led; infinity without zones
 
     @property
     def deepest(self) -> float:
@@ -137,7 +139,22 @@ def judge(play: Play) -> Judged:
         led=led,
         games=len(found) - len(led),
         zones=frozenset(kind for kind, _, _ in play.zones),
+        nearest=_nearest(play),
     )
+
+
+def _nearest(play: Play) -> float:
+    """Finds the least room to a zone, of NPCs that have had what the shield keeps since the game last moved them."""
+    ticks, n = play.rung.shape
+    room = np.full(play.rung.shape, np.inf)
+    first, last, radius = play.place[:-1].reshape(-1, 2), play.place[1:].reshape(-1, 2), np.full(ticks * n, play.radius)
+    for _, _, corners in play.zones:
+        room = np.minimum(room, zone_margin(first, last, corners, radius, keep_in=False).reshape(ticks, n))
+    least, sound = np.inf, np.zeros(n, np.bool_)
+    for here, led in zip(room, play.led, strict=True):
+        sound = led & (sound | (here >= play.tolerance + OFF))
+        least = min(least, float(here[sound].min(initial=np.inf)))
+    return least
 
 
 def _begun_while_led(found: Iterable[Violation]) -> Iterator[Violation]:

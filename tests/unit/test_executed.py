@@ -78,6 +78,17 @@ def test_what_begins_with_a_throw_is_the_games_doing_until_it_is_out_of_the_zone
     assert judge(read_play(log(tmp_path / "b", drift=thrown))).led, "without its cause it would be the engine's"
 
 
+def test_the_least_room_counts_from_when_an_npc_had_what_the_shield_keeps(tmp_path: Path) -> None:
+    def put(tick: int) -> float:
+        return 1.25 if tick == 5 else 0.0  # to 19 cm before the pit; by the end of the play it is at 6 cm
+
+    cause = at(5, name="teleport")
+    enough = read_play(log(tmp_path / "a", drift=put, cause=cause, tolerance=0.02))
+    assert judge(enough).nearest == pytest.approx(0.06, abs=0.011)
+    too_near = read_play(log(tmp_path / "b", drift=put, cause=cause, tolerance=0.2))
+    assert judge(too_near).nearest > 1.0, "since it was put there it never had 20 cm"
+
+
 def test_walking_into_a_zone_as_told_is_the_npcs_own_doing(tmp_path: Path) -> None:
     found = judge(read_play(log(tmp_path / "a", speed=2.0)))
     assert found.npcs == len([v for v in found.led if v.rule == "keep_out"]) > 0

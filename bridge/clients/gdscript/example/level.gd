@@ -1,4 +1,6 @@
 # Rough ground: a ridge, a building, crates that nobody declares, and pits that are only a rule. Places are the wire's.
+# Between the pits run three lanes, half a metre wider than a guard: along the gentle slope, along the steep one, and on
+# the flat, where crates stand in the way.
 extends Spatial
 
 const Coordinates = preload("res://addons/npcw/coordinates.gd")
@@ -6,12 +8,13 @@ const Coordinates = preload("res://addons/npcw/coordinates.gd")
 # Along y; x and height of its outline: 20 degrees up from the west, 35 degrees down to the east.
 const RIDGE := [Vector2(-8, 0), Vector2(-2.505, 2), Vector2(-1.5, 2), Vector2(1.356, 0)]
 const BUILDING := [Vector2(3, 5), Vector2(8, 5), Vector2(8, 6), Vector2(4, 6), Vector2(4, 9), Vector2(3, 9)] # an inner corner
-const CRATES := [[Vector2(3, 2), 0.8, 0.5], [Vector2(4.2, 2.6), 0.8, -0.4], [Vector2(3, -3), 1.0, 0.8], [Vector2(7, -1), 0.8, 0.3]] # place, side, turned by
-const PITS := {
-	"gentle": [Vector2(-6, 1), Vector2(-4.5, 1), Vector2(-4.5, 4), Vector2(-6, 4)], # on the gentle slope
-	"steep": [Vector2(0.2, -4), Vector2(1.2, -4), Vector2(1.2, -1), Vector2(0.2, -1)], # on the steep one
-	"crates": [Vector2(3.25, -2.4), Vector2(5, -2.4), Vector2(5, -0.6), Vector2(3.25, -0.6)], # between crates
+const CRATES := [[Vector2(6.6, 0), 0.5, 0.785], [Vector2(5.4, 2), 0.5, 0.785], [Vector2(2.6, 2), 0.8, 0.5], [Vector2(3.2, 2.9), 0.8, -0.4]] # place, side, turned by
+const PITS := { # from one corner to the opposite one
+	"over the gentle lane": [Vector2(-4.4, -5), Vector2(-3.6, 5)], "under the gentle lane": [Vector2(-6.4, -5), Vector2(-5.6, 5)],
+	"over the steep lane": [Vector2(-1.4, -5), Vector2(-0.6, 5)], "under the steep lane": [Vector2(0.6, -5), Vector2(1.3, 5)],
+	"left of the crates": [Vector2(4.4, -5), Vector2(5.4, 4)], "right of the crates": [Vector2(6.6, -5), Vector2(7.6, 4)],
 }
+
 
 var _map := Coordinates.new("godot")
 
@@ -31,6 +34,11 @@ func _init() -> void:
 	_box(Vector2(3.5, 7.5), Vector2(1, 3), 0)
 	for crate in CRATES:
 		_box(crate[0], Vector2(crate[1], crate[1]), crate[2])
+
+
+# The corners of a pit.
+static func corners(pit: Array) -> Array:
+	return [pit[0], Vector2(pit[1].x, pit[0].y), pit[1], Vector2(pit[0].x, pit[1].y)]
 
 
 # Height of the ground at x.

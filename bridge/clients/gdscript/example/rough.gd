@@ -14,9 +14,9 @@ const Coordinates = preload("res://addons/npcw/coordinates.gd")
 const Legs = preload("res://example/legs.gd")
 const Level = preload("res://example/level.gd")
 
-const WAY := [Vector2(-5.2, 2.5), Vector2(0.7, -2.5), Vector2(4.1, -1.5), Vector2(5.5, 7.5), Vector2(0.7, -2.5), Vector2(-5.2, 2.5), Vector2(4.1, -1.5)]
-const LEG := 90 # ticks from one of these to the next
-const STAY := 30 # of them there
+const WAY := [Vector2(0, -7), Vector2(0.95, 2), Vector2(-4, -2), Vector2(6, -7), Vector2(7, 2), Vector2(-1, -3), Vector2(-6, 2), Vector2(0.95, -3), Vector2(0, 7), Vector2(5, 0)]
+const LEG := 105 # ticks from one of these to the next
+const STAY := 45 # of them there
 const KNOCKED := [330, 12] # every so many ticks, for so many
 const PATIENCE_MS := 500
 const SHOVE := 8.0 # m/s, of the first of them; the last has none left
@@ -42,7 +42,7 @@ func _ready() -> void: # after the yard's
 		add_child(legs)
 	var zones := []
 	for name in Level.PITS:
-		zones.append({"kind": "keep_out", "name": name, "corners": pairs(Level.PITS[name])})
+		zones.append({"kind": "keep_out", "name": name, "corners": pairs(Level.corners(Level.PITS[name]))})
 	zones.append({"kind": "walls", "name": "building", "corners": pairs(Level.BUILDING)})
 	var engine: String = "Godot " + Engine.get_version_info().string
 	for word in ["plain", "blind"]:
@@ -117,7 +117,7 @@ static func said(word: String) -> bool:
 	return word in OS.get_cmdline_args()
 
 
-# From pit to pit and behind the building: over the ridge, past everything that is in the way, and where nobody may follow.
+# Through the lanes and over the ridge, faster than guards run, and into the pits, at whose edges they have to stop.
 func player() -> Array:
 	var leg := tick / LEG
 	var from: Vector2 = WAY[leg % WAY.size()]
