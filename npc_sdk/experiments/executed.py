@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:
-                return  # the engine was ended in the middle of it
+                continue  # an engine's own words, or the last line of one that was ended
 
 
 def judge(play: Play) -> Judged:
@@ -170,8 +171,8 @@ def _begun_while_led(found: Iterable[Violation]) -> Iterator[Violation]:
 
 
 def _play(head: Mapping[str, Any], ticks: Sequence[Mapping[str, Any]]) -> Play:
-    if len(ticks) < 2:
-        raise ValueError(f"{len(ticks)} ticks")
+    if len(ticks) < 2 or any(two["tick"] != one["tick"] + 1 for one, two in pairwise(ticks)):
+        raise ValueError(f"{len(ticks)} ticks, of which each should follow the one before")
     numbers = np.array([[row[:6] for row in tick["npcs"]] for tick in ticks], np.float64)  # t a 6
     rung = np.array([[row[6] for row in tick["npcs"]] for tick in ticks], np.uint8)
     cause = np.array([[row[7] for row in tick["npcs"]] for tick in ticks], np.str_)

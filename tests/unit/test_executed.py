@@ -106,6 +106,15 @@ def test_a_log_that_ends_in_the_middle_of_a_line_is_read_up_to_there(tmp_path: P
     assert read_play(path).off.shape == (TICKS - 2, 1)
 
 
+def test_what_else_an_engine_prints_is_passed_over_and_a_tick_that_is_missing_is_refused(tmp_path: Path) -> None:
+    lines = log(tmp_path / "a").read_text().splitlines()
+    (tmp_path / "b").write_text("\n".join([*lines[:5], "{ERROR: no such node}", *lines[5:]]))
+    assert read_play(tmp_path / "b").off.shape == (TICKS - 1, 1)
+    (tmp_path / "c").write_text("\n".join(lines[:5] + lines[6:]))
+    with pytest.raises(InputError, match="should follow"):
+        read_play(tmp_path / "c")
+
+
 @pytest.mark.parametrize("content", ["", "{}\n{}\n{}", "no JSON", '{"engine": 3}\n{"npcs": []}\n{"npcs": []}'])
 def test_a_file_that_is_no_log_is_refused_by_name(tmp_path: Path, content: str) -> None:
     path = tmp_path / "other.txt"
