@@ -1,4 +1,4 @@
-# Rough ground: a ridge, a building, crates that nobody declares, and pits that are only a rule. Places are the wire's.
+# Rough ground: a ridge, a building, crates, and pits that are only a rule. Places are the wire's.
 # Between the pits run three lanes, half a metre wider than a guard: along the gentle slope, along the steep one, and on
 # the flat, where crates stand in the way.
 extends Spatial
@@ -39,6 +39,14 @@ func _init() -> void:
 # The corners of a pit.
 static func corners(pit: Array) -> Array:
 	return [pit[0], Vector2(pit[1].x, pit[0].y), pit[1], Vector2(pit[0].x, pit[1].y)]
+
+
+# The corners of a crate, counter-clockwise.
+static func outline(crate: Array) -> Array:
+	var out := []
+	for corner in [Vector2(-1, -1), Vector2(1, -1), Vector2(1, 1), Vector2(-1, 1)]:
+		out.append(crate[0] + (0.5 * crate[1] * corner).rotated(crate[2]))
+	return out
 
 
 # Height of the ground at x.

@@ -3,7 +3,8 @@
 #
 #   godot3-server --no-window --path bridge/clients/gdscript res://example/rough.tscn tcp://127.0.0.1:5757 60 0.1
 #       against a brain, for 60 seconds, with legs of which a tenth less is declared than they can do; `plain` behind it:
-#       without legs.gd's care for slopes; `blind`: without the last hop's checks. Prints a line of JSON a tick, for npc-sdk check engine (docs/howto/engines.md).
+#       without legs.gd's care for slopes; `blind`: without the last hop's checks; `mapped`: with the crates declared as
+#       walls. Prints a line of JSON a tick, for npc-sdk check engine (docs/howto/engines.md).
 #
 # What is declared stays, as the shipped model knows bodies of 4 m/s and 16 m/s^2: the legs are the stronger ones.
 #
@@ -45,7 +46,7 @@ func _ready() -> void: # after the yard's
 		zones.append({"kind": "keep_out", "name": name, "corners": pairs(Level.corners(Level.PITS[name]))})
 	zones.append({"kind": "walls", "name": "building", "corners": pairs(Level.BUILDING)})
 	var engine: String = "Godot " + Engine.get_version_info().string
-	for word in ["plain", "blind"]:
+	for word in ["plain", "blind", "mapped"]:
 		engine += ", " + word if said(word) else ""
 	print(to_json({
 		"engine": engine, "tick_hz": HZ,
@@ -78,6 +79,9 @@ func declared() -> Dictionary:
 	var out := .declared()
 	out.game = "rough"
 	out.polygons = [{"name": "building", "kind": "wall", "vertices": pairs(Level.BUILDING)}]
+	if said("mapped"):
+		for i in Level.CRATES.size():
+			out.polygons.append({"name": "crate %d" % i, "kind": "wall", "vertices": pairs(Level.outline(Level.CRATES[i]))})
 	return out
 
 
