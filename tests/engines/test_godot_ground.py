@@ -18,15 +18,17 @@ SECONDS = "18"  # one knock-back after 11, the teleport after 16.7
 @pytest.mark.timeout(300)
 def test_what_godot_makes_of_commands_is_told_by_cause_and_breaks_no_rule(tmp_path: Path) -> None:
     needed("godot3-server")
-    godot = ["env", f"HOME={tmp_path}", "godot3-server", "--no-window", "--path", str(CLIENTS / "gdscript")]
-    one = ["--shares", "0.2", "--tolerances", "0.05", "--seconds", SECONDS, str(tmp_path / "logs")]
-    subprocess.run([sys.executable, str(EXAMPLE), *one, *godot, "res://example/rough.tscn"], check=True)
+    godot = ["env", f"HOME={tmp_path}", "godot3-server", "--no-window", "--fixed-fps", "30"]
+    scene = ["--path", str(CLIENTS / "gdscript"), "res://example/rough.tscn"]
+    one = ["--word", "mapped", "--shares", "0.2", "--tolerances", "0.05", "--seconds", SECONDS, str(tmp_path / "logs")]
+    subprocess.run([sys.executable, str(EXAMPLE), *one, *godot, *scene], check=True)
     (log,) = (tmp_path / "logs").glob("*.jsonl")
     play = read_play(log)
     assert (round(play.less, 3), round(play.tolerance, 4)) == (0.2, 0.05)
     assert set(play.cause.ravel()) >= {"", "slope", "knock-back", "teleport"}
     differs = play.off > OFF
     assert differs[play.cause == "teleport"].all()
+    assert play.led.mean() > 0.9, "the brain or the brake, not the game, led"
     free, slope = (differs[play.led & (play.cause == name)].mean() for name in ("", "slope"))
     assert max(free, slope) < 0.1, "legs that have enough to spare do what they are told, also uphill"
     moved = play.led & (abs(play.issued).max(2) > 0.5)
