@@ -121,7 +121,7 @@ def steps(what: str) -> list[list[str]]:
     tools = ["--upgrade", "pip", "hatchling", "editables"]  # a pip with dependency groups, the build tools
     package = ["--no-build-isolation", "-e", f"{ROOT}[demo]"]
     if what == "test":
-        package[-1] = f"{ROOT}[demo,tune,bench,panda]"
+        package[-1] = f"{ROOT}[demo,tune,bench,metrics,panda]"
         package += ["--group", f"{ROOT / 'pyproject.toml'}:dev", "--group", f"{ROOT / 'pyproject.toml'}:docs"]
     index = os.environ.get("NPC_SDK_TORCH_INDEX")
     torch = [["--no-deps", "--index-url", index, "torch"]] if index else []

@@ -42,10 +42,11 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("npc_sdk.demo.command", "play against squads of NPCs; starts game and brain as two processes"),
     "serve": Entry("npc_sdk.serve.command", "run the brain and wait for games"),
+    "gateway": Entry("npc_sdk.gateway.command", "let games in web pages reach a brain, by WebSocket"),
     "record": Entry("npc_sdk.experiments.record", "play the arena headless and write recordings to learn from"),
     "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
-    "bench": Entry("npc_sdk.bench.command", "measure: live, decide, errors"),
+    "bench": Entry("npc_sdk.bench.command", "measure: live, decide, safety, shield, bridge, errors"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield, adversary"),
     "calibrate": Entry(
         "npc_sdk.experiments.calibrate", "measure in recordings what bodies do, beside what is declared"
@@ -68,6 +69,8 @@ EXTRAS = {
     "pygame": "demo",
     "PIL": "demo",
     "optuna": "tune",
+    "prometheus_client": "metrics",
+    "websockets": "gateway",
 }
 
 

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from .cells import Floats
 from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from .messages import RUNG_NONE, STATUS_BITS, Action, EntityBlock, Snapshot, U32s
-from .schema import FLOAT32_MAX, EntityType, Schema
+from .messages import RUNG_NONE, STATUS_BITS, U4, Action, EntityBlock, Snapshot, U32s
+from .schema import EntityType, Schema
+
+RUNGS = bytes(range(RUNG_NONE + 1))  # the numbers that may stand there: stripping them is the fastest look at all
+STATUSES = bytes(range(STATUS_BITS + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Border:
         self._high = np.array([c.high for c in channels], np.float32)
         self._commands = _Range(self._low, self._high)
         self._discrete = [i for i, c in enumerate(channels) if c.kind == "discrete"]
+        self._rows, self._movers, self._told = _Ids(), _Ids(), _Ids()  # of snapshots, of executing, of actions
 
     def admit(self, snapshot: Snapshot) -> Admitted:
         """Checks a received snapshot by the schema's ranges and nan policies.
@@ -41,10 +45,10 @@ class Border:
         Raises:
             RemoteProtocolError: NaN or infinity in a field with policy `reject`, or an id that is 0 or there twice.
         """
-        _check_ids([block.ids for block in snapshot.blocks.values()], "SNAPSHOT")
+        self._rows.check([block.ids for block in snapshot.blocks.values()], "SNAPSHOT")
         doing = snapshot.executing
-        _check_ids([doing.ids], "executing")
-        if len(doing.rung) and doing.rung.max() > RUNG_NONE:
+        self._movers.check([doing.ids], "executing")
+        if doing.rung.tobytes().strip(RUNGS):
             got = int(snapshot.executing.rung.max())
             raise RemoteProtocolError(ErrorCode.VALUE, f"executing: rung expected 0..{RUNG_NONE}, got {got}")
         dirty = {name: block for name, block in snapshot.blocks.items() if not self._entities[name].clean(block.values)}
@@ -59,19 +63,23 @@ class Border:
             masked += lost
         return Admitted(replace(snapshot, blocks=blocks), clamped, masked, note)
 
-    def fit(self, action: Action) -> Action:
-        """Prepares an action for sending: commands are pulled into their channel's range, discrete ones rounded.
+    def fit(self, action: Action) -> Floats:
+        """Returns the steps to send: commands are pulled into their channel's range, discrete ones rounded.
 
         Raises:
             LocalProtocolError: anything a receiver would refuse, above all a number that is not finite.
         """
-        steps = np.clip(action.steps, self._low, self._high)
-        steps[..., self._discrete] = np.rint(steps[..., self._discrete])
-        fitted = replace(action, steps=steps)
-        problem = self._problem(fitted)
+        steps = action.steps
+        if not self._commands.holds(steps):
+            steps = np.clip(steps, self._low, self._high)
+        if self._discrete:
+            steps = steps.copy()
+            steps[..., self._discrete] = np.rint(steps[..., self._discrete])
+        problem = self._outside(action.ids, steps) if steps is not action.steps else ""
+        problem = problem or self._problem(action)
         if problem:
             raise LocalProtocolError(problem)
-        return fitted
+        return steps
 
     def check(self, action: Action) -> None:
         """Checks a received action.
@@ -79,39 +87,54 @@ class Border:
         Raises:
             RemoteProtocolError: a number that is not finite, out of its range, or ids and ticks that make no sense.
         """
-        problem = self._problem(action)
+        problem = self._problem(action) or self._outside(action.ids, action.steps)
         if problem:
             raise RemoteProtocolError(ErrorCode.VALUE, problem)
 
+    def _outside(self, ids: U32s, steps: Floats) -> str:
+        """Says which command is out of its channel's range, "" if none is."""
+        if not self._commands.holds(steps):
+            inside = (steps >= self._low) & (steps <= self._high)  # false for NaN
+            n, i, c = (int(axis[0]) for axis in np.nonzero(~inside))
+            channel = self._schema.channels[c]
+            return (
+                f"channel '{channel.name}' of NPC {ids[n]}, step {i}: "
+                f"expected {channel.low:g}..{channel.high:g}, got {steps[n, i, c]:g}"
+            )
+        if self._discrete:
+            discrete = steps[..., self._discrete]  # all at once: every NumPy call here is a call in the game's frame
+            broken = discrete != np.rint(discrete)
+            if broken.any():
+                column = self._discrete[int(np.nonzero(broken)[-1][0])]
+                return f"channel '{self._schema.channels[column].name}': expected whole numbers"
+        return ""
+
     def _problem(self, action: Action) -> str:
+        """Says what is wrong besides the commands, "" if nothing is."""
         if not action.source_tick <= action.apply_tick <= action.valid_until_tick:
             return (
                 "ACTION: expected source <= apply <= valid until, got ticks "
                 f"{action.source_tick}, {action.apply_tick}, {action.valid_until_tick}"
             )
-        if _repeated(action.ids) is not None:
-            return f"ACTION: expected ids above 0, each once, got {_repeated(action.ids)} again or 0"
-        if not self._commands.holds(action.steps):
-            inside = (action.steps >= self._low) & (action.steps <= self._high)  # false for NaN
-            n, i, c = (int(axis[0]) for axis in np.nonzero(~inside))
-            channel = self._schema.channels[c]
-            return (
-                f"channel '{channel.name}' of NPC {action.ids[n]}, step {i}: "
-                f"expected {channel.low:g}..{channel.high:g}, got {action.steps[n, i, c]:g}"
-            )
-        discrete = action.steps[..., self._discrete]  # all at once: every NumPy call here is a call in the game's frame
-        broken = discrete != np.rint(discrete)
-        if broken.any():
-            column = self._discrete[int(np.nonzero(broken)[-1][0])]
-            return f"channel '{self._schema.channels[column].name}': expected whole numbers"
+        wrong = self._told.wrong([action.ids])
+        if wrong is not None:
+            return f"ACTION: expected ids above 0, each once, got {wrong} again or 0"
         if not np.isfinite(action.expected).all():
             return "ACTION: expected finite poses"
         for name, values in (("brake", action.brake), ("tolerance", action.tolerance)):
-            if len(values) and not (values.min() >= 0 and values.max() <= FLOAT32_MAX):  # false for NaN
+            if not _proper(values):
                 return f"ACTION: {name} expected finite numbers of at least 0"
-        if len(action.status) and action.status.max() > STATUS_BITS:
+        if action.status.tobytes().strip(STATUSES):
             return f"ACTION: status expected bits {STATUS_BITS:#x} only"
         return ""
+
+
+def _proper(values: Floats) -> bool:
+    """Says whether all numbers are finite and none is below 0; mostly by the bytes with their signs and magnitudes."""
+    high = values.tobytes()[3::4]
+    if high.isascii() and 0x7F not in high:
+        return True
+    return bool((np.isfinite(values) & (values >= 0)).all())
 
 
 class _Range:
@@ -173,12 +196,27 @@ class _Columns:
         )
 
 
-def _check_ids(parts: list[U32s], where: str) -> None:
-    if not parts:
-        return
-    bad = _repeated(np.concatenate(parts) if len(parts) > 1 else parts[0])
-    if bad is not None:
-        raise RemoteProtocolError(ErrorCode.VALUE, f"{where}: expected ids above 0, each once, got {bad} again or 0")
+class _Ids:
+    """Checks lists of ids; one that is the same as the last, as nearly all are, costs nothing."""
+
+    def __init__(self) -> None:
+        self._good = b""
+
+    def wrong(self, parts: list[U32s]) -> int | None:
+        """Returns an id that is 0 or there twice, None if all is well."""
+        told = parts[0].tobytes() if len(parts) == 1 else b"".join([part.tobytes() for part in parts])
+        if told == self._good:
+            return None
+        bad = _repeated(np.frombuffer(told, U4))
+        if bad is None:
+            self._good = told
+        return bad
+
+    def check(self, parts: list[U32s], where: str) -> None:
+        bad = self.wrong(parts)
+        if bad is not None:
+            text = f"{where}: expected ids above 0, each once, got {bad} again or 0"
+            raise RemoteProtocolError(ErrorCode.VALUE, text)
 
 
 def _repeated(ids: U32s) -> int | None:

@@ -14,7 +14,7 @@ import zmq
 from numpy.typing import NDArray
 
 from .delta import CAPABILITY
-from .endpoints import Context, Socket, client_options, game_context
+from .endpoints import Context, Socket, client_options, game_context, keep_alive
 from .errors import ControlRefused, ControlTimeout, ErrorCode, LocalProtocolError, MessageTooLarge, RemoteProtocolError
 from .faults import (
     Connecting,
@@ -371,6 +371,8 @@ class Client:
 
     def _take(self, data: bytes, now_us: int) -> Action | None:
         self._record(Direction.DOWN, data)
+        if self._session.phase is Phase.IDLE:
+            return None  # left over from a connection that broke
         try:
             event = self._session.receive(data, now_us)
         except RemoteProtocolError as error:
@@ -523,6 +525,7 @@ class TelemetryReader:
         self._socket: Socket = self._context.socket(zmq.SUB)
         client_options(self._socket, keys)
         self._socket.setsockopt(zmq.IMMEDIATE, 0)  # else the subscription leaves only at the first poll
+        keep_alive(self._socket)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.connect(endpoint)
         self._last: int | None = None

@@ -125,9 +125,9 @@ class ServerKeys:
         """
         if not _NAME.fullmatch(name) or name in ("server", "peers"):
             raise KeysError(f"keys: expected a name of small letters, digits, - and _, got {name!r}")
-        if any(peer.name == name for peer in self.peers):
-            raise KeysError(f"keys: '{name}' is let in already; rotate gives it another key")
         with self._changing():
+            if any(peer.name == name for peer in self.peers):
+                raise KeysError(f"keys: '{name}' is let in already; rotate gives it another key")
             return self._let_in(name, _roles(roles, f"peer '{name}'"), self.peers)
 
     def remove(self, name: str) -> None:
@@ -136,8 +136,8 @@ class ServerKeys:
         Raises:
             KeysError: there is no such peer.
         """
-        self._peer_named(name)
         with self._changing():
+            self._peer_named(name)
             self._write_peers([peer for peer in self.peers if peer.name != name])
             self._file(name).unlink(missing_ok=True)
 
@@ -208,9 +208,10 @@ class ServerKeys:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Turns what the file system says no to into KeysError."""
+        """Keeps other commands out meanwhile, and turns what the file system says no to into KeysError."""
         try:
-            yield
+            with _alone(self.folder):
+                yield
         except OSError as error:
             raise KeysError(
                 f"keys: expected a folder that can be written, got {self.folder}: {error.strerror}"
@@ -248,6 +249,22 @@ def _key(table: Mapping[str, object], name: str, path: Path) -> str:
     except (KeyError, ValueError, struct.error):  # what z85 makes of other characters, and of too large a group
         pass
     raise KeysError(f"{path.name}: expected '{name}', a key of 40 characters (Z85)")  # a secret is never printed
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until nobody else changes a folder, where the system can tell (not on Windows)."""
+    if os.name == "nt" or not folder.is_dir():
+        yield
+        return
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ STATUS_BITS = STATUS_GUARDED | STATUS_PLANNED | STATUS_CHANGED
 RUNG_PLAN, RUNG_TAIL, RUNG_CALLBACK, RUNG_BRAKE, RUNG_NONE = range(5)
 
 WIRE = {name: np.dtype(name) for name in ("<u1", "<u2", "<u4", "<f2", "<f4")}
+U1, U2, U4, F4 = (WIRE[name] for name in ("<u1", "<u2", "<u4", "<f4"))
+WRONG_TYPES = (struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError)  # inside a message
+COUNT_AT = 36  # byte of the header from which on it says what follows: count, fields, dtype, blocks, extra
 BLOCK = struct.Struct("<HHI")  # entity type index, fields, rows
 DELTA = struct.Struct("<QQ")  # baseline, reserved
 ACTION = struct.Struct("<QQqqIHHQ")  # apply, valid until, received, planned, chunk, m, k, reserved
@@ -174,6 +177,15 @@ class Action:
     flags: int = 0
 
 
+class Stamp(NamedTuple):
+    """What a server says of an ACTION: whose it is, and when it went out."""
+
+    session: int
+    schema_id: int
+    sequence: int
+    sent_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A game asks for a session."""
@@ -184,6 +196,7 @@ class Hello:
     schema: Schema
     nonce: int = 0  # of this attempt; WELCOME repeats it, so that a HELLO sent twice makes one session
     capabilities: tuple[str, ...] = ()
+    resume: str = ""  # of the WELCOME whose session is to go on, "" for a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +220,7 @@ class Welcome:
         warnings: what differs between model and game and was bridged with defaults.
         control: endpoint of the designer's channel, "" if there is none.
         telemetry: endpoint of the telemetry channel, "" if there is none.
+        resume: what a HELLO says to go on with this session over another connection; "" if that cannot be.
     """
 
     session: int
@@ -225,6 +239,7 @@ class Welcome:
     warnings: tuple[str, ...] = ()
     control: str = ""
     telemetry: str = ""
+    resume: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,12 +322,25 @@ def encode(message: Message, schema: Schema | None = None) -> bytes:
         if isinstance(message, Delta):
             return _encode_delta(message, _needed(schema))
         if isinstance(message, Action):
-            return _encode_action(message, _needed(schema))
+            stamp = Stamp(message.session, message.schema_id, message.sequence, message.sent_us)
+            return _encode_action(message, _needed(schema), message.steps, stamp)
         header, body = _body_of(message)
         packed = pack(body)
         return header._replace(extra=len(packed)).pack() + packed
-    except (struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError) as error:  # wrong types inside
+    except WRONG_TYPES as error:
         raise LocalProtocolError(f"{type(message).__name__}: {error}") from None
+
+
+def encode_stamped(action: Action, schema: Schema, steps: Floats, stamp: Stamp) -> bytes:
+    """Returns an ACTION as one frame, with other steps (n m k) and another stamp than its own.
+
+    Raises:
+        LocalProtocolError: as `encode`.
+    """
+    try:
+        return _encode_action(action, schema, steps, stamp)
+    except WRONG_TYPES as error:
+        raise LocalProtocolError(f"Action: {error}") from None
 
 
 def decode(data: bytes, schema: Schema | None = None, limits: Limits = LIMITS, header: Header | None = None) -> Message:
@@ -350,14 +378,14 @@ def _needed(schema: Schema | None) -> Schema:
 
 def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
     table, rows = b"", 0
-    parts: list[bytes | memoryview] = []
+    parts: list[bytes] = []
     for index, name in in_order(message.blocks, schema):
         block, width = message.blocks[name], len(schema.entities[index].fields)
         count = len(block.ids)
         rows += count
         table += BLOCK.pack(index, width, count)
-        parts.extend(_bytes(block.ids, "<u4", (count,), f"entity '{name}': ids"))
-        parts.extend(_bytes(block.values, "<f4", (count, width), f"entity '{name}': values"))
+        parts.extend(_bytes(block.ids, "<u4", (count,), "entity '", name, "': ids"))
+        parts.extend(_bytes(block.values, "<f4", (count, width), "entity '", name, "': values"))
     parts.extend(_executing_parts(message.executing))
     header = _snapshot_header(message, message.flags, rows)
     return b"".join((header.pack(), table, gap(len(table)), *parts))
@@ -365,7 +393,7 @@ def _encode_snapshot(message: Snapshot, schema: Schema) -> bytes:
 
 def _encode_delta(message: Delta, schema: Schema) -> bytes:
     table, rows = b"", 0
-    parts: list[bytes | memoryview] = []
+    parts: list[bytes] = []
     for index, name in in_order(message.blocks, schema):
         block, entity = message.blocks[name], schema.entities[index]
         shape = (len(block.ids), len(entity.fields))
@@ -393,17 +421,21 @@ def in_order(blocks: Mapping[str, object], schema: Schema) -> list[tuple[int, st
     Raises:
         LocalProtocolError: the schema has no such type.
     """
-    known = {entity.name: index for index, entity in enumerate(schema.entities)}
-    unknown = sorted(set(blocks) - set(known))
+    key = schema.sha256, tuple(blocks)
+    known = _ORDERS.get(key)
+    if known is not None:
+        return known
+    index_of = {entity.name: index for index, entity in enumerate(schema.entities)}
+    unknown = sorted(set(blocks) - set(index_of))
     if unknown:
         raise LocalProtocolError(f"SNAPSHOT: entity types not in the schema: {', '.join(unknown)}")
-    return sorted((known[name], name) for name in blocks)
+    return _kept(_ORDERS, key, sorted((index_of[name], name) for name in blocks))
 
 
-def _executing_parts(executing: Executing) -> Iterator[bytes | memoryview]:
+def _executing_parts(executing: Executing) -> Iterator[bytes]:
     doing = (len(executing.ids),)
     for name, dtype in EXECUTING:
-        yield from _bytes(getattr(executing, name), dtype, doing, f"executing: {name}")
+        yield from _bytes(getattr(executing, name), dtype, doing, "executing: ", name)
 
 
 def _snapshot_header(message: Snapshot | Delta, flags: int, rows: int) -> Header:
@@ -422,20 +454,39 @@ def _snapshot_header(message: Snapshot | Delta, flags: int, rows: int) -> Header
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the arrays of a complete SNAPSHOT lie, by its table: read once for all that have the same."""
+
+    blocks: tuple[tuple[str, int, int, tuple[int, int]], ...]  # entity type, where ids and values begin, shape
+    executing: tuple[tuple[np.dtype[Any], int], ...]  # and where it begins
+    size: int  # of the whole frame
+
+
+_LAYOUTS: dict[tuple[str, bytes], _Layout] = {}  # by schema, and by what header and table say of arrays
+_ORDERS: dict[tuple[str, tuple[str, ...]], list[tuple[int, str]]] = {}  # of entity types, by schema
+_MOST_KEPT = 256
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+
+
+def _kept(memory: dict[_Key, _Kept], key: _Key, value: _Kept) -> _Kept:
+    """Remembers what was worked out for a table; frames of a game have few different ones."""
+    if len(memory) >= _MOST_KEPT:
+        memory.clear()
+    memory[key] = value
+    return value
+
+
 def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits) -> Snapshot:
-    start = HEADER_BYTES + padded(header.blocks * BLOCK.size)
-    table = _read_table(data, header, schema, limits, HEADER_BYTES)
-    size = start + sum(padded(4 * rows) + padded(4 * rows * width) for _, width, rows in table)
+    layout = _layout(data, header, schema, limits)
+    if len(data) != layout.size:
+        raise _length("SNAPSHOT", layout.size, len(data))
+    blocks = {
+        name: EntityBlock(np.ndarray(shape[0], U4, data, ids), np.ndarray(shape, F4, data, values))
+        for name, ids, values, shape in layout.blocks
+    }
     doing = header.extra
-    size += 2 * padded(4 * doing) + padded(2 * doing) + padded(doing)
-    if len(data) != size:
-        raise _length("SNAPSHOT", size, len(data))
-    blocks = {}
-    cursor = _Cursor(data, start)
-    for index, width, rows in table:
-        ids: U32s = cursor.take("<u4", rows)
-        values: Floats = cursor.take("<f4", rows * width).reshape(rows, width)
-        blocks[schema.entities[index].name] = EntityBlock(ids, values)
     return Snapshot(
         header.session,
         header.schema_id,
@@ -443,9 +494,29 @@ def _decode_snapshot(data: bytes, header: Header, schema: Schema, limits: Limits
         header.time_us,
         header.sequence,
         blocks,
-        Executing(*(cursor.take(dtype, doing) for _, dtype in EXECUTING)),
+        Executing(*[np.ndarray(doing, dtype, data, at) for dtype, at in layout.executing]),
         header.flags,
     )
+
+
+def _layout(data: bytes, header: Header, schema: Schema, limits: Limits) -> _Layout:
+    _same_schema(header, schema)
+    _few_rows(header, limits)
+    start = HEADER_BYTES + padded(header.blocks * BLOCK.size)
+    key = schema.sha256, data[COUNT_AT:start]
+    known = _LAYOUTS.get(key)
+    if known is not None:
+        return known
+    blocks, at = [], start
+    for index, width, rows in _read_table(data, header, schema, limits, HEADER_BYTES):
+        values = at + padded(4 * rows)
+        blocks.append((schema.entities[index].name, at, values, (rows, width)))
+        at = values + padded(4 * rows * width)
+    executing = []
+    for _, name in EXECUTING:
+        executing.append((WIRE[name], at))
+        at += padded(WIRE[name].itemsize * header.extra)
+    return _kept(_LAYOUTS, key, _Layout(tuple(blocks), tuple(executing), at))
 
 
 def _decode_delta(data: bytes, header: Header, schema: Schema, limits: Limits) -> Delta:
@@ -499,14 +570,18 @@ def _read_table(data: bytes, header: Header, schema: Schema, limits: Limits, at:
     _plain_header(header, dtype=1, fields=0)
     if header.blocks > len(schema.entities):
         raise _limit(f"SNAPSHOT: expected at most {len(schema.entities)} blocks, got {header.blocks}")
-    if header.count > limits.entities or header.extra > limits.entities:
-        raise _limit(f"SNAPSHOT: expected at most {limits.entities} rows, got {header.count} and {header.extra}")
+    _few_rows(header, limits)
     end = at + padded(header.blocks * BLOCK.size)
     if len(data) < end:
         raise _length("SNAPSHOT: block table", end, len(data))
     table = [BLOCK.unpack_from(data, at + i * BLOCK.size) for i in range(header.blocks)]
     _check_table(table, header, schema)
     return table
+
+
+def _few_rows(header: Header, limits: Limits) -> None:
+    if header.count > limits.entities or header.extra > limits.entities:
+        raise _limit(f"SNAPSHOT: expected at most {limits.entities} rows, got {header.count} and {header.extra}")
 
 
 def _check_table(table: Sequence[tuple[int, int, int]], header: Header, schema: Schema) -> None:
@@ -524,17 +599,17 @@ def _check_table(table: Sequence[tuple[int, int, int]], header: Header, schema: 
         raise _value(f"SNAPSHOT: expected {header.count} rows in all, got {sum(rows for _, _, rows in table)}")
 
 
-def _encode_action(message: Action, schema: Schema) -> bytes:
+def _encode_action(message: Action, schema: Schema, steps: Floats, stamp: Stamp) -> bytes:
     n, k = len(message.ids), len(schema.channels)
-    m = message.steps.shape[1] if message.steps.ndim == 3 else 0
+    m = steps.shape[1] if steps.ndim == 3 else 0
     header = Header(
         Kind.ACTION,
         flags=message.flags,
-        session=message.session,
-        schema_id=message.schema_id,
+        session=stamp.session,
+        schema_id=stamp.schema_id,
         tick=message.source_tick,
-        time_us=message.sent_us,
-        sequence=message.sequence,
+        time_us=stamp.sent_us,
+        sequence=stamp.sequence,
         count=n,
         dtype=1,
         extra=ACTION.size,
@@ -547,7 +622,7 @@ def _encode_action(message: Action, schema: Schema) -> bytes:
             header.pack(),
             timing,
             *_bytes(message.ids, "<u4", (n,), "ACTION: ids"),
-            *_bytes(message.steps, "<f4", (n, m, k), "ACTION: steps"),
+            *_bytes(steps, "<f4", (n, m, k), "ACTION: steps"),
             *_bytes(message.expected, "<f4", (n, m, POSE_FIELDS), "ACTION: expected"),
             *_bytes(message.brake, "<f4", (n,), "ACTION: brake"),
             *_bytes(message.tolerance, "<f4", (n,), "ACTION: tolerance"),
@@ -575,10 +650,15 @@ def _decode_action(data: bytes, header: Header, schema: Schema, limits: Limits) 
     if not 1 <= m <= limits.steps:
         raise _limit(f"ACTION: expected 1..{limits.steps} steps, got {m}")
     n = header.count
-    size = start + sum(padded(4 * n * w) for w in (1, m * k, m * POSE_FIELDS, 1, 1)) + padded(n) + padded(2 * n)
+    steps = start + padded(4 * n)
+    expected = steps + padded(4 * n * m * k)
+    brake = expected + padded(4 * n * m * POSE_FIELDS)
+    tolerance = brake + padded(4 * n)
+    status = tolerance + padded(4 * n)
+    bark = status + padded(n)
+    size = bark + padded(2 * n)
     if len(data) != size:
         raise _length("ACTION", size, len(data))
-    cursor = _Cursor(data, start)
     return Action(
         session=header.session,
         schema_id=header.schema_id,
@@ -590,13 +670,13 @@ def _decode_action(data: bytes, header: Header, schema: Schema, limits: Limits) 
         received_us=received,
         planned_us=planned,
         sent_us=header.time_us,
-        ids=cursor.take("<u4", n),
-        steps=cursor.take("<f4", n * m * k).reshape(n, m, k),
-        expected=cursor.take("<f4", n * m * POSE_FIELDS).reshape(n, m, POSE_FIELDS),
-        brake=cursor.take("<f4", n),
-        tolerance=cursor.take("<f4", n),
-        status=cursor.take("<u1", n),
-        bark=cursor.take("<u2", n),
+        ids=np.ndarray(n, U4, data, start),
+        steps=np.ndarray((n, m, k), F4, data, steps),
+        expected=np.ndarray((n, m, POSE_FIELDS), F4, data, expected),
+        brake=np.ndarray(n, F4, data, brake),
+        tolerance=np.ndarray(n, F4, data, tolerance),
+        status=np.ndarray(n, U1, data, status),
+        bark=np.ndarray(n, U2, data, bark),
         flags=header.flags,
     )
 
@@ -612,7 +692,7 @@ class _Cursor:
         self._data = data
 
     def take(self, dtype: str, count: int) -> NDArray[_Number]:
-        block: NDArray[_Number] = np.frombuffer(self._data, dtype, count, self.at) if count else np.zeros(0, dtype)
+        block: NDArray[_Number] = np.ndarray(count, WIRE[dtype], self._data, self.at)
         self.at += padded(block.nbytes)
         return block
 
@@ -622,10 +702,12 @@ class _Cursor:
             raise _length("SNAPSHOT: at least", self.at + padded(size), len(self._data))
 
 
-def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> tuple[memoryview, bytes]:
-    """Returns an array's block without copying it, and the zeros up to the next border."""
-    array = as_wire(array, dtype, shape, where)
-    return np.ascontiguousarray(array).data, gap(array.nbytes)
+def _bytes(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], *where: str) -> tuple[bytes, bytes]:
+    """Returns an array's block, and the zeros up to the next border."""
+    if array.shape != shape or array.dtype != WIRE[dtype]:
+        array = as_wire(array, dtype, shape, "".join(where))
+    block = array.tobytes()
+    return block, gap(len(block))
 
 
 def as_wire(array: NDArray[np.generic], dtype: str, shape: tuple[int, ...], where: str) -> NDArray[Any]:
@@ -683,6 +765,7 @@ def _body_of(message: Message) -> tuple[Header, Mapping[str, Value]]:
                 "game": message.game,
                 "schema": message.schema.canonical(),
                 "capabilities": message.capabilities,
+                **_resume(message.resume),
             }
         case Welcome():
             return Header(Kind.WELCOME, session=message.session, sequence=message.nonce), _welcome_body(message)
@@ -736,7 +819,12 @@ def _welcome_body(message: Welcome) -> dict[str, Value]:
         "warnings": message.warnings,
         "control": message.control,
         "telemetry": message.telemetry,
+        **_resume(message.resume),
     }
+
+
+def _resume(token: str) -> dict[str, Value]:
+    return {"resume": token} if token else {}
 
 
 def _decode_body(data: bytes, header: Header, limits: Limits) -> Message:
@@ -755,6 +843,7 @@ def _decode_body(data: bytes, header: Header, limits: Limits) -> Message:
                 schema=_read_schema(r, header, limits),
                 nonce=header.sequence,
                 capabilities=r.texts("capabilities", 64),
+                resume=_read_resume(r),
             )
         case Kind.WELCOME:
             return _read_welcome(r, header, limits)
@@ -809,7 +898,12 @@ def _read_welcome(r: Reader, header: Header, limits: Limits) -> Welcome:
         warnings=r.texts("warnings", limits.items, limits.text_bytes),
         control=r.text("control", 256),
         telemetry=r.text("telemetry", 256),
+        resume=_read_resume(r),
     )
+
+
+def _read_resume(r: Reader) -> str:
+    return r.text("resume") if r.has("resume") else ""
 
 
 def _read_limits(r: Reader, body: Mapping[str, Value]) -> Iterator[tuple[str, int]]:

@@ -19,11 +19,12 @@ from typing import TypeAlias
 import zmq
 
 from .endpoints import Context, Socket, bind, server_options
-from .errors import BridgeError, ErrorCode, RemoteProtocolError, ServerError
+from .errors import BridgeError, EndpointError, ErrorCode, RemoteProtocolError, ServerError
 from .frames import Kind, read_header
 from .gate import Gate
 from .keys import ServerKeys
-from .messages import Ack, Action, Control, Telemetry, decode, encode
+from .memory import MemoryWatch
+from .messages import Ack, Action, Control, Hello, Telemetry, decode, encode
 from .packing import Value
 from .schema import Schema
 from .session import (
@@ -48,6 +49,10 @@ PART_BUDGET = 256  # parts of a forbidden multipart message discarded per turn
 WAITING_CONTROLS = 64  # requests the brain has not taken yet
 WAITING_EVENTS = 1024  # with so many it has not taken, nobody joins
 PUBLISH_QUEUE = 100  # telemetry messages kept for a slow reader
+IDLE_MS = 200  # that the I/O thread sleeps at most
+LOOK_US = 100_000  # between looks at memory
+FAREWELL_MS = 250  # for the last messages to go out, and to be read: what is unread when a connection ends is lost
+REBIND_S = 2.0  # for the system to let a port go
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class ServerCounters:
     dropped_actions: int = 0  # answers to games that were gone or did not read
     multipart: int = 0  # forbidden multipart messages
     refused: int = 0  # frames answered with a fatal ERROR outside a session
+    rebound: int = 0  # times that all connections were cut to get memory back
 
 
 @dataclass(slots=True)
@@ -94,6 +100,7 @@ class _Peer:
 
     routing_id: bytes
     session: ServerSession
+    gone: bool = False  # its connection broke; another may go on with the session
 
 
 class BridgeServer:
@@ -108,6 +115,8 @@ class BridgeServer:
         context: a ZeroMQ context to share, needed for inproc endpoints.
         clock_us: monotonic microseconds.
         keys: lets in only peers on their list, and those from other machines, too.
+        memory: tells when peers make the process hold too much; all connections are cut then, and games come back
+            over new ones.
 
     Raises:
         EndpointError: an endpoint is not loopback, and there are no keys; or it is taken.
@@ -122,23 +131,24 @@ class BridgeServer:
         context: Context | None = None,
         clock_us: Callable[[], int] = _clock_us,
         keys: ServerKeys | None = None,
+        memory: MemoryWatch | None = None,
     ) -> None:
         wanted, offer = endpoints or Endpoints(), offer or Offer()
         self.counters = ServerCounters()
+        self._over = SessionCounters()  # of all sessions that are over
         self._admit = admit
         self._clock_us = clock_us
+        self._memory = memory or MemoryWatch()
         self._own_context = context is None
         self._context: Context = context if context is not None else zmq.Context()
         self._sockets: list[Socket] = []
+        self._farewell = ""  # said when it closes
         self._gate: Gate | None = None
         try:
             if keys is not None:
                 self._gate = Gate(self._context, keys)
                 self._sockets.append(self._gate.socket)
-            self._data = self._open(zmq.ROUTER, offer, "game")
-            data = bind(self._data, wanted.data, keys is not None)
-            self._control, control = self._open_optional(zmq.ROUTER, wanted.control, offer, "designer")
-            self._telemetry, telemetry = self._open_optional(zmq.PUB, wanted.telemetry, offer, "observer")
+            self.endpoints = self._bind_all(wanted, offer)
             wake_name = f"inproc://npc-bridge-wake-{id(self)}-{secrets.token_hex(4)}"
             self._wake_in = self._open(zmq.PAIR, offer)
             self._wake_in.bind(wake_name)
@@ -147,8 +157,7 @@ class BridgeServer:
         except (BridgeError, zmq.ZMQError):
             self._close_sockets()
             raise
-        self.endpoints = Endpoints(data, control, telemetry)
-        self._offer = replace(offer, control=control, telemetry=telemetry)
+        self._offer = replace(offer, control=self.endpoints.control, telemetry=self.endpoints.telemetry)
         self._peers: dict[bytes, _Peer] = {}
         self._by_session: dict[int, _Peer] = {}
         self._control_rate: dict[bytes, tuple[int, int]] = {}
@@ -173,10 +182,15 @@ class BridgeServer:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Stops the I/O thread and closes all sockets; calling it again does nothing."""
+    def close(self, farewell: str = "") -> None:
+        """Stops the I/O thread and closes all sockets; calling it again does nothing.
+
+        With a farewell what has been answered goes out first, and then it: every game is told why its session ends,
+        every designer whose request was not taken that nobody will.
+        """
         if self._stopping:
             return
+        self._farewell = farewell
         self._stopping = True
         self._wake()
         self._thread.join()
@@ -231,12 +245,31 @@ class BridgeServer:
         message = Telemetry(sequence, topic, session, tick, self._clock_us(), body)
         self._post(self._telemetry, encode(message))
 
+    def total(self) -> SessionCounters:
+        """Returns what all sessions so far have seen."""
+        counted = SessionCounters()
+        for part in (self._over, *(peer.session.counters for peer in list(self._by_session.values()))):
+            counted.add(part)
+        return counted
+
+    @property
+    def games(self) -> int:
+        """Number of open sessions."""
+        return len(self._by_session)
+
     def session_counters(self, session: int) -> SessionCounters | None:
         """Returns what a session has seen so far, None if it is over."""
         peer = self._by_session.get(session)
         return replace(peer.session.counters) if peer is not None else None
 
     # sockets
+
+    def _bind_all(self, wanted: Endpoints, offer: Offer) -> Endpoints:
+        self._data = self._open(zmq.ROUTER, offer, "game")
+        data = bind(self._data, wanted.data, self._gate is not None)
+        self._control, control = self._open_optional(zmq.ROUTER, wanted.control, offer, "designer")
+        self._telemetry, telemetry = self._open_optional(zmq.PUB, wanted.telemetry, offer, "observer")
+        return Endpoints(data, control, telemetry)
 
     def _open(self, kind: int, offer: Offer, role: str = "") -> Socket:
         socket = self._context.socket(kind)
@@ -256,7 +289,7 @@ class BridgeServer:
 
     def _close_sockets(self) -> None:
         for socket in self._sockets:
-            socket.close()
+            socket.close(FAREWELL_MS if self._farewell else 0)
         if self._own_context:
             self._context.term()
 
@@ -285,16 +318,10 @@ class BridgeServer:
                 self._changed.notify_all()
 
     def _serve(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._data, zmq.POLLIN)
-        poller.register(self._wake_in, zmq.POLLIN)
-        if self._control is not None:
-            poller.register(self._control, zmq.POLLIN)
-        if self._gate is not None:
-            poller.register(self._gate.socket, zmq.POLLIN)
-        next_sweep_us = 0
+        poller = self._poller()
+        next_sweep_us = next_look_us = 0
         while not self._stopping:
-            ready = dict(poller.poll(200))
+            ready = dict(poller.poll(IDLE_MS))
             if self._gate is not None and self._gate.socket in ready:
                 self._gate.answer()
             if self._wake_in in ready:
@@ -308,6 +335,63 @@ class BridgeServer:
             if now_us >= next_sweep_us:
                 next_sweep_us = now_us + 1_000_000
                 self._sweep(now_us)
+            if now_us >= next_look_us:
+                next_look_us = now_us + LOOK_US
+                if self._memory.alarmed(now_us) and self._rebind():
+                    poller = self._poller()
+        self._flush()
+        if self._farewell:
+            self._say_farewell()
+
+    def _poller(self) -> zmq.Poller:
+        poller = zmq.Poller()
+        for socket in (self._wake_in, self._data, self._control, self._gate.socket if self._gate else None):
+            if socket is not None:
+                poller.register(socket, zmq.POLLIN)
+        return poller
+
+    def _rebind(self) -> bool:
+        """Cuts all connections, which frees what ZeroMQ keeps for them, and listens at the same addresses again."""
+        at = self.endpoints
+        if any(endpoint.startswith("inproc:") for endpoint in (at.data, at.control, at.telemetry)):
+            return False  # threads of this very process, which could not connect again
+        LOG.warning("memory grew too far: all connections are cut, games come back by themselves")
+        self.counters.rebound += 1
+        self._flush()
+        for socket in (self._data, self._control, self._telemetry):
+            if socket is not None:
+                self._sockets.remove(socket)
+                self._discarding.discard(socket)
+                socket.close(0)
+        for peer in self._peers.values():
+            peer.gone = True
+        self._listen_again()
+        self._memory.settle(self._clock_us())
+        return True
+
+    def _listen_again(self) -> None:
+        end = time.monotonic() + REBIND_S
+        while True:
+            known = list(self._sockets)
+            try:
+                self._bind_all(self.endpoints, self._offer)
+                return
+            except EndpointError:  # the system has not let the port go yet
+                for socket in [socket for socket in self._sockets if socket not in known]:
+                    self._sockets.remove(socket)
+                    socket.close(0)
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+
+    def _say_farewell(self) -> None:
+        for peer in list(self._peers.values()):
+            self._apply(peer, peer.session.close(ErrorCode.SESSION, self._farewell))
+        for event in self._events:
+            if isinstance(event, ControlRequested) and self._control is not None:
+                ack = Ack(event.control.request, 0, ErrorCode.BUSY, self._farewell)
+                self._send_now(self._control, (event.peer, encode(ack)))
+        time.sleep(FAREWELL_MS / 1000)
 
     def _drain_wakes(self) -> None:
         try:
@@ -328,7 +412,7 @@ class BridgeServer:
             if socket is self._data:
                 self.counters.dropped_actions += 1
             if error.errno == zmq.EHOSTUNREACH and socket is self._data and parts[0] in self._peers:
-                self._apply(self._peers[parts[0]], self._peers[parts[0]].session.lost("the connection is gone"))
+                self._peers[parts[0]].gone = True
 
     def _drain(self, socket: Socket, take: Callable[[bytes, bytes], None]) -> None:
         """Reads up to TURN messages frame by frame: one that has more parts than two breaks the protocol."""
@@ -368,7 +452,7 @@ class BridgeServer:
             self._send_now(socket, (routing_id, error_frame(ErrorCode.LENGTH, text)))
 
     def _on_data(self, routing_id: bytes, frame: bytes) -> None:
-        known = self._peers.get(routing_id)
+        known = self._peers.get(routing_id) or self._resumed(routing_id, frame)
         if known is None and len(self._peers) >= self._offer.limits.games:
             text = f"HELLO: expected at most {self._offer.limits.games} games, got one more"
             self._send_quietly(routing_id, error_frame(ErrorCode.BUSY, text))
@@ -392,6 +476,22 @@ class BridgeServer:
         if known is None and peer.session.phase is not Phase.LIVE:
             self.counters.refused += 1
         self._apply(peer, received)
+
+    def _resumed(self, routing_id: bytes, frame: bytes) -> _Peer | None:
+        """Finds the peer whose session a HELLO from another connection goes on with, and moves it there."""
+        if frame[5:6] != bytes([Kind.HELLO]):
+            return None
+        try:
+            hello = decode(frame, None, self._offer.limits)
+        except RemoteProtocolError:
+            return None  # its own session says what is wrong with it
+        assert isinstance(hello, Hello)  # by its kind
+        peer = next((peer for peer in self._peers.values() if peer.session.resumes(hello)), None)
+        if peer is not None:
+            del self._peers[peer.routing_id]
+            peer.routing_id, peer.gone = routing_id, False
+            self._peers[routing_id] = peer
+        return peer
 
     def _apply(self, peer: _Peer, received: Received) -> None:
         for reply in received.replies:
@@ -422,12 +522,22 @@ class BridgeServer:
                 return
             case GameJoined():
                 self._by_session[event.session] = peer
+                self._clear_away(event.game)
             case GameLeft():
                 self._by_session.pop(event.session, None)
+                self._over.add(peer.session.counters)
+                peer.session.counters = SessionCounters()
                 self._newest.pop(event.session, None)
             case SchemaChanged():
                 self._newest.pop(event.session, None)  # laid out by the old schema
         self._events.append(event)
+
+    def _clear_away(self, game: str) -> None:
+        """Ends what a game left behind that is back without going on with it: it was started anew."""
+        for peer in [peer for peer in self._peers.values() if peer.gone and peer.session.game == game]:
+            del self._peers[peer.routing_id]
+            for event in peer.session.lost("the game was started anew").events:
+                self._note(peer, event)
 
     def _on_control(self, routing_id: bytes, frame: bytes) -> None:
         assert self._control is not None  # called for its frames only

@@ -5,6 +5,7 @@ What may happen when is in two tables, CLIENT_TABLE and SERVER_TABLE; everything
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -28,9 +29,11 @@ from .messages import (
     Message,
     SchemaChange,
     Snapshot,
+    Stamp,
     Welcome,
     decode,
     encode,
+    encode_stamped,
 )
 from .packing import clip_text
 from .schema import Schema
@@ -156,6 +159,7 @@ class ClientSession:
         self._sent: Baselines | None = None  # where deltas were agreed on
         self._answered = -1  # tick of the newest snapshot that the server is known to have
         self._told = -1  # of the newest that was told
+        self._resume = ""  # goes on with the session that is, or was, open
 
     @property
     def schema(self) -> Schema:
@@ -181,6 +185,7 @@ class ClientSession:
 
     def restart(self, schema: Schema | None, now_us: int) -> bytes | None:
         """Leaves the session and asks for another, say after a level restart; returns HELLO unless unconnected."""
+        self._resume = ""
         if schema is not None:
             self._schema, self._border = schema, Border(schema)
         return None if self.phase is Phase.IDLE else self.connected(now_us)
@@ -276,7 +281,7 @@ class ClientSession:
                 ErrorCode.VERSION, f"WELCOME: expected a major of {self._greeting.majors}, got {welcome.major}"
             )
         self._move(Kind.WELCOME)
-        self.welcome = welcome
+        self.welcome, self._resume = welcome, welcome.resume
         self._sent = Baselines() if CAPABILITY in welcome.capabilities else None
         self._answered = self._told = -1
         return Welcomed(welcome)
@@ -304,6 +309,7 @@ class ClientSession:
                 schema=self._schema,
                 nonce=self._nonce,
                 capabilities=greeting.capabilities,
+                resume=self._resume,
             )
         )
 
@@ -406,6 +412,11 @@ class SessionCounters:
     masked: int = 0
     actions: int = 0
 
+    def add(self, other: SessionCounters) -> None:
+        """Counts another's, too."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
@@ -429,6 +440,7 @@ class ServerSession:
         self.number = 0
         self.counters = SessionCounters()
         self.last_heard_us = 0
+        self._resume = ""
         self._numbers = numbers
         self._offer = offer
         self._admit = admit
@@ -442,6 +454,20 @@ class ServerSession:
         self._in_second = 0
         self._sequence = 0
         self._seen: Baselines | None = None  # where deltas were agreed on
+
+    @property
+    def game(self) -> str:
+        """Name that the game gave itself, "" before HELLO."""
+        return self._hello.game if self._hello is not None else ""
+
+    def resumes(self, hello: Hello) -> bool:
+        """Says whether a HELLO asks to go on with this very session, unchanged."""
+        mine = self._hello
+        if self.phase is not Phase.LIVE or mine is None:
+            return False
+        if not secrets.compare_digest(hello.resume.encode(), self._resume.encode()):
+            return False
+        return replace(hello, nonce=mine.nonce, resume=mine.resume) == mine
 
     def receive(self, data: bytes, now_us: int) -> Received:
         """Takes one frame in; never raises for what a peer sends."""
@@ -488,18 +514,12 @@ class ServerSession:
         if layout is None:
             raise LocalProtocolError("ACTION: expected an open session, got none")
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        stamped = replace(
-            action,
-            session=self.number,
-            schema_id=layout.schema.schema_id,
-            sequence=self._sequence,
-            sent_us=now_us,
-        )
-        if stamped.steps.ndim != 3 or stamped.steps.shape[2] != len(layout.schema.channels):
+        if action.steps.ndim != 3 or action.steps.shape[2] != len(layout.schema.channels):
             raise LocalProtocolError(
-                f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {stamped.steps.shape}"
+                f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {action.steps.shape}"
             )
-        data = encode(layout.border.fit(stamped), layout.schema)
+        stamp = Stamp(self.number, layout.schema.schema_id, self._sequence, now_us)
+        data = encode_stamped(action, layout.schema, layout.border.fit(action), stamp)
         self.counters.actions += 1
         return data
 
@@ -537,6 +557,10 @@ class ServerSession:
     def _greeted(self, hello: Hello) -> Received:
         if self.phase is Phase.LIVE and hello == self._hello and self._welcome is not None:
             return Received(replies=(encode(self._welcome),))  # said twice because the answer took long
+        if self.resumes(hello) and self._welcome is not None:
+            self._hello = hello
+            self._welcome = self._make_welcome(hello, self._welcome.warnings)
+            return Received(replies=(encode(self._welcome),))
         if MAJOR not in hello.majors:
             return self._refuse(
                 ErrorCode.VERSION,
@@ -548,6 +572,7 @@ class ServerSession:
         left = (GameLeft(self.number, "the game said HELLO again"),) if self.phase is Phase.LIVE else ()
         self._move(Kind.HELLO)
         self.number, self._last_tick, self._bad = self._numbers(), -1, 0
+        self._resume = secrets.token_hex(16)
         self._hello = hello
         self._welcome = self._make_welcome(hello, warnings)
         joined = GameJoined(self.number, hello.game, hello.schema, warnings)
@@ -612,6 +637,7 @@ class ServerSession:
             warnings=warnings,
             control=offer.control,
             telemetry=offer.telemetry,
+            resume=self._resume,
         )
 
     def _snapshot(self, message: Snapshot | Delta, now_us: int) -> Received:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,15 +33,15 @@ GRPC = "/bench.Echo/Ask"
 ANY_RATE = Offer(limits=Limits(snapshots_per_s=1 << 30))  # a bench asks as fast as it is answered
 
 
-def schema() -> Schema:
-    """Returns a game of NPCS NPCs with FIELDS numbers each, told by CHANNELS."""
+def schema(npcs: int = NPCS) -> Schema:
+    """Returns a game of so many NPCs with FIELDS numbers each, told by CHANNELS."""
     numbers = tuple(Field(f"f{i}", "1", -100.0, 100.0) for i in range(FIELDS))
     return Schema(
         game="bench",
         tick_hz=60.0,
         coordinates="wire",
         bounds=(-50.0, -50.0, 50.0, 50.0),
-        entities=(EntityType("npc", "npc", NPCS, numbers),),
+        entities=(EntityType("npc", "npc", npcs, numbers),),
         channels=(
             *(Channel(name, "m/s", -6.0, 6.0) for name in MOVE),
             *(Channel(name, "1", -1.0, 1.0) for name in ("a", "b")),
@@ -60,6 +63,7 @@ def answer(ids: np.ndarray, tick: int, chunk: int) -> Action:
 
 
 REPLY = np.zeros((NPCS, CHANNELS), np.float32)
+STAMPS = struct.Struct("<qqq")  # tick, when it came, when its answer went, us
 
 
 def raw_polled() -> None:
@@ -73,6 +77,23 @@ def raw_polled() -> None:
             while True:
                 peer, _ = router.recv_multipart(zmq.NOBLOCK)
                 router.send_multipart((peer, REPLY.tobytes()), zmq.NOBLOCK)
+        except zmq.Again:
+            continue
+
+
+def raw_stamped() -> None:
+    """As `raw_polled`; every answer says which question it is for, and when that came and went."""
+    router = _router()
+    poller = zmq.Poller()
+    poller.register(router, zmq.POLLIN)
+    while True:
+        poller.poll(200)
+        try:
+            while True:
+                peer, state = router.recv_multipart(zmq.NOBLOCK)
+                tick, received = state[:8], time.monotonic_ns() // 1000
+                stamp = tick + struct.pack("<qq", received, time.monotonic_ns() // 1000)
+                router.send_multipart((peer, stamp + REPLY.tobytes()), zmq.NOBLOCK)
         except zmq.Again:
             continue
 
@@ -119,7 +140,8 @@ def bridge() -> None:
                 if isinstance(event, SnapshotArrived):
                     chunk += 1
                     snapshot = event.snapshot
-                    server.send(event.session, answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk))
+                    action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk)
+                    server.send(event.session, replace(action, received_us=event.received_us))
 
 
 def json_tcp() -> None:
@@ -184,6 +206,7 @@ def websocket() -> None:
 KINDS: dict[str, Callable[[], None]] = {
     "raw_polled": raw_polled,
     "raw_blocking": raw_blocking,
+    "raw_stamped": raw_stamped,
     "session": session,
     "bridge": bridge,
     "json": json_tcp,

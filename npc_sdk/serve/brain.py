@@ -74,6 +74,10 @@ class Counters:
     breaches: int = 0  # of what games declared, as their snapshots show
 
 
+def _nobody(plan_s: float, answer_s: float) -> None:
+    """Takes what nobody measures."""
+
+
 @dataclass(slots=True)
 class Brain:
     """Joins one server, one runtime with its planner, and one board."""
@@ -85,7 +89,9 @@ class Brain:
     forecasts: Mapping[str, Loaded]  # by the names that the board knows
     deadline_ms: float  # of planning, per tick
     pace: Pace
+    observe: Callable[[float, float], None] = _nobody  # how long an answer was planned, and took in all, s
     counters: Counters = field(default_factory=Counters)
+    turned: float = field(default_factory=time.monotonic)  # when its planner last looked for something to do, s
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _left: dict[str, tuple[str, Sent]] = field(default_factory=dict)  # by the game's name: its key, its attacks
     _refreshed: float = 0.0
@@ -102,6 +108,7 @@ class Brain:
     def step(self) -> None:
         """Waits for something to do, at most IDLE_MS, and does it."""
         newest: dict[int, SnapshotArrived] = {}
+        self.turned = time.monotonic()
         still = time.monotonic() - self._thought > STILL_S
         behind = self._behind() if still else None
         events = self.server.poll(IDLE_MS if behind is None else 0.0)
@@ -111,8 +118,10 @@ class Brain:
             match event:
                 case GameJoined() | SchemaChanged():
                     self._seat(event)
+                    self._log(event.session, "joined" if isinstance(event, GameJoined) else "changed its schema")
                     self.pace.forget(event.session)
                 case GameLeft():
+                    self._log(event.session, f"left: {event.reason}")
                     self._leave(event.session)
                     self.pace.forget(event.session)
                     newest.pop(event.session, None)
@@ -130,6 +139,10 @@ class Brain:
         newest = {session: event for session, event in newest.items() if self._worth_it(session, event)}
         if newest:
             self._think(newest)
+
+    def _log(self, session: int, what: str) -> None:
+        name = self._seats[session].name
+        log.info("%s %s", name, what, extra={"game": name, "session": session})
 
     def _swing(self) -> None:
         """Tells at once what changed weights make of the plans that were imagined last: it costs no roll-out."""
@@ -170,13 +183,14 @@ class Brain:
             self.planner.use(self.forecasts[name].forecast, self.forecasts[name].calibration)
 
     @property
-    def _in_use(self) -> str:
+    def in_use(self) -> str:
+        """Name of the forecast that plans are imagined by."""
         return self._forecast or self.board.snapshot.forecast
 
     @property
-    def _sha256(self) -> str:
+    def sha256(self) -> str:
         """Of the model in use, "" without one."""
-        return self.forecasts[self._in_use].sha256
+        return self.forecasts[self.in_use].sha256
 
     def _leave(self, session: int) -> None:
         """Drops a game, but not what counts against its rules about attacks: it may be back in a moment."""
@@ -252,12 +266,13 @@ class Brain:
         lead = action.apply_tick - action.source_tick
         work_ms = (time.perf_counter() - begun) * 1e3
         self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, work_ms, seat.schema.tick_hz)
+        self.observe(planned - begun, total_ms / 1e3)
         self.counters.actions += 1
         self.counters.decisions += len(report.evidence)
         self._note_breaches(seat, report)
         facts: dict[str, Value] = {
-            "model_sha256": self._sha256,
-            "forecast": self._in_use,
+            "model_sha256": self.sha256,
+            "forecast": self.in_use,
             "latency_ms": {"plan": (planned - begun) * 1e3, "total": total_ms},
             "lead_ticks": lead,
             "counters": dict(asdict(self.counters)),
@@ -274,6 +289,7 @@ class Brain:
                 log.warning(
                     "%s: tick %d: entity %d breaks %s: %s off by %.3g %s; see docs/howto/declare",
                     seat.name, breach.tick, breach.entity, breach.assumption, breach.what, breach.excess, breach.unit,
+                    extra={"game": seat.name, "assumption": breach.assumption, "entity": breach.entity},
                 )  # fmt: skip
 
     def _control(self, control: Control) -> Ack:
@@ -327,9 +343,9 @@ class Brain:
     def _status(self) -> dict[str, Value]:
         return {
             "games": [{"session": s, "name": seat.name, "game": seat.schema.game} for s, seat in self._seats.items()],
-            "model_sha256": self._sha256,
-            "weights_sha256": weights_sha256(self.forecasts[self._in_use].forecast),
-            "forecast": self._in_use,
+            "model_sha256": self.sha256,
+            "weights_sha256": weights_sha256(self.forecasts[self.in_use].forecast),
+            "forecast": self.in_use,
             "revision": self.board.snapshot.revision,
             "counters": dict(asdict(self.counters)),
         }

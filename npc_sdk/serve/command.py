@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--log", type=Path, help="write what the shield saw and answered to this file: `check replay`")
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
-    parser.add_argument("--verbose", action="store_true", help="log to stderr")
+    parser.add_argument("--metrics", help="serve /metrics (Prometheus) and /healthz there, such as 127.0.0.1:9464")
+    parser.add_argument("--verbose", action="store_true", help="log who joins and leaves, too, to stderr")
+    parser.add_argument("--log-format", default="text", choices=("text", "json"), help="of the log on stderr (text)")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.game import check_game
 from npc_sdk.serve.brain import Brain, Planner
+from npc_sdk.serve.logs import set_up
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
 from npc_sdk.shield import Ledger, ShieldConfig
@@ -48,7 +49,7 @@ CONTROLS_PER_S = 90  # per designer: a slider dragged at 60 frames a second, and
 
 def serve(args: argparse.Namespace) -> int:
     """Serves until interrupted; prints one JSON line once it listens."""
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, stream=sys.stderr)
+    set_up(args.log_format, args.verbose)
     torch.set_num_threads(args.threads)
     _give_way()
     warm_up()
@@ -75,7 +76,7 @@ def serve(args: argparse.Namespace) -> int:
         threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
-    parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks)
+    parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks, args.metrics)
     with ledger or nullcontext():
         run(parts, (args.data, args.control, args.telemetry), stop.is_set, args.keys and ServerKeys(args.keys))
     return 0
@@ -92,6 +93,7 @@ class Parts:
     loaded: Loaded  # the one that games are told of, and must fit
     deadline_ms: float = 20.0  # of planning, per tick
     lead_ticks: int = 0  # 0 adapts
+    metrics: str | None = None  # address to show figures at
 
 
 def run(
@@ -121,9 +123,25 @@ def run(
     with BridgeServer(Endpoints(*endpoints), offer, admit=admit, keys=keys) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
-        print(json.dumps({**ready, "model": loaded.name, "model_sha256": loaded.sha256}), flush=True)
         pace = Pace(parts.lead_ticks)
-        Brain(server, parts.runtime, parts.planner, parts.board, parts.forecasts, parts.deadline_ms, pace).run(stopped)
+        brain = Brain(server, parts.runtime, parts.planner, parts.board, parts.forecasts, parts.deadline_ms, pace)
+        with shown(brain, parts.metrics) as url:
+            ready |= {"model": loaded.name, "model_sha256": loaded.sha256, **({"metrics": url} if url else {})}
+            print(json.dumps(ready), flush=True)
+            brain.run(stopped)
+        server.close("the brain is stopping, as it was told to")
+
+
+@contextmanager
+def shown(brain: Brain, address: str | None) -> Iterator[str]:
+    """Shows a brain's figures where that is asked for; yields the address of the page, "" without one."""
+    if address is None:
+        yield ""
+        return
+    from npc_sdk.serve.metrics import Metrics  # the extra `metrics` is needed from here on
+
+    with Metrics(address, brain) as metrics:
+        yield metrics.url
 
 
 def _ledger(path: Path | None) -> Ledger | None:

@@ -124,6 +124,17 @@ def test_check_replay_finds_every_answer_the_same(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.timeout(240)
+def test_bench_crowd(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "bench", "crowd", "--games", "3", "--seconds", "1")
+    sides = {name: found[name] for name in ("bridge", "control")}
+    shared = {f"*.{key}" for side in sides.values() for key in side}  # type: ignore[union-attr]  # a map
+    assert set(found) - {"control"} | shared == documented_keys("bench crowd")
+    for side in sides.values():
+        assert isinstance(side, dict)
+        assert 0 < side["snapshots"] <= 3 * 60
+        assert side["unanswered"] < side["snapshots"]
+
+
 def test_bench_bridge(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "bench", "bridge", "--quick")
     printed = {re.sub(r"^wires\.[^.]+", "wires.*", key) for key in printed_keys(found)} - {"wires.*"}

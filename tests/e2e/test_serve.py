@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from subprocess import PIPE
+from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
+from waiting import until
 
 from npc_bridge.client import Client, ControlClient, TelemetryReader
 from npc_bridge.errors import ControlRefused
@@ -166,6 +172,65 @@ def test_what_a_brain_logs_is_answered_the_same_again(tmp_path: Path) -> None:
             again += replay(path)  # keeps those before the end
         assert len(again) >= 10
         assert [checked.difference for checked in again] == [None] * len(again)
+
+
+def test_a_brain_that_is_told_to_stop_says_so_and_lets_its_last_plans_run(line: tuple[Brain, Game, str, str]) -> None:
+    brain, game, _, _ = line
+    game.until(planned)
+    assert brain.pid is not None
+    os.kill(brain.pid, signal.SIGTERM)
+    told: list[str] = []
+
+    def braking(rung: np.ndarray) -> bool:
+        told.append(game.client.fault.text if game.client.fault else "")
+        return bool((rung >= RUNG_CALLBACK).all())
+
+    game.until(braking)
+    assert any("the brain is stopping" in text for text in told)
+    until(lambda: brain.describe() == "ended with status 0")
+
+
+def test_a_brain_shows_its_figures_and_its_health_and_logs_who_comes_and_goes() -> None:
+    endpoints = free_endpoints()
+    with ExitStack() as stack:
+        log = stack.enter_context(TemporaryFile("w+"))
+        command = [*serve_command(endpoints, "constant-velocity", 1, "cpu"), "--metrics", "127.0.0.1:0", "--verbose"]
+        command += ["--log-format", "json"]
+        brain = stack.enter_context(subprocess.Popen(command, stdout=PIPE, stdin=PIPE, stderr=log, text=True))
+        stack.callback(brain.kill)
+        assert brain.stdout is not None
+        url = json.loads(brain.stdout.readline())["metrics"]
+        game = Game(endpoints.data)
+        game.until(planned)
+        shown = figures(url)
+        assert shown["npc_games"] == 1.0
+        assert shown["npc_actions_total"] > 0
+        assert shown["npc_snapshots_total"] >= shown["npc_answer_seconds_count"] == shown["npc_actions_total"]
+        assert shown["npc_plan_seconds_sum"] <= shown["npc_answer_seconds_sum"]
+        assert any(name.startswith("npc_brain_info{") and "constant-velocity" in name for name in shown)
+        assert fetch(url.replace("/metrics", "/healthz")) == "ok\n"
+        brain.send_signal(signal.SIGSTOP)
+        session = game.client.session
+        game.client.close()
+        brain.send_signal(signal.SIGCONT)
+        until(lambda: figures(url)["npc_games"] == 0.0)
+        assert figures(url)["npc_snapshots_total"] >= shown["npc_snapshots_total"]  # what a game left behind stays
+        brain.terminate()
+        assert brain.wait(10.0) == 0
+        log.seek(0)
+        told = [json.loads(line) for line in log]
+        about = [(line["message"].partition(" ")[2], line["session"]) for line in told if "session" in line]
+        assert about == [("joined", session), ("left: the game said goodbye", session)]
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def figures(url: str) -> dict[str, float]:
+    lines = [line.rpartition(" ") for line in fetch(url).splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
 
 
 def test_losing_the_brain_never_stops_the_game(line: tuple[Brain, Game, str, str]) -> None:

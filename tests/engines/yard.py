@@ -69,8 +69,9 @@ class Scene:
         self.said: list[str] = []  # anything else
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-        )
+            list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+            start_new_session=True,
+        )  # fmt: skip
         threading.Thread(target=self._read, daemon=True).start()
 
     def until(self, what: Callable[[Tick], bool], since: int | None = None) -> Tick:
@@ -88,8 +89,8 @@ class Scene:
                     pytest.fail(f"the scene did not come to it: {self.ticks[-1:]} {self.said[-5:]}")
 
     def close(self) -> None:
-        """Ends the scene."""
-        self._process.kill()
+        """Ends the scene and all that it has started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()

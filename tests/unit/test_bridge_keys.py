@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_peer_is_let_in_by_a_file_that_is_handed_over(keys: ServerKeys) -> Non
 def test_a_designer_may_look_and_nobody_else_may_more_than_their_roles(roles: tuple[str, ...], may: set[str]) -> None:
     peer = Peer("x", "", roles)
     assert {role for role in ("game", "designer", "observer", "") if peer.may(role)} == may
+
+
+def test_peers_that_are_added_at_once_are_all_let_in(keys: ServerKeys) -> None:
+    names = [f"peer-{i}" for i in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: ServerKeys(keys.folder).add(name, ["game"]), names))
+    assert {peer.name for peer in keys.peers} >= set(names)
 
 
 def test_a_removed_peer_is_gone_with_its_file(keys: ServerKeys) -> None:

@@ -267,6 +267,63 @@ def test_a_lost_connection_ends_the_session() -> None:
         client.receive(encode(ErrorReport(0, ErrorCode.VALUE, False, "", "")), 0)
 
 
+def test_a_session_goes_on_over_another_connection() -> None:
+    client, server = live()
+    server.receive(push(client, 5), 1)
+    client.lost()
+    hello = client.connected(10)
+    received = server.receive(hello, 11)
+    assert received.events == ()  # nobody has left, nobody has joined
+    assert isinstance(client.receive(received.replies[0], 12), Welcomed)
+    assert client.session == server.number == 100
+    assert report_of(server.receive(push(client, 5), 13)).code is ErrorCode.STALE  # ticks go on, too
+    (arrived,) = server.receive(push(client, 6), 14).events
+    assert isinstance(arrived, SnapshotArrived)
+
+
+def test_only_who_was_given_the_token_goes_on_with_a_session_and_only_as_it_was() -> None:
+    client, server = live()
+    hello = decode(client.connected(10))
+    assert isinstance(hello, Hello)
+    assert len(hello.resume) == 32
+    assert server.resumes(hello)
+    for other in (
+        replace(hello, resume=""),
+        replace(hello, resume="0" * 32),
+        replace(hello, resume="ü"),
+        replace(hello, game="another"),
+        replace(hello, schema=replace(SCHEMA, tick_hz=2 * SCHEMA.tick_hz)),
+        replace(hello, capabilities=("delta",)),
+    ):
+        assert not server.resumes(other)
+    assert not pair()[1].resumes(replace(hello, resume=""))  # nor is there anything to go on with before HELLO
+    server.lost("silence")
+    assert not server.resumes(hello)
+
+
+def test_a_restart_does_not_go_on_with_the_old_session() -> None:
+    client, server = live()
+    hello = client.restart(None, 10)
+    assert hello is not None
+    kinds = [type(event) for event in server.receive(hello, 11).events]
+    assert kinds == [GameLeft, GameJoined]
+
+
+def test_deltas_begin_with_a_keyframe_where_a_session_goes_on() -> None:
+    client = ClientSession(SCHEMA, Greeting("test", "game", capabilities=("delta",)), nonce=1)
+    numbers = count(100)
+    server = ServerSession(lambda: next(numbers), Offer(), lambda schema: ())
+    client.receive(server.receive(client.connected(0), 0).replies[0], 0)
+    for tick in (1, 2):
+        (arrived,) = server.receive(push(client, tick), tick).events
+        assert isinstance(arrived, SnapshotArrived)
+        client.receive(server.action(replace(sample_action(), source_tick=tick), tick), tick)
+    client.lost()
+    client.receive(server.receive(client.connected(3), 3).replies[0], 3)
+    (arrived,) = server.receive(push(client, 3), 4).events  # and is read at once
+    assert isinstance(arrived, SnapshotArrived)
+
+
 def test_only_listed_transitions_exist() -> None:
     assert {phase for phase, _ in CLIENT_TABLE} == {Phase.IDLE, Phase.GREETING, Phase.LIVE, Phase.REFUSED}
     assert {phase for phase, _ in SERVER_TABLE} == {Phase.IDLE, Phase.LIVE}

@@ -230,10 +230,12 @@ Value body_again(const Welcome& w) {
     Map limits, model;
     for (const auto& [key, limit] : LIMIT_NAMES) limits.push_back({key, w.limits.*limit});
     for (const auto& [key, fact] : w.model) model.push_back({key, fact});
-    return Map{{"major", w.major}, {"schema_sha256", w.schema_sha256}, {"limits", limits}, {"heartbeat_ms", w.heartbeat_ms},
+    Map again{{"major", w.major}, {"schema_sha256", w.schema_sha256}, {"limits", limits}, {"heartbeat_ms", w.heartbeat_ms},
         {"lead_ticks", w.lead_ticks}, {"fresh_steps", w.fresh_steps}, {"velocity_tolerance", w.velocity_tolerance}, {"server", w.server},
         {"capabilities", list(w.capabilities)}, {"barks", list(w.barks)}, {"model", model}, {"warnings", list(w.warnings)},
         {"control", w.control}, {"telemetry", w.telemetry}};
+    if (!w.resume.empty()) again.push_back({"resume", w.resume});
+    return again;
 }
 
 /// Reads a body and returns what this client would write of it.
@@ -248,8 +250,9 @@ Value body_again(Span<std::uint8_t> frame, const Header& h) {
     const Reader r(body, name(h.kind), limits);
     switch (h.kind) {
         case Kind::hello: {
-            const Map again = {{"majors", list(r.integers("majors", 16, 0, 255))}, {"client", r.name("client")}, {"game", r.name("game")},
+            Map again = {{"majors", list(r.integers("majors", 16, 0, 255))}, {"client", r.name("client")}, {"game", r.name("game")},
                 {"schema", r.blob("schema", limits.schema_bytes)}, {"capabilities", list(r.texts("capabilities", 64, limits.name_bytes))}};
+            if (find(body, "resume")) again.push_back({"resume", r.name("resume")});
             check_schema_id(h, schema_of(r.blob("schema", limits.schema_bytes)).id);
             return again;
         }

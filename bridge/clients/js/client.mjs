@@ -21,7 +21,8 @@ const REMEDIES = {
 
 export class Client {
   /**
-   * @param transport {poll(): ("up"|"down"|"refused"|"stranger")[], send(bytes): boolean, receive(): Uint8Array|null, close(), endpoint}
+   * @param transport {poll(): ("up"|"down"|"refused"|"stranger"|"closed")[], send(bytes): boolean, receive(): Uint8Array|null, close(),
+   *   endpoint, remedy?: where nothing listens, reason?: of "closed"}
    * @param schema a Schema
    * @param options name of this game instance; fallback, the game's own behaviour, see Ladder; clockUs, monotonic
    */
@@ -34,6 +35,7 @@ export class Client {
     this.ladder = new Ladder(schema, fallback);
     this.phase = "idle"; // idle, greeting, live, refused
     this.welcome = null;
+    this.resume = ""; // goes on with the session that is, or was, open
     this.nonce = Math.floor(Math.random() * 2 ** 32);
     this.sequence = 0;
     this.helloUs = null; // when HELLO was said last
@@ -118,6 +120,7 @@ export class Client {
       this.schema = schema;
       this.ladder = new Ladder(schema, this.fallback, this.ladder);
     }
+    this.resume = "";
     if (this.phase !== "idle") this.hello(this.clockUs(), true);
   }
 
@@ -141,7 +144,8 @@ export class Client {
       return;
     }
     if (event === "down" && this.phase !== "idle") this.say("lost", `the connection to ${at} broke`);
-    if (event === "refused") this.say("not_listening", `nothing listens at ${at}`);
+    if (event === "closed") this.say("lost", `${at} closed the connection: ${this.transport.reason}`);
+    if (event === "refused") this.say("not_listening", `nothing listens at ${at}`, this.transport.remedy);
     if (event === "stranger") this.say("not_ours", `the peer at ${at} does not speak this protocol`);
     this.phase = "idle";
     this.helloUs = this.deafUs = this.unansweredUs = this.owed = null;
@@ -153,7 +157,10 @@ export class Client {
     this.helloUs = now;
     this.owed = encodeBody(
       { kind: Kind.HELLO, schemaId: this.schema.id, sequence: this.nonce },
-      { majors: [1], client: "npcw js", game: this.name, schema: this.schema.canonical, capabilities: [] },
+      {
+        majors: [1], client: "npcw js", game: this.name, schema: this.schema.canonical, capabilities: [],
+        ...(this.resume && { resume: this.resume }),
+      },
     );
   }
 
@@ -185,6 +192,7 @@ export class Client {
     if (!mine || body.schema_sha256 !== this.schema.sha256) return;
     this.phase = "live";
     this.welcome = { ...body, session: header.session };
+    this.resume = body.resume ?? "";
     if (header.session !== this.ladder.session) {
       this.ladder.start(header.session, body.fresh_steps, body.velocity_tolerance);
     }
@@ -203,7 +211,7 @@ export class Client {
     this.helloUs = body.code === Code.SESSION ? now - REFUSED_AGAIN_US : now;
   }
 
-  say(kind, text) {
-    this.fault = { kind, text, remedy: REMEDIES[kind], tick: kind === "local" ? this.lastTick : 0 };
+  say(kind, text, remedy = REMEDIES[kind]) {
+    this.fault = { kind, text, remedy, tick: kind === "local" ? this.lastTick : 0 };
   }
 }

@@ -296,7 +296,7 @@ const readers = (where, limits, exact) => {
 const BODIES = {
   HELLO: (r, limits) => ({
     majors: r.list(16, r.integer(0, 255)), client: r.text(), game: r.text(), schema: r.blob(limits.schema_bytes),
-    capabilities: r.list(64, r.text()),
+    capabilities: r.list(64, r.text()), resume: r.text(),
   }),
   WELCOME: (r, limits) => ({
     major: r.integer(1, 255), schema_sha256: r.text(),
@@ -313,7 +313,7 @@ const BODIES = {
     },
     server: r.text(), capabilities: r.list(64, r.text()), barks: r.list(limits.barks, r.text()),
     model: r.texts(r.text(limits.text_bytes)), warnings: r.list(limits.items, r.text(limits.text_bytes)),
-    control: r.text(256), telemetry: r.text(256),
+    control: r.text(256), telemetry: r.text(256), resume: r.text(),
   }),
   SCHEMA: (r, limits) => ({ schema: r.blob(limits.schema_bytes) }),
   ERROR: (r) => ({ code: r.integer(1, 15), fatal: r.flag(), text: r.text(1024), remedy: r.text(1024) }),
@@ -340,6 +340,7 @@ function decodeBody(bytes, header, limits, exact) {
   const given = unpack(bytes.subarray(HEADER_BYTES), limits, exact);
   const body = {};
   for (const [key, read] of Object.entries(BODIES[name](readers(name, limits, exact), limits))) {
+    if (!(key in given) && key === "resume") continue; // the one that may be missing
     if (!(key in given)) fail(Code.VALUE, `${name}: expected '${key}', got nothing`);
     body[key] = read(given[key], key);
   }

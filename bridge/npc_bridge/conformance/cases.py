@@ -168,7 +168,9 @@ def valid() -> Iterator[tuple[str, bytes]]:
         "hello_grid": Hello((1,), "vectors 1", "conformance", grid_schema(), nonce=9),
         "hello_car": Hello((1,), "vectors 1", "conformance", car_schema(), nonce=9),
         "hello_unicode": Hello((1,), "vectors 1", "Überlebende 生存者 🎮", schema),
+        "hello_resume": Hello((1,), "vectors 1", "conformance", schema, nonce=10, resume="7f" * 16),
         "welcome": Welcome(0x01020304, 1, 9, schema.sha256),
+        "welcome_resume": Welcome(0x01020304, 1, 10, schema.sha256, resume="7f" * 16),
         "welcome_full": Welcome(
             0xFFFFFFFF,
             1,
@@ -512,12 +514,14 @@ def _invalid_bodies(schema: Schema) -> Iterator[tuple[str, bytes, ErrorCode]]:
         _body(named, pack({**hello, "capabilities": "delta", "schema": blob})),
         ErrorCode.VALUE,
     )
+    yield "hello_resume_number", _body(named, pack({**hello, "resume": 1, "schema": blob})), ErrorCode.VALUE
     yield "hello_schema_text", _body(named, pack({**hello, "schema": "blob"})), ErrorCode.VALUE
     yield "schema_no_schema", _body(Kind.SCHEMA, b"\x80"), ErrorCode.VALUE
     yield "welcome_no_limits", _body(Header(Kind.WELCOME, session=1), pack({"major": 1})), ErrorCode.VALUE
     yield "welcome_heartbeat_0", encode(Welcome(1, 1, 9, schema.sha256, heartbeat_ms=0)), ErrorCode.VALUE
     yield "welcome_fresh_steps_0", encode(Welcome(1, 1, 9, schema.sha256, fresh_steps=0)), ErrorCode.VALUE
     yield "welcome_tolerance_negative", encode(Welcome(1, 1, 9, "", velocity_tolerance=-0.1)), ErrorCode.VALUE
+    yield "welcome_resume_long", encode(Welcome(1, 1, 9, schema.sha256, resume="r" * 65)), ErrorCode.VALUE
     yield "error_text_long", _body(Kind.ERROR, pack({**report, "code": 1, "text": "t" * 1025})), ErrorCode.VALUE
     yield "telemetry_no_topic", _body(Kind.TELEMETRY, pack({"body": {}})), ErrorCode.VALUE
     yield "telemetry_body_list", _body(Kind.TELEMETRY, pack({"topic": "t", "body": []})), ErrorCode.VALUE

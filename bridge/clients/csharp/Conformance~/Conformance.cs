@@ -88,6 +88,7 @@ internal static class Conformance
                     { "schema", body.Blob("schema", Default.SchemaBytes) }, { "capabilities", body.Texts("capabilities", 64, Default.NameBytes) },
                 };
                 CheckSchema(header, (byte[])hello["schema"]);
+                AddResume(hello, body.TextIfAny("resume"));
                 return hello;
             case FrameKind.Welcome:
                 return Told(new WelcomeMessage(header, body, Default));
@@ -113,7 +114,19 @@ internal static class Conformance
         }
     }
 
-    private static Map Told(WelcomeMessage welcome) => new Map
+    private static void AddResume(Map told, string resume)
+    {
+        if (resume != "") told["resume"] = resume;
+    }
+
+    private static Map Told(WelcomeMessage welcome)
+    {
+        Map told = Numbers(welcome);
+        AddResume(told, welcome.Resume);
+        return told;
+    }
+
+    private static Map Numbers(WelcomeMessage welcome) => new Map
     {
         { "major", welcome.Major }, { "schema_sha256", welcome.SchemaSha256 },
         { "limits", welcome.Limits.All.ToDictionary(limit => limit.Key, limit => (object)limit.Value) },

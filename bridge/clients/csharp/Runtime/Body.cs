@@ -52,6 +52,9 @@ namespace Npcw
 
         public string Text(string key, long most) => Text(Take(key), key, most);
 
+        /// <summary>A text that may be missing: "" then.</summary>
+        public string TextIfAny(string key) => _map.ContainsKey(key) ? Text(key) : "";
+
         public byte[] Blob(string key, long most)
         {
             byte[] blob = Take(key) as byte[];

@@ -50,6 +50,7 @@ namespace Npcw
         private readonly List<ActionMessage> _accepted = new List<ActionMessage>();
         private Phase _phase = Phase.Idle;
         private uint _nonce, _sequence;
+        private string _resume = ""; // goes on with the session that is, or was, open
         private byte[] _owed; // a HELLO that did not go out
         private long _helloUs; // when HELLO was said last
         private long? _deafUs; // since when a peer owes its first answer
@@ -142,6 +143,7 @@ namespace Npcw
                 Ladder = new Ladder(schema, _fallback, Ladder);
             }
             _lastTick = 0;
+            _resume = "";
             if (_phase != Phase.Idle) Hello(_clockUs(), anew: true);
         }
 
@@ -202,13 +204,13 @@ namespace Npcw
             if (anew) _nonce++;
             _phase = Phase.Greeting;
             _helloUs = now;
-            _owed = Body.Encode(
-                new FrameHeader { Kind = FrameKind.Hello, SchemaId = Schema.Id, Sequence = _nonce },
-                new Dictionary<string, object>
-                {
-                    { "majors", new long[] { FrameHeader.Major } }, { "client", "npcw csharp" }, { "game", _name },
-                    { "schema", Schema.Canonical }, { "capabilities", new string[0] },
-                });
+            var body = new Dictionary<string, object>
+            {
+                { "majors", new long[] { FrameHeader.Major } }, { "client", "npcw csharp" }, { "game", _name },
+                { "schema", Schema.Canonical }, { "capabilities", new string[0] },
+            };
+            if (_resume != "") body["resume"] = _resume;
+            _owed = Body.Encode(new FrameHeader { Kind = FrameKind.Hello, SchemaId = Schema.Id, Sequence = _nonce }, body);
         }
 
         private void Take(int length, long now)
@@ -254,6 +256,7 @@ namespace Npcw
             if (!mine || welcome.SchemaSha256 != Schema.Sha256) return;
             _phase = Phase.Live;
             Welcome = welcome;
+            _resume = welcome.Resume;
             if (header.Session != Ladder.Session) Ladder.Start(header.Session, welcome.FreshSteps, welcome.VelocityTolerance);
             _unansweredUs = null;
             Fault = null;

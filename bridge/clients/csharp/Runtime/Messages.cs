@@ -12,6 +12,7 @@ namespace Npcw
         public readonly long Major, HeartbeatMs, LeadTicks, FreshSteps;
         public readonly double VelocityTolerance; // m/s
         public readonly string SchemaSha256, Server, Control, Telemetry; // the last two are endpoints
+        public readonly string Resume; // said in HELLO, it goes on with this session over another connection
         public readonly Limits Limits;
         public readonly List<string> Capabilities, Barks, Warnings;
         public readonly Dictionary<string, string> Model;
@@ -34,6 +35,7 @@ namespace Npcw
             Warnings = body.Texts("warnings", limits.Items, limits.TextBytes);
             Control = body.Text("control", 256);
             Telemetry = body.Text("telemetry", 256);
+            Resume = body.TextIfAny("resume");
             if (header.Session == 0) throw new ProtocolException(ErrorCode.Value, "WELCOME: expected a session other than 0");
         }
     }

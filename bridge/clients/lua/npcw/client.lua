@@ -39,6 +39,7 @@ function Client.new(transport, schema, options)
   self.ladder = Ladder.new(schema, self.fallback)
   self.phase = "idle" -- idle, greeting, live, refused
   self.welcome = nil -- the body of the last one, with its session
+  self.resume = nil -- goes on with the session that is, or was, open
   self.nonce = (os.time() * 1000003 + self.clock_us()) % 2 ^ 32
   self.header = codec.header { flags = Flag.KEYFRAME } -- of snapshots
   self.hello_us = nil -- when HELLO was said last
@@ -109,6 +110,7 @@ function Client:restart(schema)
     self.schema = schema
     self.ladder = Ladder.new(schema, self.fallback, self.ladder)
   end
+  self.resume = nil
   if self.phase ~= "idle" then self:hello(self.clock_us(), true) end
 end
 
@@ -154,7 +156,7 @@ function Client:hello(now, anew)
   self.hello_us = now
   self.owed = codec.encode_body({ kind = Kind.HELLO, schema_id = self.schema.id, sequence = self.nonce }, {
     majors = codec.list { codec.MAJOR }, client = "npcw lua", game = self.name, schema = codec.blob(self.schema.canonical),
-    capabilities = codec.list {},
+    capabilities = codec.list {}, resume = self.resume,
   })
 end
 
@@ -201,7 +203,7 @@ function Client:welcomed(header, body)
   if not mine or body.schema_sha256 ~= self.schema.sha256 then return end
   self.phase = "live"
   body.session = header.session
-  self.welcome = body
+  self.welcome, self.resume = body, body.resume
   if body.session ~= self.ladder.session then self.ladder:start(body.session, body.fresh_steps, body.velocity_tolerance) end
   self.unanswered_us, self.fault = nil, nil
 end

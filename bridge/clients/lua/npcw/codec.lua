@@ -388,7 +388,7 @@ local BODIES = {
   HELLO = function(r, limits)
     return {
       majors = r.list(16, r.integer(0, 255)), client = r.text(), game = r.text(), schema = r.blob(limits.schema_bytes),
-      capabilities = r.list(64, r.text()),
+      capabilities = r.list(64, r.text()), resume = r.text(),
     }
   end,
   WELCOME = function(r, limits)
@@ -397,6 +397,7 @@ local BODIES = {
       lead_ticks = r.integer(0, 1000), fresh_steps = r.integer(1, 1000), velocity_tolerance = r.number(0), server = r.text(),
       capabilities = r.list(64, r.text()), barks = r.list(limits.barks, r.text()), model = r.texts(r.text(limits.text_bytes)),
       warnings = r.list(limits.items, r.text(limits.text_bytes)), control = r.text(256), telemetry = r.text(256),
+      resume = r.text(),
     }
   end,
   SCHEMA = function(r, limits) return { schema = r.blob(limits.schema_bytes) } end,
@@ -425,8 +426,8 @@ local function decode_body(frame, header, limits, exact)
   local given = codec.unpack(frame:sub(codec.HEADER_BYTES + 1), limits, exact)
   local body = {}
   for key, read in pairs(BODIES[name](readers(name, limits, exact), limits)) do
-    if given[key] == nil then fail(Code.VALUE, "%s: expected '%s', got nothing", name, key) end
-    body[key] = read(given[key], key)
+    if given[key] ~= nil then body[key] = read(given[key], key)
+    elseif key ~= "resume" then fail(Code.VALUE, "%s: expected '%s', got nothing", name, key) end -- it alone may be missing
   end
   if header.kind == Kind.WELCOME and header.session == 0 then fail(Code.VALUE, "WELCOME: expected a session other than 0") end
   return { header = header, body = body }

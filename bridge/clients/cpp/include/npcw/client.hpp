@@ -123,6 +123,7 @@ public:
 
     /// Leaves the session and opens another: after a level restart.
     void restart() {
+        resume_.clear();
         if (phase_ != Phase::idle) hello(options_.clock_us(), true);
     }
     /// The same with another schema.
@@ -193,8 +194,9 @@ private:
         header.kind = Kind::hello;
         header.schema_id = schema_.id;
         header.sequence = nonce_;
-        owed_ = encode_body(header, Map{{"majors", List{Value(MAJOR)}}, {"client", "npcw cpp"}, {"game", options_.name},
-            {"schema", schema_.canonical}, {"capabilities", List{}}});
+        Map body{{"majors", List{Value(MAJOR)}}, {"client", "npcw cpp"}, {"game", options_.name}, {"schema", schema_.canonical}, {"capabilities", List{}}};
+        if (!resume_.empty()) body.push_back({"resume", resume_});
+        owed_ = encode_body(header, std::move(body));
     }
 
     void take(Span<std::uint8_t> frame, std::int64_t now) {
@@ -225,6 +227,7 @@ private:
         if (welcome.major != MAJOR) refuse(Code::version, "WELCOME: expected major ", int{MAJOR}, ", got ", welcome.major);
         phase_ = Phase::live;
         welcome_ = std::move(welcome);
+        resume_ = welcome_.resume;
         if (welcome_.session != ladder_.session()) ladder_.start(welcome_.session, welcome_.fresh_steps, welcome_.velocity_tolerance);
         unanswered_us_.reset();
         fault_.reset();
@@ -272,6 +275,7 @@ private:
     Phase phase_ = Phase::idle;
     Welcome welcome_;
     std::uint32_t nonce_, sequence_ = 0;
+    std::string resume_;  // goes on with the session that is, or was, open
     std::int64_t hello_us_ = 0;                  // when HELLO was said last
     std::optional<std::int64_t> deaf_us_;        // since when a peer owes its first answer
     std::optional<std::int64_t> unanswered_us_;  // since when snapshots have had no answer

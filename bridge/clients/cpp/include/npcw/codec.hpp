@@ -193,6 +193,7 @@ struct Welcome {
     std::vector<std::pair<std::string, std::string>> model;
     std::vector<std::string> warnings;
     std::string control, telemetry;  // endpoints
+    std::string resume;              // said in HELLO, it goes on with this session over another connection
 };
 
 inline Welcome decode_welcome(Span<std::uint8_t> frame, const Header& header, const Limits& limits = {}) {
@@ -219,6 +220,7 @@ inline Welcome decode_welcome(Span<std::uint8_t> frame, const Header& header, co
     w.warnings = r.texts("warnings", limits.items, limits.text_bytes);
     w.control = r.text("control", 256);
     w.telemetry = r.text("telemetry", 256);
+    if (find(body, "resume")) w.resume = r.name("resume");
     return w;
 }
 

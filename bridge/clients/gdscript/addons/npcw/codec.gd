@@ -27,6 +27,7 @@ const BODIES := {
 	Kind.HELLO: {
 		"majors": ["list", 16, ["integer", 0, 255]], "client": ["text", "name_bytes"], "game": ["text", "name_bytes"],
 		"schema": ["blob", "schema_bytes"], "capabilities": ["list", 64, ["text", "name_bytes"]],
+		"resume": ["text", "name_bytes"],
 	},
 	Kind.WELCOME: {
 		"major": ["integer", 1, 255], "schema_sha256": ["text", "name_bytes"], "limits": ["limits"],
@@ -34,6 +35,7 @@ const BODIES := {
 		"velocity_tolerance": ["size"], "server": ["text", "name_bytes"], "capabilities": ["list", 64, ["text", "name_bytes"]],
 		"barks": ["list", "barks", ["text", "name_bytes"]], "model": ["texts", "text_bytes"],
 		"warnings": ["list", "items", ["text", "text_bytes"]], "control": ["text", 256], "telemetry": ["text", 256],
+		"resume": ["text", "name_bytes"],
 	},
 	Kind.SCHEMA: {"schema": ["blob", "schema_bytes"]},
 	Kind.ERROR: {"code": ["integer", 1, 15], "fatal": ["flag"], "text": ["text", 1024], "remedy": ["text", 1024]},
@@ -167,6 +169,8 @@ static func _decode_body(bytes: PoolByteArray, header: Dictionary, limits: Dicti
 		return given
 	var body := {}
 	for key in BODIES[header.kind]:
+		if key == "resume" and not given.has(key): # the one that may be missing
+			continue
 		if not given.has(key):
 			return Refusal.new(Code.VALUE, "%s: expected '%s', got nothing" % [name, key])
 		body[key] = _read(given[key], BODIES[header.kind][key], "%s.%s" % [name, key], limits)

@@ -39,6 +39,7 @@ var snapshots_dropped := 0
 
 var _fallback: Callable
 var _nonce: int
+var _resume := "" # goes on with the session that is, or was, open
 var _sequence := 0
 var _last_tick := 0
 var _hello_us := NEVER # when HELLO was said last
@@ -131,6 +132,7 @@ func restart(new_schema = null) -> void:
 	if new_schema:
 		schema = new_schema
 		ladder = Ladder.new(schema, _fallback, ladder)
+	_resume = ""
 	if phase != Phase.IDLE:
 		_hello_anew(Time.get_ticks_usec())
 
@@ -177,10 +179,10 @@ func _hello_anew(now: int) -> void:
 func _hello(now: int) -> void:
 	phase = Phase.GREETING
 	_hello_us = now
-	_owed = Codec.encode_body(
-		{"kind": Kind.HELLO, "schema_id": schema.id, "sequence": _nonce},
-		{"majors": [1], "client": "npcw gdscript", "game": name, "schema": schema.canonical, "capabilities": []}
-	)
+	var body := {"majors": [1], "client": "npcw gdscript", "game": name, "schema": schema.canonical, "capabilities": []}
+	if _resume:
+		body.resume = _resume
+	_owed = Codec.encode_body({"kind": Kind.HELLO, "schema_id": schema.id, "sequence": _nonce}, body)
 
 
 # Takes a frame in; returns its action if that is accepted, else null.
@@ -212,6 +214,7 @@ func _welcomed(header: Dictionary, body: Dictionary) -> void:
 	phase = Phase.LIVE
 	welcome = body
 	welcome.session = header.session
+	_resume = body.get("resume", "")
 	if header.session != ladder.session:
 		ladder.start(header.session, body.fresh_steps, body.velocity_tolerance)
 	_unanswered_us = NEVER

@@ -1,0 +1,264 @@
+"""`npc-sdk bench crowd`: many games at one bridge for minutes, beside a bare ZeroMQ echo that takes turns with it."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from npc_bridge.client import Client
+from npc_bridge.endpoints import Context, client_options, game_context
+from npc_bridge.messages import EntityBlock
+from npc_sdk.bench.echoes import FIELDS, STAMPS, schema
+from npc_sdk.errors import InputError
+from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
+from npc_sdk.options import count, natural
+
+LATE_US = 16_700  # between receiving and sending, in the server: a frame of 60 Hz
+LOOK_S = 0.001  # between looks for answers
+TURN_S = 5  # until the other has its turn: less than the silence after which a session ends
+REST_S = 0.3  # for the last answers of a turn
+PATIENCE_S = 20.0
+PROMISED_IO, PROMISED_MIB, PROMISED_FAIR = 0.25, 1.0, 2.0
+KINDS = {"bridge": "bridge", "control": "raw_stamped"}  # by the name of the server that answers
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the options."""
+    parser.add_argument("--games", type=count, default=16, help="at once (16)")
+    parser.add_argument("--hz", type=count, default=60, help="snapshots per second of each (60)")
+    parser.add_argument("--npcs", type=count, default=100, help="in each (100), with 32 numbers each")
+    parser.add_argument("--seconds", type=count, default=600, help="of play at either server (600)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the order in which games begin")
+    add_json(parser)
+
+
+def main(args: Namespace) -> int:
+    """Measures and reports; exit status 0 where it ran."""
+    sides = measure(Crowd(args.games, args.hz, args.npcs), args.seconds, args.seed)
+    figures = _figures(sides, args)
+    emit(_told(figures), figures, args.json)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who plays."""
+
+    games: int
+    hz: int
+    npcs: int
+
+
+@dataclass(slots=True)
+class Side:
+    """What was seen of one server."""
+
+    sent: int = 0
+    trips: list[list[float]] = field(default_factory=list)  # by game, s from push to the look that found the answer
+    waited: list[int] = field(default_factory=list)  # in the server, from receiving to sending, us
+    io_s: float = 0.0  # of processor time of the thread that owns the sockets
+    played_s: float = 0.0
+    grown: int = 0  # bytes, after the first turn
+
+
+class Line(Protocol):
+    """A game's connection."""
+
+    def push(self, tick: int) -> bool:
+        """Sends a snapshot; False if it could not."""
+
+    def poll(self) -> list[tuple[int, int]]:
+        """Returns what was answered: tick, and how long the server had it, us."""
+
+    def close(self) -> None:
+        """Leaves."""
+
+
+def measure(crowd: Crowd, seconds: int, seed: int) -> dict[str, Side]:
+    """Lets the crowd play at both servers in turn; returns what was seen, by the names of KINDS."""
+    sides = {name: Side(trips=[[] for _ in range(crowd.games)]) for name in KINDS}
+    offsets = np.random.default_rng(seed).permutation(crowd.games) / (crowd.games * crowd.hz)
+    turn = min(TURN_S, seconds)
+    turns = seconds // turn
+    with ExitStack() as stack, progress(turns * len(KINDS), "bench crowd", "turn") as bar:
+        served = {name: stack.enter_context(_served(kind, crowd)) for name, kind in KINDS.items()}
+        held = dict.fromkeys(KINDS, 0)
+        for i in range(turns):
+            for name, (process, lines) in served.items():
+                before = _io_s(process.pid)
+                _play(sides[name], lines, crowd.hz, turn, offsets)
+                sides[name].io_s += _io_s(process.pid) - before
+                sides[name].played_s += turn
+                now = _resident(process.pid)
+                held[name] = held[name] if i else now
+                sides[name].grown = now - held[name]
+                bar.update()
+    return sides
+
+
+def _play(side: Side, lines: list[Line], hz: int, seconds: float, offsets: NDArray[np.float64]) -> None:
+    pushed: list[dict[int, float]] = [{} for _ in lines]
+    start = time.perf_counter()
+    due = start + offsets
+    base = time.monotonic_ns() // 1000  # ticks grow over turns
+    while (now := time.perf_counter()) < start + seconds + REST_S:
+        for game, line in enumerate(lines):
+            if now >= due[game] and now < start + seconds:
+                tick = base + round((due[game] - start) * hz)
+                due[game] += 1.0 / hz
+                side.sent += 1
+                pushed[game][tick] = time.perf_counter()
+                line.push(tick)
+            for tick, waited in line.poll():
+                side.trips[game].append(time.perf_counter() - pushed[game].pop(tick))
+                side.waited.append(waited)
+        time.sleep(max(0.0, min(LOOK_S, float(due.min()) - time.perf_counter())))
+
+
+@contextmanager
+def _served(kind: str, crowd: Crowd) -> Iterator[tuple[subprocess.Popen[str], list[Line]]]:
+    """Starts a server and connects every game to it."""
+    command = [sys.executable, "-m", "npc_sdk.bench.echoes", kind]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as s,
+    ):
+        assert process.stdout is not None
+        s.callback(process.kill)
+        port = process.stdout.readline()
+        if not port:
+            raise InputError(f"bench crowd: the server of '{kind}' did not start")
+        context = game_context()
+        s.callback(context.term)
+        lines: list[Line] = []
+        for _ in range(crowd.games):
+            lines.append((_Game if kind == "bridge" else _Bare)(context, int(port), crowd.npcs))
+            s.callback(lines[-1].close)
+        yield process, lines
+
+
+class _Game:
+    """A game at the bridge."""
+
+    def __init__(self, context: Context, port: int, npcs: int) -> None:
+        self._client = Client(f"tcp://127.0.0.1:{port}", schema(npcs), context=context)
+        ids = np.arange(1, npcs + 1, dtype=np.uint32)
+        self._blocks = {"npc": EntityBlock(ids, np.full((npcs, FIELDS), 0.5, np.float32))}
+        end = time.monotonic() + PATIENCE_S
+        while not self._client.session:
+            self._client.poll()
+            if time.monotonic() > end:
+                raise InputError(f"bench crowd: {self._client.fault}")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def push(self, tick: int) -> bool:
+        return self._client.push(tick, self._blocks)
+
+    def poll(self) -> list[tuple[int, int]]:
+        return [(action.source_tick, action.sent_us - action.received_us) for action in self._client.poll()]
+
+
+class _Bare:
+    """A socket that sends as many bytes, with nothing of the bridge."""
+
+    def __init__(self, context: Context, port: int, npcs: int) -> None:
+        self._socket = context.socket(zmq.DEALER)
+        client_options(self._socket)
+        self._socket.connect(f"tcp://127.0.0.1:{port}")
+        self._state = np.full((npcs, FIELDS), 0.5, np.float32).tobytes()
+        if not self._socket.poll(round(1e3 * PATIENCE_S), zmq.POLLOUT):
+            raise InputError("bench crowd: nobody reads at the control")
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def push(self, tick: int) -> bool:
+        try:
+            self._socket.send(struct.pack("<q", tick) + self._state, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def poll(self) -> list[tuple[int, int]]:
+        told: list[tuple[int, int]] = []
+        while int(self._socket.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN):
+            tick, received, sent = STAMPS.unpack_from(self._socket.recv(zmq.NOBLOCK))
+            told.append((tick, sent - received))
+        return told
+
+
+def _io_s(pid: int) -> float:
+    """Returns processor time of a server's threads besides the one that plans and ZeroMQ's own, s (Linux only)."""
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        name, _, numbers = (task / "stat").read_text().partition(") ")
+        if int(task.name) != pid and "ZMQ" not in name:
+            spent += sum(int(number) for number in numbers.split()[11:13])
+    return spent / os.sysconf("SC_CLK_TCK")
+
+
+def _resident(pid: int) -> int:
+    statm = Path(f"/proc/{pid}/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+def _figures(sides: Mapping[str, Side], args: Namespace) -> dict[str, Json]:
+    told: dict[str, Json] = {
+        "machine": machine(),
+        **{key: getattr(args, key) for key in ("games", "hz", "npcs", "seconds", "seed")},
+    }
+    for name, side in sides.items():
+        tails = [float(np.percentile(trips, 99)) for trips in side.trips if trips]
+        trips = np.concatenate([np.array(trips) for trips in side.trips])
+        waited = np.array(side.waited)
+        told[name] = {
+            "snapshots": side.sent,
+            "unanswered": side.sent - len(trips),
+            "late": int((waited > LATE_US).sum()),
+            **{f"in_server_p{q}_us": float(np.percentile(waited, q)) for q in (50, 99)},
+            **{f"trip_p{q}_ms": 1e3 * float(np.percentile(trips, q)) for q in (50, 99)},
+            "worst_over_median_p99": max(tails) / float(np.median(tails)),
+            "io_thread_share": side.io_s / side.played_s,
+            "grown_mib_per_million": side.grown / 2**20 / max(side.sent, 1) * 1e6,
+        }
+    return told
+
+
+def _told(figures: Mapping[str, Json]) -> list[str]:
+    columns = (
+        "snapshots",
+        "unanswered",
+        "late",
+        "in_server_p99_us",
+        "trip_p50_ms",
+        "trip_p99_ms",
+        "worst_over_median_p99",
+    )
+    rows = []
+    for name in KINDS:
+        found = figures[name]
+        assert isinstance(found, dict)
+        rows.append((name, *(f"{found[column]:.3g}" if "_" in column else str(found[column]) for column in columns)))
+    bridge = figures["bridge"]
+    assert isinstance(bridge, dict)
+    return [
+        *table(("", *columns), rows),
+        f"bridge: its sockets' thread takes {bridge['io_thread_share']:.0%} of a core (promised {PROMISED_IO:.0%}), "
+        f"memory grows by {bridge['grown_mib_per_million']:.2f} MiB per million snapshots (promised {PROMISED_MIB:g})",
+        f"promised: no more late answers than the control has, worst_over_median_p99 {PROMISED_FAIR:g}",
+    ]
