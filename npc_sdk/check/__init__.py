@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from npc_sdk.check import adversary, attribution, frames, peers, replay, shield, wire
+from npc_sdk.check import adversary, attribution, engine, frames, peers, replay, shield, wire
 
 _DECLARE = (
     *(shield.declare, adversary.declare, wire.declare, attribution.declare, replay.declare),
-    *(frames.declare, peers.declare),
+    *(frames.declare, peers.declare, engine.declare),
 )
 _MAIN = {
     "shield": shield.main,
@@ -18,6 +18,7 @@ _MAIN = {
     "replay": replay.main,
     "frames": frames.main,
     "peers": peers.main,
+    "engine": engine.main,
 }
 
 

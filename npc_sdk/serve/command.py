@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lead-ticks", type=natural, default=0, help="ticks from state to answer; 0 adapts (0)")
     parser.add_argument("--deadline-ms", type=duration, default=20.0, help="of planning, per tick (20)")
     parser.add_argument("--candidates", type=count, default=32, help="plans tried per NPC (32)")
+    parser.add_argument(
+        "--pose-tolerance",
+        type=duration,
+        default=0.02,
+        help="m off its place at which an NPC still runs a step; rules are kept by so much more (0.02)",
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=count, default=1, help="of torch; more than one starves a game beside it")
     parser.add_argument("--seed", type=natural, default=0)

@@ -40,7 +40,7 @@ from npc_sdk.serve.brain import Brain, Planner
 from npc_sdk.serve.logs import set_up
 from npc_sdk.serve.models import Loaded, choices, device_of, load
 from npc_sdk.serve.pace import Pace
-from npc_sdk.shield import Ledger
+from npc_sdk.shield import Ledger, ShieldConfig
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ def serve(args: argparse.Namespace) -> int:
     )
     ledger = _ledger(args.log)
     aside = ThreadPoolExecutor(1, "remarks")
-    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(), ledger, partial(_later, aside))
+    config = RuntimeConfig(shield=ShieldConfig(tolerance=args.pose_tolerance))
+    runtime = Runtime(decider, lambda: board.snapshot, config, ledger, partial(_later, aside))
     forecasts = choices(loaded, device_of(args.device), args.seed)
     board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
     stop = threading.Event()
@@ -118,7 +119,8 @@ def run(
         model={"name": loaded.name, "sha256": loaded.sha256},
         limits=Limits(controls_per_s=CONTROLS_PER_S),
     )
-    with BridgeServer(Endpoints(*endpoints), offer, admit=_admission(loaded), keys=keys) as server:
+    admit = _admission(loaded, parts.runtime.config.shield)
+    with BridgeServer(Endpoints(*endpoints), offer, admit=admit, keys=keys) as server:
         at = server.endpoints
         ready = {"ready": True, "pid": os.getpid(), "data": at.data, "control": at.control, "telemetry": at.telemetry}
         pace = Pace(parts.lead_ticks)
@@ -180,12 +182,12 @@ def _until_closed(stop: threading.Event) -> None:
     stop.set()
 
 
-def _admission(loaded: Loaded) -> Callable[[Schema], tuple[str, ...]]:
+def _admission(loaded: Loaded, shield: ShieldConfig) -> Callable[[Schema], tuple[str, ...]]:
     """Says which games the model fits and the shield can certify."""
 
     def admit(schema: Schema) -> tuple[str, ...]:
         try:
-            check_game(schema, RuntimeConfig().shield)
+            check_game(schema, shield)
         except ConstraintError as error:
             raise Refused(ErrorCode.SCHEMA, str(error)) from None
         if loaded.interface_sha256 and schema.interface_sha256 != loaded.interface_sha256:

@@ -37,14 +37,13 @@ func _ready() -> void:
 
 
 func _physics_process(_delta: float) -> void:
-	client.poll()
+	take_in()
 	var pose := []
 	for i in 4:
 		pose += [places[i].x, places[i].y, velocities[i].x, velocities[i].y]
 	var out := client.step(tick, IDS, pose)
 	for i in 4:
-		velocities[i] = Vector2(out.commands[6 * i], out.commands[6 * i + 1])
-		places[i] += velocities[i] / HZ
+		move(i, Vector2(out.commands[6 * i], out.commands[6 * i + 1]))
 		if out.rung[i] <= Codec.Rung.TAIL:
 			headings[i] = out.commands[6 * i + 2]
 	client.push(tick + 1, blocks())
@@ -54,6 +53,16 @@ func _physics_process(_delta: float) -> void:
 		client.close()
 		print("counters ", to_json(client.ladder.counters))
 		get_tree().quit()
+
+
+func take_in() -> void:
+	client.poll()
+
+
+# Has a guard do what it is told.
+func move(i: int, command: Vector2) -> void:
+	velocities[i] = command
+	places[i] += command / HZ
 
 
 func tell(rung: Array) -> void:
@@ -75,15 +84,19 @@ func stand(_tick: int, _id: int, _pose: Array) -> Array:
 # ---- where everybody is
 
 
+# Place and velocity of the player: 1.5 m/s on a circle of 3 m.
+func player() -> Array:
+	var angle := 0.5 * tick / HZ
+	return [3.0 * Vector2(cos(angle), sin(angle)), 1.5 * Vector2(-sin(angle), cos(angle))]
+
+
 func blocks() -> Dictionary:
-	var angle := 0.5 * tick / HZ # 1.5 m/s on a circle of 3 m
-	var place := 3.0 * Vector2(cos(angle), sin(angle))
-	var velocity := 1.5 * Vector2(-sin(angle), cos(angle))
+	var walker := player()
 	var npcs := []
 	for i in 4:
 		npcs += body(places[i], velocities[i], headings[i]) + [0, 0, 0, 0, 0, 1 if i == 0 else 0, HOMES[i].x, HOMES[i].y, 1]
 	return {
-		"player": {"ids": [1], "values": body(place, velocity, velocity.angle()) + [0, 1]},
+		"player": {"ids": [1], "values": body(walker[0], walker[1], walker[1].angle()) + [0, 1]},
 		"mode": {"ids": [900], "values": [1]},
 		"npc": {"ids": IDS, "values": npcs},
 	}

@@ -1,0 +1,83 @@
+"""The commands of docs/tutorial/godot.md, read from the page and run, in a checkout in a temporary folder.
+
+What `run.py` would install is lent: the checkout's `.venv` is the environment of the tests.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from yard import Scene, all_planned, needed
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial" / "godot.md"
+MOST = 6
+
+
+def commands() -> list[str]:
+    """What the page has its reader type, in order."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def checkout(folder: Path) -> None:
+    """Lays out the checkout, with everything installed as `run.py` would have it."""
+    folder.mkdir()
+    for path in ROOT.iterdir():
+        if path.name not in (".git", ".venv", "run.py"):
+            (folder / path.name).symlink_to(path)
+    shutil.copy(ROOT / "run.py", folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    spec = importlib.util.spec_from_file_location("run_of_checkout", folder / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    (folder / ".venv" / ".npc-sdk-demo").write_text(run.fingerprint())
+
+
+def taken(port: int) -> bool:
+    """Says whether somebody listens there already."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.timeout(300)
+def test_the_page_leads_to_planned_guards_in_godot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get_godot, serve, play, copy = commands()
+    assert len(commands()) <= MOST
+    assert get_godot.split()[-1] == "godot3-server"
+    needed("godot3-server")  # what the first command brings
+    assert not taken(5757), "expected no other brain on this machine's port 5757"
+    home = tmp_path / "checkout"
+    checkout(home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where Godot keeps folders of its own
+    with subprocess.Popen(shlex.split(serve), stdout=subprocess.PIPE, text=True, start_new_session=True) as brain:
+        try:
+            assert brain.stdout is not None
+            assert '"ready": true' in brain.stdout.readline()
+            scene = Scene(shlex.split(play))
+            try:
+                tick = scene.until(all_planned, since=0)
+            finally:
+                scene.close()
+        finally:
+            os.killpg(brain.pid, signal.SIGTERM)
+    assert tick.fault == "fine"
+    (tmp_path / "game").mkdir()
+    subprocess.run(shlex.split(copy.replace("PATH/OF/YOUR/GAME", str(tmp_path / "game"))), check=True)
+    assert (tmp_path / "game" / "addons" / "npcw" / "client.gd").is_file()
