@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from npc_bridge.client import ControlClient
+from npc_sdk.bench.cable import Cable
 from npc_sdk.demo.brain import Brain, Endpoints, free_endpoints, serve_command
 from npc_sdk.designer.client import Designer
 
@@ -157,11 +159,12 @@ def play(name: str, version: str, command: Callable[[str], Sequence[str]]) -> No
         version: of the engine.
         command: what starts the scene for an endpoint.
     """
-    with brain() as (process, endpoints):
-        scene = Scene(command(endpoints.data))
+    with brain() as (process, endpoints), Cable(endpoints.data) as cable:
+        scene = Scene(command(cable.endpoint))
         try:
             scene.until(all_planned, since=0)
             _steer(scene, endpoints)
+            _cut(scene, cable, endpoints)
             ended, recovered = _kill(scene, process)
         finally:
             scene.close()
@@ -187,6 +190,17 @@ def _steer(scene: Scene, endpoints: Endpoints) -> None:
         designer.set_weight("home", 0.0)
         designer.set_weight("approach", 4.0)
         scene.until(lambda tick: tick.distance < 3.5)
+
+
+def _cut(scene: Scene, cable: Cable, endpoints: Endpoints) -> None:
+    """Cuts the connection: the scene goes on with its session."""
+    with ControlClient(endpoints.control) as designer:
+        before = designer.request("status").result["games"]
+        cable.cut()
+        scene.until(lambda tick: tick.fault != "fine")
+        scene.until(lambda tick: all_planned(tick) and tick.fault == "fine")
+        assert cable.cuts == 1
+        assert designer.request("status").result["games"] == before, "another session was opened"
 
 
 def _kill(scene: Scene, process: Brain) -> tuple[int, int]:
