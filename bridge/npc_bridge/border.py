@@ -12,6 +12,7 @@ from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from .messages import RUNG_NONE, STATUS_BITS, U4, Action, EntityBlock, Snapshot, U32s
 from .schema import EntityType, Schema
 
+MOST_TILED = 512  # rows of a range that are kept: many times 256 fields of 4096 would be much memory for a moment's use
 RUNGS = bytes(range(RUNG_NONE + 1))  # the numbers that may stand there: stripping them is the fastest look at all
 STATUSES = bytes(range(STATUS_BITS + 1))
 
@@ -148,7 +149,9 @@ class _Range:
         low, high = self._tiled
         rows = values.reshape(-1, low.shape[1])
         n = len(rows)
-        if n > len(low):
+        if n > MOST_TILED:
+            low, high = low[:1], high[:1]
+        elif n > len(low):
             self._tiled = low, high = np.tile(low[:1], (n, 1)), np.tile(high[:1], (n, 1))
         inside = (rows >= low[:n]) & (rows <= high[:n])
         return bool(np.count_nonzero(inside) == inside.size)
@@ -204,6 +207,8 @@ class _Ids:
 
     def wrong(self, parts: list[U32s]) -> int | None:
         """Returns an id that is 0 or there twice, None if all is well."""
+        if any(part.dtype != U4 for part in parts):
+            return _repeated(np.concatenate(parts))  # what is sent is refused for its type later
         told = parts[0].tobytes() if len(parts) == 1 else b"".join([part.tobytes() for part in parts])
         if told == self._good:
             return None

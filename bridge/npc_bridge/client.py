@@ -14,7 +14,7 @@ import zmq
 from numpy.typing import NDArray
 
 from .delta import CAPABILITY
-from .endpoints import Context, Socket, client_options, game_context, keep_alive
+from .endpoints import Context, Socket, client_options, game_context, is_near, keep_alive
 from .errors import ControlRefused, ControlTimeout, ErrorCode, LocalProtocolError, MessageTooLarge, RemoteProtocolError
 from .faults import (
     Connecting,
@@ -55,8 +55,8 @@ LOG = logging.getLogger(__name__)
 FRAMES_PER_POLL = 16
 MONITOR_EVENTS_PER_POLL = 32
 WATCH_US = 100_000  # between looks at a connection that works
-DUMB_PEER_US = 150_000  # a TCP peer that has not finished ZeroMQ's handshake by then does not know it, or hangs
-DEAF_PEER_US = 150_000  # a ZeroMQ peer that has not answered HELLO by then is not ours, or hangs
+NEAR_US = 150_000  # a peer on this machine that has not shaken hands, or answered HELLO, by then is not ours, or hangs
+FAR_US = 1_000_000  # the same on another machine: a handshake with keys takes four trips there and back
 SILENT_US = 1_500_000  # without actions while snapshots are sent
 REOPEN_US = 1_000_000  # libzmq gives some peers up for ever; a new socket does not
 POLLIN = int(zmq.POLLIN)  # as a plain number: the enum's arithmetic costs as much as asking the socket
@@ -119,6 +119,7 @@ class Client:
         self._fault_tick = -1  # of the snapshot a passing fault is about
         self._tick = -1
         self._closed = False
+        self._patience_us = NEAR_US if is_near(endpoint) else FAR_US
         self._watched_us = 0
         self._unanswered_us: int | None = None
         self._hello: bytes | None = None
@@ -273,8 +274,7 @@ class Client:
             self._handshaken(self._clock_us())  # inproc has no handshake to wait for
 
     def _shut(self) -> None:
-        if self._question is not None:
-            self._question.close()
+        self._drop_question()
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
@@ -324,11 +324,11 @@ class Client:
             except zmq.ZMQError:
                 break
             self._connection(event, now_us)
-        if self._tcp_us is not None and now_us - self._tcp_us > DUMB_PEER_US:
+        if self._tcp_us is not None and now_us - self._tcp_us > self._patience_us:
             self._not_ours("accepts connections, but does not speak ZeroMQ; it may also be a brain that hangs")
         if self._question is not None and self._asked_us is not None:
             self._ask(self._question, now_us - self._asked_us)
-        if self._greeted_us is not None and now_us - self._greeted_us > DEAF_PEER_US:
+        if self._greeted_us is not None and now_us - self._greeted_us > self._patience_us:
             self._not_ours("speaks ZeroMQ, but does not answer HELLO; it may also be a brain that hangs")
         if self._down_us is not None and now_us - self._down_us > REOPEN_US:
             self._shut()
@@ -337,7 +337,7 @@ class Client:
     def _ask(self, question: Question, waited_us: int) -> None:
         """Names what the peer is once it has said so, or should have."""
         mechanism = question.look()
-        if mechanism is not None or waited_us > DUMB_PEER_US:
+        if mechanism is not None or waited_us > self._patience_us:
             self._asked_us = None
             question.close()
             self._hung_up(mechanism)
@@ -356,6 +356,7 @@ class Client:
             self._down_us = now_us  # libzmq is at it
         elif event == zmq.EVENT_CLOSED and self._tcp_us is None:
             self._gone(now_us)
+            self._drop_question()
             self._not_listening()
         elif event == zmq.EVENT_DISCONNECTED:
             if self._tcp_us is not None and self._question is None:
@@ -365,7 +366,14 @@ class Client:
                 self._lasting(SessionLost(ErrorCode.SESSION, text, of_code(ErrorCode.SESSION, "").remedy))
             self._gone(now_us)
 
+    def _drop_question(self) -> None:
+        """Forgets who hung up: it is there after all, or gone."""
+        if self._question is not None:
+            self._question.close()
+        self._question = self._asked_us = None
+
     def _handshaken(self, now_us: int) -> None:
+        self._drop_question()
         self._tcp_us = self._down_us = None
         self._greeted_us = now_us
         self._hello = self._session.connected(now_us)

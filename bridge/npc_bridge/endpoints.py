@@ -28,6 +28,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_near(endpoint: str) -> bool:
+    """Says whether an endpoint is on this machine."""
+    kind, _, address = endpoint.partition("://")
+    return kind != "tcp" or is_loopback(address.rpartition(":")[0])
+
+
 def check_listenable(endpoint: str, guarded: bool = False) -> None:
     """Accepts loopback TCP, ipc and inproc; and what other machines can reach where peers need keys.
 

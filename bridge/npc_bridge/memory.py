@@ -46,7 +46,7 @@ class MemoryWatch:
         """Measures, and says whether something has to be done."""
         if now_us < self._settled_us:
             give_back()
-        held = self._resident()
+        held = self._resident() or self._least  # what cannot be measured has not changed
         self._least = min(self._least, held)
         return now_us >= self._settled_us and held - self._least > self._allowed
 

@@ -227,7 +227,7 @@ class BridgeServer:
         peer = self._by_session.get(session)
         if peer is None or peer.session.number != session:
             return False
-        self._post(self._data, peer.routing_id, peer.session.action(action, self._clock_us()))
+        self._post(self._data, peer.routing_id, peer.session.action(action, self._clock_us(), session))
         return True
 
     def acknowledge(self, peer: bytes, ack: Ack) -> None:
@@ -248,8 +248,9 @@ class BridgeServer:
     def total(self) -> SessionCounters:
         """Returns what all sessions so far have seen."""
         counted = SessionCounters()
-        for part in (self._over, *(peer.session.counters for peer in list(self._by_session.values()))):
-            counted.add(part)
+        with self._changed:
+            for part in (self._over, *(peer.session.counters for peer in self._by_session.values())):
+                counted.add(part)
         return counted
 
     @property
@@ -376,7 +377,7 @@ class BridgeServer:
             try:
                 self._bind_all(self.endpoints, self._offer)
                 return
-            except EndpointError:  # the system has not let the port go yet
+            except (EndpointError, zmq.ZMQError):  # the system has not let the port go yet
                 for socket in [socket for socket in self._sockets if socket not in known]:
                     self._sockets.remove(socket)
                     socket.close(0)
@@ -387,7 +388,9 @@ class BridgeServer:
     def _say_farewell(self) -> None:
         for peer in list(self._peers.values()):
             self._apply(peer, peer.session.close(ErrorCode.SESSION, self._farewell))
-        for event in self._events:
+        with self._changed:
+            waiting = list(self._events)
+        for event in waiting:
             if isinstance(event, ControlRequested) and self._control is not None:
                 ack = Ack(event.control.request, 0, ErrorCode.BUSY, self._farewell)
                 self._send_now(self._control, (event.peer, encode(ack)))
@@ -461,6 +464,7 @@ class BridgeServer:
             self._send_quietly(routing_id, error_frame(ErrorCode.BUSY, "HELLO: the brain takes no events now"))
             return
         peer = known or _Peer(routing_id, ServerSession(self._new_number, self._offer, self._admit))
+        peer.gone = False
         try:
             received = peer.session.receive(frame, self._clock_us())
         except Exception:  # the session loop: whatever goes wrong here ends this session and no other
@@ -522,7 +526,7 @@ class BridgeServer:
                 return
             case GameJoined():
                 self._by_session[event.session] = peer
-                self._clear_away(event.game)
+                self._clear_away(event.game, peer)
             case GameLeft():
                 self._by_session.pop(event.session, None)
                 self._over.add(peer.session.counters)
@@ -532,12 +536,13 @@ class BridgeServer:
                 self._newest.pop(event.session, None)  # laid out by the old schema
         self._events.append(event)
 
-    def _clear_away(self, game: str) -> None:
-        """Ends what a game left behind that is back without going on with it: it was started anew."""
-        for peer in [peer for peer in self._peers.values() if peer.gone and peer.session.game == game]:
-            del self._peers[peer.routing_id]
-            for event in peer.session.lost("the game was started anew").events:
-                self._note(peer, event)
+    def _clear_away(self, game: str, newcomer: _Peer) -> None:
+        """Ends what a game left behind that is back without going on with it; where several have its name, nothing."""
+        others = [peer for peer in self._peers.values() if peer.session.game == game and peer is not newcomer]
+        if len(others) == 1 and others[0].gone:
+            del self._peers[others[0].routing_id]
+            for event in others[0].session.lost("the game was started anew").events:
+                self._note(others[0], event)
 
     def _on_control(self, routing_id: bytes, frame: bytes) -> None:
         assert self._control is not None  # called for its frames only

@@ -504,8 +504,14 @@ class ServerSession:
         self._move(Cue.LOST)
         return Received((GameLeft(self.number, reason),))
 
-    def action(self, action: Action, now_us: int) -> bytes:
+    def action(self, action: Action, now_us: int, session: int = 0) -> bytes:
         """Returns an ACTION to send: session, schema, sequence and time are filled in, ranges clipped.
+
+        Args:
+            action: what was planned.
+            now_us: server clock.
+            session: that it was planned for, the one that is open by default. The game may be in another one by now:
+                then it takes no notice.
 
         Raises:
             LocalProtocolError: a number that is not finite or an array that does not fit.
@@ -518,7 +524,7 @@ class ServerSession:
             raise LocalProtocolError(
                 f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {action.steps.shape}"
             )
-        stamp = Stamp(self.number, layout.schema.schema_id, self._sequence, now_us)
+        stamp = Stamp(session or self.number, layout.schema.schema_id, self._sequence, now_us)
         data = encode_stamped(action, layout.schema, layout.border.fit(action), stamp)
         self.counters.actions += 1
         return data

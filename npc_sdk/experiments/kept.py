@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -107,8 +110,12 @@ def shard(folder: Path | None, code: str, name: str, empty: Counts, play: Callab
 
 def in_turn(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
     """Does the work on every item, in as many processes; yields the results in the order of the items."""
-    if jobs <= 1:
-        yield from map(work, items)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(work, items)
+    yield from map(work, items) if jobs <= 1 else _workers(jobs).imap(work, items)
+
+
+@cache
+def _workers(jobs: int) -> Pool:
+    """Starts processes that stay until this one ends: each takes seconds to load what it needs."""
+    pool = multiprocessing.get_context("spawn").Pool(jobs)
+    atexit.register(pool.terminate)
+    return pool

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 
@@ -14,29 +14,43 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import MetricsHandler
 
 import npc_sdk
+from npc_bridge.endpoints import is_loopback
 from npc_bridge.errors import EndpointError
-from npc_sdk.serve.brain import Brain
+from npc_bridge.server import ServerCounters
+from npc_bridge.session import SessionCounters
+from npc_sdk.serve.brain import Brain, Counters
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.0167, 0.025, 0.0333, 0.05, 0.1, 0.25, 1.0)  # with the frames of 60 and 30 Hz
+POLL_S = 0.02  # between looks at whether it is to end
 ALIVE_S = 5.0  # a planner that has not turned for so long hangs
 
-COUNTS: tuple[tuple[str, str, Callable[[Brain], int]], ...] = (
-    ("npc_ticks", "Rounds of planning.", lambda brain: brain.counters.ticks),
-    ("npc_late", "Rounds whose planning was cut short by the deadline.", lambda brain: brain.counters.late),
-    ("npc_decisions", "NPCs that decided anew.", lambda brain: brain.counters.decisions),
-    ("npc_actions", "Answers sent.", lambda brain: brain.counters.actions),
-    ("npc_actions_dropped", "Answers nobody read.", lambda brain: brain.server.counters.dropped_actions),
-    ("npc_breaches", "What games did otherwise than they declared.", lambda brain: brain.counters.breaches),
-    ("npc_requests_refused", "Requests of designers that were refused.", lambda brain: brain.counters.refused),
-    ("npc_snapshots", "Snapshots read.", lambda brain: brain.server.total().snapshots),
-    ("npc_snapshots_stale", "Snapshots that newer ones replaced.", lambda brain: brain.server.total().dropped_stale),
-    ("npc_snapshots_excess", "Snapshots beyond the limit per second.", lambda brain: brain.server.total().dropped_rate),
-    ("npc_values_clamped", "Numbers pulled into their range.", lambda brain: brain.server.total().clamped),
-    ("npc_entities_masked", "Entities left out because of NaN.", lambda brain: brain.server.total().masked),
-    ("npc_bad_messages", "Messages that broke the protocol.", lambda brain: brain.server.total().bad),
-    ("npc_multipart", "Forbidden messages of several frames.", lambda brain: brain.server.counters.multipart),
-    ("npc_refused", "Frames of peers without a session.", lambda brain: brain.server.counters.refused),
-    ("npc_rebound", "Times all connections were cut for memory.", lambda brain: brain.server.counters.rebound),
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a brain, its server and all sessions so far have counted."""
+
+    did: Counters
+    served: ServerCounters
+    seen: SessionCounters
+
+
+COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
+    ("npc_ticks", "Rounds of planning.", lambda it: it.did.ticks),
+    ("npc_late", "Rounds whose planning was cut short by the deadline.", lambda it: it.did.late),
+    ("npc_decisions", "NPCs that decided anew.", lambda it: it.did.decisions),
+    ("npc_actions", "Answers sent.", lambda it: it.did.actions),
+    ("npc_actions_dropped", "Answers nobody read.", lambda it: it.served.dropped_actions),
+    ("npc_breaches", "What games did otherwise than they declared.", lambda it: it.did.breaches),
+    ("npc_requests_refused", "Requests of designers that were refused.", lambda it: it.did.refused),
+    ("npc_snapshots", "Snapshots read.", lambda it: it.seen.snapshots),
+    ("npc_snapshots_stale", "Snapshots that newer ones replaced.", lambda it: it.seen.dropped_stale),
+    ("npc_snapshots_excess", "Snapshots beyond the limit per second.", lambda it: it.seen.dropped_rate),
+    ("npc_values_clamped", "Numbers pulled into their range.", lambda it: it.seen.clamped),
+    ("npc_entities_masked", "Entities left out because of NaN.", lambda it: it.seen.masked),
+    ("npc_bad_messages", "Messages that broke the protocol.", lambda it: it.seen.bad),
+    ("npc_multipart", "Forbidden messages of several frames.", lambda it: it.served.multipart),
+    ("npc_refused", "Frames of peers without a session.", lambda it: it.served.refused),
+    ("npc_rebound", "Times all connections were cut for memory.", lambda it: it.served.rebound),
 )
 
 
@@ -87,7 +101,7 @@ class Metrics:
             raise EndpointError(f"metrics: '{address}': {error.strerror}; choose another port, or 0 for any") from None
         self._server.daemon_threads = True
         self.url = "http://{}:{}/metrics".format(*self._server.server_address[:2])
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="metrics", daemon=True).start()
         brain.observe = self._observe
 
     def close(self) -> None:
@@ -119,18 +133,16 @@ class _Figures:
         model = {"model": brain.forecasts[brain.in_use].name, "model_sha256": brain.sha256}
         yield InfoMetricFamily("npc_brain", "What runs.", {"version": npc_sdk.__version__, **model})
         yield GaugeMetricFamily("npc_games", "Open sessions.", brain.server.games)
+        reading = Reading(brain.counters, brain.server.counters, brain.server.total())
         for name, meaning, read in COUNTS:
-            yield CounterMetricFamily(name, meaning, read(brain))
+            yield CounterMetricFamily(name, meaning, read(reading))
 
 
 def _loopback(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    try:
-        if not ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback:
-            raise ValueError
-        return host, int(port)
-    except ValueError:
+    if ":" in host or not is_loopback(host) or not port.isdecimal() or int(port) >= 1 << 16:
         raise EndpointError(
             f"metrics: expected a loopback address and port such as 127.0.0.1:9464, got '{address}'; whoever asks from "
             "another machine goes through a proxy that knows whom to let in"
-        ) from None
+        )
+    return host, int(port)

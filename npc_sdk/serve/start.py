@@ -129,7 +129,7 @@ def run(
             ready |= {"model": loaded.name, "model_sha256": loaded.sha256, **({"metrics": url} if url else {})}
             print(json.dumps(ready), flush=True)
             brain.run(stopped)
-        server.close("the brain is stopping, as it was told to")
+            server.close("the brain is stopping, as it was told to")
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from npc_bridge import faults
 from npc_bridge.client import Client, ControlClient, TelemetryReader
 from npc_bridge.conformance import sample_schema, sample_snapshot
 from npc_bridge.delta import snapped
+from npc_bridge.endpoints import is_near
 from npc_bridge.errors import (
     ControlRefused,
     ControlTimeout,
@@ -409,6 +411,49 @@ def test_another_protocol_is_named(reply: bytes, hang_up: bool) -> None:
         assert_fault(endpoint, faults.NotOurProtocol)
 
 
+@contextmanager
+def clumsy(endpoint: str) -> Iterator[str]:
+    """Passes on to a brain, but hangs up on the first who comes, and lets the second wait."""
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ends: list[socket.socket] = []
+
+        def pump(one: socket.socket, other: socket.socket) -> None:
+            with suppress(OSError):
+                while part := one.recv(1 << 16):
+                    other.sendall(part)
+
+        def serve() -> None:
+            with suppress(OSError):
+                for number in count():
+                    peer, _ = listener.accept()
+                    ends.append(peer)
+                    if number == 0:
+                        peer.recv(10)
+                        peer.close()
+                    elif number > 1:
+                        ends.append(socket.create_connection((host, int(port))))
+                        for pair in (ends[-2:], ends[:-3:-1]):
+                            threading.Thread(target=pump, args=pair, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        for end in ends:
+            end.close()
+
+
+def test_a_brain_whose_first_handshake_was_cut_is_no_stranger(thinking: Brain) -> None:
+    with clumsy(thinking.server.endpoints.data) as endpoint, Client(endpoint, SCHEMA) as client:
+        game = Game(client)
+        until(game.plays)
+        end = time.monotonic() + 0.4  # longer than a peer that hung up is waited for
+        while time.monotonic() < end:
+            game.turn()
+            time.sleep(0.01)
+        assert client.fault is None
+
+
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.REP, zmq.ROUTER], ids=["pub", "rep", "router"])
 def test_another_zeromq_service_is_named(kind: int) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -783,6 +828,38 @@ def test_a_game_that_was_started_anew_takes_the_place_of_what_its_crash_left(thi
     assert order == [GameJoined, GameJoined, GameLeft, GameJoined]
 
 
+def test_games_of_one_name_are_not_taken_for_each_other_when_all_were_cut_off(thinking: Brain) -> None:
+    """Which of them a newcomer would be nobody can tell, so that all may come back."""
+    sessions = []
+    for number in (1, 2):
+        with raw_dealer(thinking.server.endpoints.data) as dealer:
+            dealer.send(hello_of(number))
+            welcome = receive(dealer)
+            assert isinstance(welcome, Welcome)
+            sessions.append(welcome)
+            dealer.send(encode(replace(sample_snapshot(), session=welcome.session), SCHEMA))
+            until(lambda: len(thinking.seen(SnapshotArrived)) == len(sessions))
+    arrived = thinking.seen(SnapshotArrived)[0]
+    assert isinstance(arrived, SnapshotArrived)
+    dropped = thinking.server.counters.dropped_actions
+    for welcome in sessions:
+
+        def noticed(session: int = welcome.session, before: int = thinking.server.counters.dropped_actions) -> bool:
+            thinking.server.send(session, answer(arrived, 9))
+            return thinking.server.counters.dropped_actions > before
+
+        until(noticed)
+    assert thinking.server.counters.dropped_actions >= dropped + 2
+    with raw_dealer(thinking.server.endpoints.data) as newcomer, raw_dealer(thinking.server.endpoints.data) as back:
+        newcomer.send(hello_of(3))
+        assert isinstance(receive(newcomer), Welcome)
+        back.send(hello_of(4, sessions[0].resume))
+        again = receive(back)
+        assert isinstance(again, Welcome)
+        assert again.session == sessions[0].session
+    assert thinking.seen(GameLeft) == []
+
+
 def test_an_action_for_a_vanished_game_is_dropped_and_counted() -> None:
     with BridgeServer() as server:
         events: list[Event] = []
@@ -809,6 +886,13 @@ def test_an_action_for_a_vanished_game_is_dropped_and_counted() -> None:
 def test_the_server_listens_on_loopback_only(endpoint: str) -> None:
     with pytest.raises(EndpointError, match="expected"):
         BridgeServer(Endpoints(data=endpoint))
+
+
+def test_who_is_near_is_known() -> None:
+    """A peer on another machine may take its time."""
+    near = ("tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "ipc:///tmp/brain", "inproc://brain")
+    assert all(is_near(endpoint) for endpoint in near)
+    assert not any(is_near(endpoint) for endpoint in ("tcp://192.168.1.5:1", "tcp://brain.example:1"))
 
 
 def test_a_taken_port_is_named(thinking: Brain) -> None:

@@ -15,6 +15,15 @@ def test_growth_counts_from_the_least_that_was_held() -> None:
     assert told == [False, True, False, False, True]
 
 
+def test_what_cannot_be_measured_has_not_changed() -> None:
+    held = [1000]
+    watch = MemoryWatch(100, lambda: held[0])
+    held[0] = 0
+    assert not watch.alarmed(0)
+    held[0] = 1050
+    assert not watch.alarmed(0)
+
+
 def test_what_is_still_held_a_second_after_a_cut_is_in_order() -> None:
     held = [1000]
     watch = MemoryWatch(100, lambda: held[0])

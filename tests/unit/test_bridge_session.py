@@ -324,6 +324,16 @@ def test_deltas_begin_with_a_keyframe_where_a_session_goes_on() -> None:
     assert isinstance(arrived, SnapshotArrived)
 
 
+def test_a_plan_for_a_session_that_is_over_is_not_taken_for_one_of_the_next() -> None:
+    client, server = live()
+    hello = client.restart(None, 10)
+    assert hello is not None
+    client.receive(server.receive(hello, 11).replies[-1], 12)
+    assert (client.session, server.number) == (101, 101)
+    assert isinstance(client.receive(server.action(sample_action(), 13, session=100), 14), Ignored)
+    assert isinstance(client.receive(server.action(sample_action(), 13), 14), Acted)
+
+
 def test_only_listed_transitions_exist() -> None:
     assert {phase for phase, _ in CLIENT_TABLE} == {Phase.IDLE, Phase.GREETING, Phase.LIVE, Phase.REFUSED}
     assert {phase for phase, _ in SERVER_TABLE} == {Phase.IDLE, Phase.LIVE}

@@ -19,7 +19,9 @@ def fake(idle_s: float = 0.0) -> Brain:
     return cast("Brain", SimpleNamespace(turned=time.monotonic() - idle_s, observe=None))
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.168.1.5:0", "example.org:0", "9464", "127.0.0.1:http", ""])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:0", "192.168.1.5:0", "example.org:0", "9464", "127.0.0.1:http", "127.0.0.1:99999", "::1:0", ""]
+)
 def test_figures_are_shown_on_loopback_only(address: str) -> None:
     with pytest.raises(EndpointError, match="expected a loopback address and port"):
         Metrics(address, fake())

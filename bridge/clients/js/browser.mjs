@@ -68,6 +68,7 @@ export class WebSocketTransport {
   }
 
   take(bytes) {
-    if (this.inbox.length < WAITING) this.inbox.push(bytes);
+    this.inbox.push(bytes);
+    if (this.inbox.length > WAITING) this.inbox.shift(); // the oldest says least
   }
 }
