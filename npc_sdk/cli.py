@@ -48,7 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("npc_sdk.experiments.replay", "hand a recorded game to a brain once more, and compare its answers"),
     "train": Entry("npc_sdk.experiments.train", "learn a world model from recordings"),
     "evaluate": Entry("npc_sdk.experiments.evaluate", "compare a world model with simpler forecasts on held-out play"),
-    "bench": Entry("npc_sdk.bench.command", "measure: live, decide, safety, shield, bridge, errors, faults"),
+    "bench": Entry("npc_sdk.bench.command", "measure: bridge, crowd, live, decide, errors, faults, safety, shield"),
     "check": Entry("npc_sdk.check", "hunt for broken promises: shield, adversary, wire, frames, peers and more"),
     "calibrate": Entry(
         "npc_sdk.experiments.calibrate", "measure in recordings what bodies do, beside what is declared"

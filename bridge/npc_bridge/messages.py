@@ -209,7 +209,7 @@ class Welcome:
         nonce: of the HELLO it answers.
         schema_sha256: of the registered schema.
         limits: what the server reads at most.
-        heartbeat_ms: silence after which a side counts as gone is three of these.
+        heartbeat_ms: not used any more; 500.
         lead_ticks: apply_tick - source_tick the brain aims at.
         fresh_steps: steps of a chunk after which a newer one is overdue.
         velocity_tolerance: how far off its expected velocity an NPC may be to run a step, m/s.

@@ -53,12 +53,17 @@ def _figures(args: Namespace, control: Side, side: Side) -> dict[str, Json]:
     whole = not side.died and not hostile["incidents"] and not hostile["slow"]
     kept = side.sessions == 1 and not side.unsafe and side.growth_kib <= GROWTH_KIB
     return {
-        "passed": bool(whole and kept and late and side.answered > 0),
+        "passed": bool(whole and kept and late and side.answered > 0 and _is_control(control, usual)),
         "hostile": hostile,
         "control": usual,
         "seed": args.seed,
         "machine": machine(),
     }
+
+
+def _is_control(side: Side, figures: dict[str, Json]) -> bool:
+    """Says whether all peers of the control joined, and nobody was cut off."""
+    return figures["joined"] == side.scripts + side.sessions and not figures["rebound"]
 
 
 def _side(side: Side) -> dict[str, Json]:
@@ -74,6 +79,8 @@ def _side(side: Side) -> dict[str, Json]:
         "growth_kib": side.growth_kib,
         "multipart": int(side.server.get("multipart", 0)),
         "refused": int(side.server.get("refused", 0)),
+        "joined": int(side.server.get("joined", 0)),
+        "rebound": int(side.server.get("rebound", 0)),
         "pushed": side.pushed,
         "answered": side.answered,
         "late": side.late,
@@ -92,7 +99,8 @@ def _lines(figures: dict[str, Json]) -> list[str]:
         side = figures[name]
         assert isinstance(side, dict)
         lines.append(
-            f"{name}: {side['scripts']} scripts in {side['wall_s']:.0f} s; {side['incidents']} incidents, "
+            f"{name}: {side['scripts']} scripts in {side['wall_s']:.0f} s; {side['joined']} sessions, "
+            f"{side['rebound']} times cut off for memory; {side['incidents']} incidents, "
             f"{side['slow']} slow turns (longest {side['cpu_ms_max']:.1f} ms), memory {side['growth_kib'] / 1024:+.1f} "
             f"MiB; the game: {side['late']} of {side['answered']} answers late, p50 {side['latency_ms_p50']:.2f} ms, "
             f"p99 {side['latency_ms_p99']:.2f}, {side['sessions']} session, {side['faults'] or 'no faults'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +47,10 @@ def main(args: Namespace) -> int:
     game = adapt(world.make("rgb_array" if args.render else None), world, args.world)
     strip = Strip(args.render) if args.render else None
     diaries, reports = [], []
-    ticks = round(args.seconds * world.tick_hz)
+    ticks = max(1, round(args.seconds * world.tick_hz))
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)
-    with progress(args.episodes, "play", "episode") as bar:
+    with closing(game.env), progress(args.episodes, "play", "episode") as bar:
         for episode in range(args.episodes):
             game.reset(args.seed + episode)
             leader = _leader(game, args, episode)
@@ -61,7 +62,6 @@ def main(args: Namespace) -> int:
             if args.rules:
                 reports.append(judge(game, diaries[-1], rules))
             bar.update()
-    game.env.close()
     if strip:
         strip.write(world.tick_hz)
     found = asdict(figures(diaries))

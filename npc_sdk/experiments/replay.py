@@ -16,7 +16,7 @@ from npc_bridge.messages import Action
 from npc_bridge.recording import Recording, read
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress
-from npc_sdk.options import count, natural
+from npc_sdk.options import count, duration, natural
 
 if TYPE_CHECKING:
     from npc_sdk.experiments.tape import Heard, Tape
@@ -48,6 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, default=0, help="as the recorded brain's (0)")
     parser.add_argument("--candidates", type=count, default=32, help="as the recorded brain's (32)")
     parser.add_argument("--personas", type=Path, help="as the recorded brain's; the shipped ones by default")
+    parser.add_argument("--pose-tolerance", type=duration, default=0.02, help="as the recorded brain's, m (0.02)")
     add_json(parser)
 
 
@@ -141,30 +142,19 @@ def _brain(args: Namespace, model: str, recording: Recording, tape: Tape) -> Bra
     """Puts a brain together as `npc-sdk serve` does, with all the time in the world."""
     import torch
 
-    from npc_sdk.designer.board import Board
-    from npc_sdk.designer.persona import SHIPPED, PersonaLibrary
     from npc_sdk.experiments.tape import Told
     from npc_sdk.kernels.warm import warm_up
-    from npc_sdk.objectives.terms import DEFAULT_TERMS
-    from npc_sdk.planner.problem import PlannerConfig
-    from npc_sdk.runtime import Runtime, RuntimeConfig
-    from npc_sdk.runtime.decide import PlannerDecider
     from npc_sdk.serve.brain import Brain
-    from npc_sdk.serve.models import choices, load
+    from npc_sdk.serve.start import Recipe, assemble
 
     torch.set_num_threads(1)
     warm_up()
     device = torch.device("cpu")
-    loaded = load(model, device, args.seed)
-    if loaded.interface_sha256 not in ("", recording.schema.interface_sha256):
+    parts = assemble(Recipe(model, device, args.seed, args.candidates, args.personas, args.pose_tolerance))
+    if parts.loaded.interface_sha256 not in ("", recording.schema.interface_sha256):
         raise InputError(f"model '{model}': expected one that fits game '{recording.schema.game}' of the recording")
-    config = PlannerConfig(seed=args.seed, candidates=args.candidates, elites=args.candidates)
-    planner = PlannerDecider(loaded.forecast, config, device, explain=True, calibration=loaded.calibration)
-    runtime = Runtime(planner, lambda: board.snapshot, RuntimeConfig())
-    forecasts = choices(loaded, device, args.seed)
-    library = PersonaLibrary(args.personas or SHIPPED, DEFAULT_TERMS.names)
-    board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
-    return Brain(tape, runtime, planner, board, forecasts, float("inf"), Told(tape))  # type: ignore[arg-type]  # stands in for a server
+    brain = (parts.runtime, parts.planner, parts.board, parts.forecasts)
+    return Brain(tape, *brain, float("inf"), Told(tape))  # type: ignore[arg-type]  # stands in for a server
 
 
 def _lines(figures: Mapping[str, Json]) -> list[str]:

@@ -14,7 +14,7 @@ from npc_bridge.frames import Kind
 from npc_bridge.messages import Ack, Action, Hello, Welcome, decode, encode
 from npc_bridge.packing import Value
 from npc_bridge.recording import ChannelId, Direction, Record, Recording
-from npc_bridge.session import Offer, ServerSession, SessionEvent, SnapshotArrived
+from npc_bridge.session import Offer, Phase, ServerSession, SessionEvent, SnapshotArrived
 from npc_sdk.errors import InputError
 from npc_sdk.serve.pace import Pace
 
@@ -74,7 +74,7 @@ class Tape:
         self._schema = recording.schema
         self._then = then
         self._records = _data(recording, Direction.UP)
-        self._session = ServerSession(lambda: self._number, Offer(), lambda schema: ())
+        self._session = self._opened()
         self._number = 0
         self._resume = ""  # our own secret of the session, in the place of the recorded one
 
@@ -107,6 +107,9 @@ class Tape:
     def publish(self, topic: str, body: Mapping[str, Value], session: int = 0, tick: int = 0) -> None:
         """Nobody reads telemetry."""
 
+    def _opened(self) -> ServerSession:
+        return ServerSession(lambda: self._number, Offer(), lambda schema: ())
+
     def _received(self, record: Record) -> tuple[SessionEvent, ...]:
         data = record.data
         if data[5:6] == bytes([Kind.HELLO]):
@@ -115,6 +118,8 @@ class Tape:
             if hello.nonce not in self._then.numbers:
                 return ()  # nobody heard it
             self._number = self._then.numbers[hello.nonce]
+            if self._session.phase is Phase.CLOSED:  # as after a BYE
+                self._session = self._opened()
             goes_on = self._number == self._session.number
             data = encode(replace(hello, resume=self._resume if goes_on else ""))
         received = self._session.receive(data, record.time_us)

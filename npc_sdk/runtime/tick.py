@@ -79,7 +79,7 @@ class Report:
     standings: dict[int, tuple[Standing, ...]]  # with rules of class H, by NPC id of those that decided now: forecasts
 
 
-def _at_once(work: Callable[[], None]) -> None:
+def at_once(work: Callable[[], None]) -> None:
     work()
 
 
@@ -115,7 +115,7 @@ class Runtime:
         board: Callable[[], BoardSnapshot],
         config: RuntimeConfig | None = None,
         ledger: Ledger | None = None,
-        later: Callable[[Callable[[], None]], object] = _at_once,
+        later: Callable[[Callable[[], None]], object] = at_once,
     ) -> None:
         self._later = later
         self.config = config or RuntimeConfig()

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from npc_sdk.planner.problem import PlannerConfig
 from npc_sdk.runtime import Runtime, RuntimeConfig
 from npc_sdk.runtime.decide import PlannerDecider
 from npc_sdk.runtime.game import check_game
+from npc_sdk.runtime.tick import at_once
 from npc_sdk.serve.brain import Brain, Planner
 from npc_sdk.serve.logs import set_up
 from npc_sdk.serve.models import Loaded, choices, device_of, load
@@ -53,22 +54,9 @@ def serve(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     _give_way()
     warm_up()
-    loaded = load(args.model, device_of(args.device), args.seed)
-    library = PersonaLibrary(args.personas or SHIPPED, DEFAULT_TERMS.names)
-    decider = PlannerDecider(
-        loaded.forecast,
-        # All that was imagined is kept: what turned weights choose among it is then what a new decision would choose.
-        PlannerConfig(seed=args.seed, candidates=args.candidates, elites=args.candidates),
-        device_of(args.device),
-        explain=True,
-        calibration=loaded.calibration,
-    )
-    ledger = _ledger(args.log)
-    aside = ThreadPoolExecutor(1, "remarks")
-    config = RuntimeConfig(shield=ShieldConfig(tolerance=args.pose_tolerance))
-    runtime = Runtime(decider, lambda: board.snapshot, config, ledger, partial(_later, aside))
-    forecasts = choices(loaded, device_of(args.device), args.seed)
-    board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
+    recipe = Recipe(args.model, device_of(args.device), args.seed, args.candidates, args.personas, args.pose_tolerance)
+    parts = assemble(recipe, args.log, partial(_later, ThreadPoolExecutor(1, "remarks")))
+    parts = replace(parts, deadline_ms=args.deadline_ms, lead_ticks=args.lead_ticks, metrics=args.metrics)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
@@ -76,10 +64,21 @@ def serve(args: argparse.Namespace) -> int:
         threading.Thread(target=_until_closed, args=(stop,), daemon=True).start()
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection during a fight walks through it
-    parts = Parts(runtime, decider, board, forecasts, loaded, args.deadline_ms, args.lead_ticks, args.metrics)
-    with ledger or nullcontext():
+    with parts.ledger or nullcontext():
         run(parts, (args.data, args.control, args.telemetry), stop.is_set, args.keys and ServerKeys(args.keys))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What decides about a brain's answers, besides what it is sent and the time it has."""
+
+    model: str  # `arena`, one without learning, or a checkpoint folder
+    device: torch.device
+    seed: int
+    candidates: int  # plans tried per NPC
+    personas: Path | None  # folder; None for the shipped ones
+    pose_tolerance: float  # m off its place at which an NPC still runs a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +90,34 @@ class Parts:
     board: Board
     forecasts: Mapping[str, Loaded]  # by the names that the board knows
     loaded: Loaded  # the one that games are told of, and must fit
+    ledger: Ledger | None = None  # of the shield; whoever runs the brain closes it
     deadline_ms: float = 20.0  # of planning, per tick
     lead_ticks: int = 0  # 0 adapts
     metrics: str | None = None  # address to show figures at
+
+
+def assemble(recipe: Recipe, log: Path | None = None, later: Callable[[Callable[[], None]], object] = at_once) -> Parts:
+    """Puts a brain together.
+
+    Args:
+        recipe: of it.
+        log: file for what the shield sees and answers.
+        later: has work done that no tick waits for.
+
+    Raises:
+        InputError: there is no such model or folder, or nothing can be written to the log.
+    """
+    loaded = load(recipe.model, recipe.device, recipe.seed)
+    # All that was imagined is kept: what turned weights choose among it is then what a new decision would choose.
+    config = PlannerConfig(seed=recipe.seed, candidates=recipe.candidates, elites=recipe.candidates)
+    decider = PlannerDecider(loaded.forecast, config, recipe.device, explain=True, calibration=loaded.calibration)
+    library = PersonaLibrary(recipe.personas or SHIPPED, DEFAULT_TERMS.names)
+    ledger = _ledger(log)
+    shield = ShieldConfig(tolerance=recipe.pose_tolerance)
+    runtime = Runtime(decider, lambda: board.snapshot, RuntimeConfig(shield=shield), ledger, later)
+    forecasts = choices(loaded, recipe.device, recipe.seed)
+    board = Board(library, admit=runtime.admit, forecasts=tuple(forecasts))
+    return Parts(runtime, decider, board, forecasts, loaded, ledger)
 
 
 def run(

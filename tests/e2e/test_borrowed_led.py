@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_a_world_that_the_guide_declares_is_planned_for(
 ) -> None:
     """It has no player."""
     (tmp_path / "my_world.py").write_text(blocks("python")[-1])
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.chdir(tmp_path)
     command = [brain.data if word.startswith("tcp:") else word for word in commands()[-1]]
     assert cli.main([*command, "--seconds", "4", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])

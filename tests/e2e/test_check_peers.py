@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from argparse import Namespace
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -23,13 +24,18 @@ from npc_sdk.experiments.peers import attack
 from npc_sdk.experiments.peers.hunt import Host, Side
 from npc_sdk.experiments.peers.scripts import BREAKS, GREETING, HELLO, Script, hostile, polite, ready
 
+ENOUGH = 30_000  # frames of peers that break off, by which a server that can be ended by them has been
+
 
 @pytest.mark.timeout(180)
 def test_a_few_hostile_peers_are_borne(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", "peers", "--scripts", "60", "--json"])  # whether answers are late is the machine's doing here
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert printed_keys(found) == documented_keys("check peers")
+    shared = {f"*.{key}" for key in printed_keys(found["hostile"]) | printed_keys(found["control"])}
+    assert set(found) - {"control"} | shared == documented_keys("check peers")
+    assert found["control"]["joined"] == 60 + found["control"]["sessions"]
     for side in (found["hostile"], found["control"]):
+        assert side["rebound"] == 0
         assert side["scripts"] == 60
         assert (side["died"], side["incidents"], side["unsafe"]) == (False, 0, 0)
         assert side["answered"] > 30
@@ -85,7 +91,7 @@ def test_a_peer_that_breaks_off_with_pings_on_their_way_does_not_end_the_process
     with Host() as host, ThreadPoolExecutor() as pool:
         stopping, until_s = threading.Event(), time.monotonic() + 4.0
         peers = [pool.submit(attack.break_off, host.data, stopping) for _ in range(4)]
-        until(lambda: host.status is not None or time.monotonic() > until_s)
+        until(lambda: time.monotonic() > until_s or host.report().get("refused", ENOUGH) >= ENOUGH)
         stopping.set()
         assert [peer.result() for peer in peers] == [None] * 4
         assert host.status is None
@@ -112,6 +118,7 @@ def test_scripts_are_drawn_from_their_seed_and_of_every_kind() -> None:
         ({"died": True}, False),
         ({"server": {"incidents": 1}}, False),
         ({"server": {"slow": 1}}, False),
+        ({"server": {"rebound": 1}}, True),
         ({"unsafe": 1}, False),
         ({"sessions": 2}, False),
         ({"growth_kib": 65 * 1024}, False),
@@ -121,11 +128,18 @@ def test_scripts_are_drawn_from_their_seed_and_of_every_kind() -> None:
     ],
 )
 def test_what_the_verdict_asks_for(change: dict[str, object], passed: bool) -> None:
-    class Args:
-        seed = 0
+    assert verdict(side(late=10), side(**change)) is passed
 
-    def side(**what: object) -> Side:
-        return Side(**{"scripts": 9, "pushed": 1000, "answered": 1000, "sessions": 1, "server": {"slow": 0}} | what)  # type: ignore[arg-type]
 
-    figures = _figures(Args(), side(late=10), side(**change))  # type: ignore[arg-type]
-    assert figures["passed"] is passed
+@pytest.mark.parametrize("server", [{"joined": 9}, {"joined": 10, "rebound": 1}, {}])
+def test_a_control_whose_peers_did_not_all_join_or_were_cut_off_is_none(server: dict[str, float]) -> None:
+    assert verdict(side(server=server), side()) is False
+
+
+def side(**what: object) -> Side:
+    usual = {"scripts": 9, "pushed": 1000, "answered": 1000, "sessions": 1, "server": {"joined": 10}}
+    return Side(**usual | what)  # type: ignore[arg-type]  # by name
+
+
+def verdict(control: Side, hostile: Side) -> object:
+    return _figures(Namespace(seed=0), control, hostile)["passed"]

@@ -17,7 +17,7 @@ from npc_sdk.bench.process import BrainProcess
 from npc_sdk.cli import main
 
 AT = "tcp://127.0.0.1:0"
-PLANNER = ("--model", "constant-velocity", "--candidates", "16")
+PLANNER = ("--model", "constant-velocity", "--candidates", "16", "--pose-tolerance", "0.05")
 SERVE = (*PLANNER, "--data", AT, "--control", AT, "--telemetry", AT, "--deadline-ms", "60000")
 
 
@@ -62,6 +62,8 @@ def test_a_served_game_replays_bit_by_bit(tmp_path: Path, capsys: pytest.Capture
     other = replayed("--seed", "1")
     assert other["passed"] is False
     assert "steps[" in str(other["first_difference"])
+    other = replayed("--pose-tolerance", "0.02")
+    assert ": tolerance[" in str(other["first_difference"])
     path.write_bytes(path.read_bytes()[:-1000])
     crashed = replayed()
     assert crashed["passed"] is True, crashed["first_difference"]

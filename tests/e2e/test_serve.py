@@ -215,6 +215,7 @@ def test_a_brain_shows_its_figures_and_its_health_and_logs_who_comes_and_goes() 
         brain.send_signal(signal.SIGCONT)
         until(lambda: figures(url)["npc_games"] == 0.0)
         assert figures(url)["npc_snapshots_total"] >= shown["npc_snapshots_total"]  # what a game left behind stays
+        until(lambda: b"goodbye" in os.pread(log.fileno(), 1 << 20, 0))  # off the books before it is told of
         brain.terminate()
         assert brain.wait(10.0) == 0
         log.seek(0)

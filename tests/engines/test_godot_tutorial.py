@@ -6,18 +6,18 @@ What `run.py` would install is lent: the checkout's `.venv` is the environment o
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from yard import Scene, all_planned, needed
+
+from npc_sdk.demo.brain import Brain, free_endpoints
+from npc_sdk.serve.command import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "godot.md"
@@ -49,34 +49,30 @@ def checkout(folder: Path) -> None:
     (folder / ".venv" / ".npc-sdk-demo").write_text(run.fingerprint())
 
 
-def taken(port: int) -> bool:
-    """Says whether somebody listens there already."""
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.mark.timeout(300)
 def test_the_page_leads_to_planned_guards_in_godot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     get_godot, serve, play, copy = commands()
     assert len(commands()) <= MOST
     assert get_godot.split()[-1] == "godot3-server"
     needed("godot3-server")  # what the first command brings
-    assert not taken(5757), "expected no other brain on this machine's port 5757"
     home = tmp_path / "checkout"
     checkout(home)
     monkeypatch.chdir(home)
     monkeypatch.setenv("HOME", str(tmp_path))  # where Godot keeps folders of its own
-    with subprocess.Popen(shlex.split(serve), stdout=subprocess.PIPE, text=True, start_new_session=True) as brain:
+    at = free_endpoints()  # in place of the usual ones, which somebody may use
+    options = ["--attached", "--data", at.data, "--control", at.control, "--telemetry", at.telemetry]
+    brain = Brain([*shlex.split(serve), *options])
+    try:
+        brain.start()
+        brain.wait_ready(120)
+        assert DATA in play
+        scene = Scene(shlex.split(play.replace(DATA, at.data)))
         try:
-            assert brain.stdout is not None
-            assert '"ready": true' in brain.stdout.readline()
-            scene = Scene(shlex.split(play))
-            try:
-                tick = scene.until(all_planned, since=0)
-            finally:
-                scene.close()
+            tick = scene.until(all_planned, since=0)
         finally:
-            os.killpg(brain.pid, signal.SIGTERM)
+            scene.close()
+    finally:
+        brain.stop()
     assert tick.fault == "fine"
     (tmp_path / "game").mkdir()
     subprocess.run(shlex.split(copy.replace("PATH/OF/YOUR/GAME", str(tmp_path / "game"))), check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from npc_bridge.ladder import LadderResult
 from npc_bridge.messages import RUNG_CALLBACK, RUNG_PLAN, RUNG_TAIL, Executing
 from npc_bridge.recording import read
 from npc_bridge.schema import Kinematics
+from npc_sdk.cli import main
 from npc_sdk.constraints import from_table
 from npc_sdk.envs.pettingzoo import KNOWN, NamedColumns, Nearest, Push, Shown, World, adapt, world_of
 from npc_sdk.envs.pettingzoo.game import FIRST_NPC, FIRST_PLAYER, BorrowedGame
@@ -334,12 +336,66 @@ def test_a_view_of_ones_own_is_named_by_module_and_function(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "my_yard", module)
     assert world_of("anything", "my_yard:yard") is YARD
     for view, said in (
-        ("my_yard:nothing", "expected module:function"),
-        ("no_such:yard", "expected module:function"),
+        ("my_yard:nothing", "view my_yard:nothing: AttributeError: "),
+        ("no_such:yard", "expected a module no_such that is installed or in "),
+        ("my_yard.inner:yard", r"expected a module my_yard\.inner that is installed or in "),
+        ("my_yard", "expected module:function, got 'my_yard'"),
+        (".my_yard:yard", "expected module:function"),
         ("my_yard:number", "expected my_yard:number to return a World, got int"),
     ):
         with pytest.raises(InputError, match=said):
             world_of("anything", view)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def yard():\n    return 1 +\n", r"view broken_yard:yard: SyntaxError: .*line 2"),
+        ("def yard(size):\n    pass\n", "view broken_yard:yard: TypeError: .*'size'"),
+        ("def yard():\n    import not_there\n", "view broken_yard:yard: No module named 'not_there'"),
+        ("from json import not_there\n", "view broken_yard:yard: ImportError: cannot import name 'not_there'"),
+    ],
+)
+def test_a_view_in_the_current_folder_is_found_and_what_is_wrong_in_it_is_told(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_yard.py").write_text(text)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.chdir(tmp_path)
+    try:
+        with pytest.raises(InputError, match=said):
+            world_of("anything", "broken_yard:yard")
+    finally:
+        sys.modules.pop("broken_yard", None)
+
+
+class Fragile(Yard):
+    """Breaks in its third tick, and knows whether it was closed."""
+
+    closed = False
+
+    def step(self, actions: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+        if self.tick == 2:
+            raise RuntimeError("the yard broke")
+        return super().step(actions)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_shortest_play_is_a_tick_and_a_world_that_breaks_is_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env, module = Fragile(), ModuleType("my_yard")
+    module.yard = lambda: replace(YARD, make=lambda mode: env)  # type: ignore[attr-defined]  # made up here
+    monkeypatch.setitem(sys.modules, "my_yard", module)
+    command = ["play", "yard", "--view", "my_yard:yard", "--json", "--seconds"]
+    assert main([*command, "0.01"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["ticks"] == 1
+    env.closed = False
+    with pytest.raises(RuntimeError, match="the yard broke"):
+        main([*command, "1"])
+    assert env.closed
 
 
 @pytest.mark.parametrize("name", ["half", "metres", "tick_hz"])

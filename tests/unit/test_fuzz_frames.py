@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import Namespace
 from pathlib import Path
 from random import Random
 
@@ -13,9 +14,10 @@ from documented import documented_keys, printed_keys
 
 from npc_bridge.conformance import sample_snapshot
 from npc_bridge.errors import ErrorCode
+from npc_sdk.check.frames import _figures
 from npc_sdk.cli import main
 from npc_sdk.experiments.fuzz import judges
-from npc_sdk.experiments.fuzz.frames import EXAMPLES, Found, shard
+from npc_sdk.experiments.fuzz.frames import EXAMPLES, FRAMES, Found, shard
 from npc_sdk.experiments.fuzz.judges import ACCEPTED, Game, Panel, Server, Unsafe
 from npc_sdk.experiments.fuzz.mutate import MOST_BYTES, MUTATIONS, mutated
 
@@ -35,6 +37,18 @@ def test_a_small_hunt_finds_nothing_and_goes_on_where_it_stopped(
     assert main(asked) == 0
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert {k: again[k] for k in found if k != "wall_s"} == {k: found[k] for k in found if k != "wall_s"}
+
+
+@pytest.mark.parametrize(
+    ("frames", "per_shard_kib", "passed"),
+    [(100_000, 4.0, True), (100_000, 4000.0, False), (10_000_000, 20.0, True), (10_000_000, 200.0, False)],
+)
+def test_memory_that_grows_fails_a_hunt_that_is_large_enough(frames: int, per_shard_kib: float, passed: bool) -> None:
+    total = Found(frames=frames, accepted=1, codes=np.ones(len(ErrorCode) + 1))
+    held = [50_000.0 + k * per_shard_kib for k in range(frames // FRAMES)]
+    assert _figures(Namespace(seed=0), total, held, 1.0)["passed"] is passed
+    few = _figures(Namespace(seed=0), Found(99_999, 1, codes=total.codes), held, 1.0)
+    assert (few["passed"], few["growth_kib"]) == (True, None)
 
 
 def test_every_judge_takes_what_it_is_made_for() -> None:

@@ -123,6 +123,25 @@ def test_a_session_that_was_gone_on_with_is_gone_on_with_again(tmp_path: Path) -
     assert then.lost == 1
 
 
+def test_a_session_after_a_goodbye_is_a_new_one(tmp_path: Path) -> None:
+    line = Line(tmp_path / "a.npcrec")
+    line.connect()
+    line.snapshot(1)
+    goodbye = line.game.bye()
+    assert goodbye is not None
+    line.up(goodbye)
+    line.game = ClientSession(SCHEMA, Greeting("test", "game"), 90)
+    line.brain = ServerSession(lambda: 101, Offer(), lambda schema: ())
+    line.connect()
+    line.snapshot(1)
+    line.recorder.close()
+    recording = read(tmp_path / "a.npcrec")
+    tape = Tape(recording, heard(recording))
+    kinds = [kinds for kinds, _ in turns(tape)]
+    assert kinds == [[GameJoined, SnapshotArrived], [GameLeft, GameJoined, SnapshotArrived], []]
+    assert tape.answers.keys() == {(100, 1), (101, 1)}
+
+
 @pytest.mark.parametrize(
     ("field", "change", "said"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -21,7 +23,8 @@ def world_of(env_id: str, view: str = "") -> World:
 
     Args:
         env_id: of a known world; with a view, whatever the game is to be called.
-        view: `module:function` that returns a `World`; "" for a known one.
+        view: `module:function` that returns a `World`; "" for a known one. The module may be in the current folder,
+            which is put on `sys.path`.
 
     Raises:
         InputError: the id is unknown and there is no view, or the view cannot be had.
@@ -33,11 +36,28 @@ def world_of(env_id: str, view: str = "") -> World:
                 "Others need --view module:function"
             )
         return KNOWN[env_id]()
-    module, _, function = view.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"view: expected module:function, got {view!r}: {error}") from error
+    made = _named(view)
     if not isinstance(made, World):
         raise InputError(f"view: expected {view} to return a World, got {type(made).__name__}")
     return made
+
+
+def _named(view: str) -> object:
+    """Calls `module:function`, of an installed module or one in the current folder.
+
+    Raises:
+        InputError: it is not written so, is not there, or fails.
+    """
+    module, _, function = view.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        raise InputError(f"view: expected module:function, got {view!r}")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` has it, and a console script has not
+    try:
+        return getattr(importlib.import_module(module), function)()
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise InputError(f"view {view}: {error}") from error
+        raise InputError(f"view: expected a module {module} that is installed or in {here}: {error}") from error
+    except (ImportError, AttributeError, TypeError, ValueError, SyntaxError) as error:
+        raise InputError(f"view {view}: {type(error).__name__}: {error}") from error

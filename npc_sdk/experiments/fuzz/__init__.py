@@ -1,1 +1,1 @@
-"""Hunts for bytes that the bridge cannot bear: mutated frames in process, raw ZeroMQ scripts over sockets."""
+"""Hunts for frames that the bridge cannot bear, by mutation, in process."""

@@ -47,26 +47,25 @@ class Found:
     unsafe: int = 0  # numbers let through that are not finite or out of their range
     slow: int = 0  # took longer than SLOW_MS of CPU time
     shapes: int = 0  # judgements unlike all before them, over shards
-    growth_kib: float = 0.0  # of the process, over the second halves of shards
+    held_kib: float = 0.0  # of memory, by the process at the end of the last shard
     cpu_ms_max: float = 0.0
     codes: Values = field(default_factory=lambda: np.zeros(len(ErrorCode) + 1))  # refusals, by code
     examples: list[str] = field(default_factory=list)
 
     def table(self) -> dict[str, Values]:
         """Returns the counts as arrays, to be kept."""
-        whole = [self.frames, self.accepted, self.crashes, self.unsafe, self.slow, self.shapes, self.growth_kib]
+        whole = [self.frames, self.accepted, self.crashes, self.unsafe, self.slow, self.shapes, self.held_kib]
         return {"whole": np.array([*whole, self.cpu_ms_max], np.float64), "codes": self.codes}
 
     def plus(self, table: Mapping[str, Values]) -> None:
         """Adds what a shard kept."""
-        frames, accepted, crashes, unsafe, slow, shapes, growth, longest = table["whole"].tolist()
+        frames, accepted, crashes, unsafe, slow, shapes, self.held_kib, longest = table["whole"].tolist()
         self.frames += int(frames)
         self.accepted += int(accepted)
         self.crashes += int(crashes)
         self.unsafe += int(unsafe)
         self.slow += int(slow)
         self.shapes += int(shapes)
-        self.growth_kib += growth
         self.cpu_ms_max = max(self.cpu_ms_max, longest)
         self.codes = self.codes + table["codes"]
 
@@ -76,16 +75,14 @@ def shard(index: int, seed: int, frames: int, judges: Mapping[str, Callable[[], 
     found = Found()
     for name, share in SHARES.items():
         _hunt(judges[name](), Random(f"{seed} {index} {name}"), round(share * frames), found)
+    found.held_kib = _resident_kib()
     return found
 
 
 def _hunt(judge: Judge, random: Random, frames: int, found: Found) -> None:
     seeds = _seeds(judge)
     seen: set[str] = set()
-    half = _resident_kib()
-    for number in range(frames):
-        if number == frames // 2:
-            half = _resident_kib()
+    for _ in range(frames):
         frame = random.choice(seeds)
         if random.random() < ADDRESSED:
             frame = judge.addressed(frame)
@@ -96,7 +93,6 @@ def _hunt(judge: Judge, random: Random, frames: int, found: Found) -> None:
             if len(frame) <= LONGEST_SEED and len(seeds) < MOST_SEEDS:
                 seeds.append(frame)
     found.shapes += len(seen)
-    found.growth_kib += _resident_kib() - half
 
 
 def _judged(judge: Judge, frame: bytes, found: Found) -> str:

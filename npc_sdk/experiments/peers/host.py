@@ -20,7 +20,7 @@ import numpy as np
 
 from npc_bridge.messages import Action
 from npc_bridge.server import BridgeServer, Endpoints
-from npc_bridge.session import SnapshotArrived
+from npc_bridge.session import GameJoined, SnapshotArrived
 
 SLOW_MS = 100.0  # of the I/O thread's CPU time, that no turn may take
 STEPS = 6  # per answer
@@ -29,6 +29,7 @@ STEPS = 6  # per answer
 class Watched(BridgeServer):
     """A server that measures every turn of receiving."""
 
+    joined = 0  # sessions opened
     slow = 0
     cpu_ms_max = 0.0
 
@@ -69,16 +70,19 @@ def main() -> None:
                 "rss_kib": _resident_kib(),
                 "multipart": server.counters.multipart,
                 "refused": server.counters.refused,
+                "joined": server.joined,
+                "rebound": server.counters.rebound,
             }
             print(json.dumps(report), flush=True)
 
 
-def _answer(server: BridgeServer) -> None:
+def _answer(server: Watched) -> None:
     """Answers every snapshot with a plan to stand still; ends the process if the server ends."""
     chunk = 0
     try:
         while True:
             for event in server.poll(50):
+                server.joined += isinstance(event, GameJoined)
                 if isinstance(event, SnapshotArrived):
                     chunk += 1
                     server.send(event.session, _stand(event, chunk))
