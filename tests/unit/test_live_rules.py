@@ -331,7 +331,7 @@ def test_a_game_that_cannot_be_certified_does_not_silence_the_others(caplog: pyt
 
 
 def test_a_game_whose_bodies_or_map_nothing_can_be_certified_for_is_refused() -> None:
-    admit = _admission(SimpleNamespace(interface_sha256=""))  # type: ignore[arg-type]  # of a model that fits every game
+    admit = _admission(SimpleNamespace(interface_sha256=""), ShieldConfig())  # type: ignore[arg-type]  # of a model that fits every game
     assert admit(the_schema()) == ()
     with pytest.raises(Refused, match="rebase"):
         admit(the_schema(2e4))
