@@ -215,7 +215,7 @@ def test_another_forecast_is_taken_up_at_the_next_tick_and_not_before() -> None:
     brain.step()
     brain.step()
     assert planner.used[1:] == [brain.forecasts["frozen"].forecast]
-    assert (brain.in_use, brain._sha256) == ("frozen", "")
+    assert (brain.in_use, brain.sha256) == ("frozen", "")
 
 
 def test_a_new_term_is_scored_at_once_where_the_game_stands_still() -> None:
