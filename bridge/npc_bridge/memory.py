@@ -9,13 +9,12 @@ from pathlib import Path
 
 ALLOWED_BYTES = 256 << 20
 SETTLE_US = 1_000_000
-STATM = Path("/proc/self/statm")
 
 
-def resident_bytes() -> int:
-    """Returns the memory this process holds, 0 where the system does not tell (it does on Linux)."""
+def resident_bytes(pid: int | str = "self") -> int:
+    """Returns the memory that a process holds, 0 where the system does not tell (it does on Linux)."""
     try:
-        return int(STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from npc_bridge.client import Client
 from npc_bridge.endpoints import Context, client_options, game_context
+from npc_bridge.memory import resident_bytes
 from npc_bridge.messages import EntityBlock
 from npc_sdk.bench.echoes import FIELDS, STAMPS, schema
 from npc_sdk.errors import InputError
@@ -103,7 +104,7 @@ def measure(crowd: Crowd, seconds: int, seed: int) -> dict[str, Side]:
                 _play(sides[name], lines, crowd.hz, turn, offsets)
                 sides[name].io_s += _io_s(process.pid) - before
                 sides[name].played_s += turn
-                now = _resident(process.pid)
+                now = resident_bytes(process.pid)
                 held[name] = held[name] if i else now
                 sides[name].grown = now - held[name]
                 bar.update()
@@ -212,11 +213,6 @@ def _io_s(pid: int) -> float:
         if int(task.name) != pid and "ZMQ" not in name:
             spent += sum(int(number) for number in numbers.split()[11:13])
     return spent / os.sysconf("SC_CLK_TCK")
-
-
-def _resident(pid: int) -> int:
-    statm = Path(f"/proc/{pid}/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 def _figures(sides: Mapping[str, Side], args: Namespace) -> dict[str, Json]:

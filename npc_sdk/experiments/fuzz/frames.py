@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from npc_bridge.conformance import invalid, lenient, valid
 from npc_bridge.errors import ErrorCode
+from npc_bridge.memory import resident_bytes
 from npc_sdk.experiments import kept
 from npc_sdk.experiments.fuzz.judges import ACCEPTED, JUDGES, Judge, Unsafe
 from npc_sdk.experiments.fuzz.mutate import mutated
@@ -32,7 +33,6 @@ LONGEST_SEED = 1 << 14  # bytes
 MOST_SEEDS = 2_000  # per judge
 OWN = 24  # times a judge's own frames are among those that are broken, each vector but once
 EXAMPLES = 5  # finds that a shard keeps
-_PAGE_KIB = 4
 
 Values = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def shard(index: int, seed: int, frames: int, judges: Mapping[str, Callable[[], 
     found = Found()
     for name, share in SHARES.items():
         _hunt(judges[name](), Random(f"{seed} {index} {name}"), round(share * frames), found)
-    found.held_kib = _resident_kib()
+    found.held_kib = resident_bytes() / 1024
     return found
 
 
@@ -130,14 +130,6 @@ def _seeds(judge: Judge) -> list[bytes]:
     """Returns frames to break: the judge's own, more often, and the vectors, good and bad."""
     vectors = [frame for _, frame in (*valid(), *lenient())] + [frame for _, frame, _ in invalid()]
     return [*judge.seeds() * OWN, *(frame for frame in vectors if len(frame) <= LONGEST_SEED)]
-
-
-def _resident_kib() -> float:
-    """Returns the memory that the process holds; 0 where the system does not say."""
-    try:
-        return float(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KIB
-    except OSError:
-        return 0.0
 
 
 def hunt(frames: int, seed: int, folder: Path | None = None, jobs: int = 1) -> Iterator[Found]:

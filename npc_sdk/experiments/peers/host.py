@@ -13,11 +13,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from npc_bridge.memory import resident_bytes
 from npc_bridge.messages import Action
 from npc_bridge.server import BridgeServer, Endpoints
 from npc_bridge.session import GameJoined, SnapshotArrived
@@ -67,7 +67,7 @@ def main() -> None:
                 "incidents": incidents.count,
                 "slow": server.slow,
                 "cpu_ms_max": server.cpu_ms_max,
-                "rss_kib": _resident_kib(),
+                "rss_kib": resident_bytes() >> 10,
                 "multipart": server.counters.multipart,
                 "refused": server.counters.refused,
                 "joined": server.joined,
@@ -113,13 +113,6 @@ def _stand(arrived: SnapshotArrived, chunk: int) -> Action:
         status=np.ones(n, np.uint8),
         bark=np.zeros(n, np.uint16),
     )
-
-
-def _resident_kib() -> int:
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
-    except OSError:
-        return 0
 
 
 if __name__ == "__main__":
