@@ -493,7 +493,7 @@ class BridgeServer:
         peer = next((peer for peer in self._peers.values() if peer.session.resumes(hello)), None)
         if peer is not None:
             del self._peers[peer.routing_id]
-            peer.routing_id, peer.gone = routing_id, False
+            peer.routing_id = routing_id
             self._peers[routing_id] = peer
         return peer
 

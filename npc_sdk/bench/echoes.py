@@ -66,7 +66,7 @@ REPLY = np.zeros((NPCS, CHANNELS), np.float32)
 STAMPS = struct.Struct("<qqq")  # tick, when it came, when its answer went, us
 
 
-def raw_polled() -> None:
+def raw_polled(said: Callable[[bytes], bytes] = lambda state: REPLY.tobytes()) -> None:
     """ZeroMQ and nothing else, polled as the bridge polls."""
     router = _router()
     poller = zmq.Poller()
@@ -75,27 +75,20 @@ def raw_polled() -> None:
         poller.poll(200)
         try:
             while True:
-                peer, _ = router.recv_multipart(zmq.NOBLOCK)
-                router.send_multipart((peer, REPLY.tobytes()), zmq.NOBLOCK)
+                peer, state = router.recv_multipart(zmq.NOBLOCK)
+                router.send_multipart((peer, said(state)), zmq.NOBLOCK)
         except zmq.Again:
             continue
 
 
 def raw_stamped() -> None:
     """As `raw_polled`; every answer says which question it is for, and when that came and went."""
-    router = _router()
-    poller = zmq.Poller()
-    poller.register(router, zmq.POLLIN)
-    while True:
-        poller.poll(200)
-        try:
-            while True:
-                peer, state = router.recv_multipart(zmq.NOBLOCK)
-                tick, received = state[:8], time.monotonic_ns() // 1000
-                stamp = tick + struct.pack("<qq", received, time.monotonic_ns() // 1000)
-                router.send_multipart((peer, stamp + REPLY.tobytes()), zmq.NOBLOCK)
-        except zmq.Again:
-            continue
+
+    def stamped(state: bytes) -> bytes:
+        received = time.monotonic_ns() // 1000
+        return state[:8] + struct.pack("<qq", received, time.monotonic_ns() // 1000) + REPLY.tobytes()
+
+    raw_polled(stamped)
 
 
 def raw_blocking() -> None:

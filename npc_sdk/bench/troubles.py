@@ -17,7 +17,6 @@ from npc_sdk.experiments.wire.proxy import Proxy
 CUT_EVERY_S = 0.7
 CUT_WITHIN = 4096  # bytes after which a connection is cut, at most: in the middle of a message, as a rule
 NEVER_S = 1e9
-GOOD = Worst(delay_s=0.0, loss=0.0, twice=0.0, cut=0.0, spell_s=1.0, stall_every_s=NEVER_S)
 
 
 class Trouble(Protocol):

@@ -46,8 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         return _said(check_server(args.endpoint, schema))
     if not args.command:
         parser.error("check: expected a command, got none")
-    report = check(args.command)
-    return _said(report)
+    return _said(check(args.command))
 
 
 def _said(report: Report | Served) -> int:

@@ -94,9 +94,9 @@ class Peer:
         except RemoteProtocolError as error:
             raise Unlike(f"expected a message that can be read, got: {error}") from None
 
-    def hello(self, resume: str = "", **changed: object) -> Hello:
+    def hello(self, **changed: object) -> Hello:
         """Returns a HELLO of its own."""
-        hello = Hello((MAJOR,), "conformance", "conformance", self.schema, next(self._nonces), resume=resume)
+        hello = Hello((MAJOR,), "conformance", "conformance", self.schema, next(self._nonces))
         return replace(hello, **changed)  # type: ignore[arg-type]  # each check passes what Hello takes
 
     def welcomed(self, hello: Hello) -> Welcome:
@@ -107,14 +107,14 @@ class Peer:
             raise Unlike(f"HELLO: expected WELCOME, got {_name(got)}")
         return got
 
-    def refused(self, code: ErrorCode, fatal: bool | None, *frames: bytes) -> ErrorReport:
-        """Sends something, and returns the ERROR, which must be this one; `fatal` None is either."""
+    def refused(self, code: ErrorCode, fatal: bool, *frames: bytes) -> ErrorReport:
+        """Sends something, and returns the ERROR, which must be this one."""
         self.send(*frames)
         got = self.receive()
         while isinstance(got, Action):  # of a snapshot before
             got = self.receive()
-        if not isinstance(got, ErrorReport) or got.code is not code or fatal not in (None, got.fatal):
-            wanted = f"ERROR {code.name}{'' if fatal is None else ' fatal' if fatal else ' that is not fatal'}"
+        if not isinstance(got, ErrorReport) or got.code is not code or got.fatal is not fatal:
+            wanted = f"ERROR {code.name}{' fatal' if fatal else ' that is not fatal'}"
             raise Unlike(f"expected {wanted}, got {_name(got)}")
         if not got.text or not got.remedy:
             raise Unlike(f"ERROR {code.name}: expected a text and a remedy, got {got.text!r} and {got.remedy!r}")
@@ -276,7 +276,7 @@ def _a_session_goes_on_over_another_connection(make: Make) -> None:
     peer.receive()
     if not before.resume:
         return  # it offers none
-    after = again.welcomed(again.hello(before.resume))
+    after = again.welcomed(again.hello(resume=before.resume))
     if after.session != before.session:
         raise Unlike(f"resume: expected session {before.session}, got {after.session}")
     again.refused(ErrorCode.STALE, False, again.state(after.session, 7))
@@ -284,7 +284,7 @@ def _a_session_goes_on_over_another_connection(make: Make) -> None:
 
 def _an_unknown_secret_opens_a_session(make: Make) -> None:
     first, other = make(), make()
-    before, after = first.welcomed(first.hello()), other.welcomed(other.hello("0" * 32))
+    before, after = first.welcomed(first.hello()), other.welcomed(other.hello(resume="0" * 32))
     if after.session == before.session:
         raise Unlike("resume: expected another session for a secret that is none, got the same")
 

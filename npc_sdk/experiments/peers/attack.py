@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -114,9 +115,7 @@ def flood(endpoint: str, stopping: threading.Event) -> None:
             until = time.monotonic() + FLOOD_S
             while time.monotonic() < until and not stopping.is_set():
                 tick += 1
-                good = sample_snapshot()
-                object.__setattr__(good, "session", session)
-                object.__setattr__(good, "tick", tick)
+                good = replace(sample_snapshot(), session=session, tick=tick)
                 line.sendall(frame(encode(good, schema)) * 16)
                 _discard(line)
             line.sendall(frame(encode(Bye(session))))
