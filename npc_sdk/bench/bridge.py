@@ -74,7 +74,7 @@ def decode_us(times: int) -> float:
     server.receive(encode(Hello((1,), "bench", "bench", game)), 0)
     frames = []
     for tick in range(times):
-        blocks = _blocks()
+        blocks = blocks_of()
         frames.append(encode(Snapshot(1, game.schema_id, tick, 0, tick, blocks, Executing.none(), FLAG_KEYFRAME), game))
     taken = []
     for tick, frame in enumerate(frames):
@@ -88,15 +88,40 @@ def decode_us(times: int) -> float:
 @contextmanager
 def _contestant(name: str) -> Iterator[Ask]:
     """Starts a server and connects to it."""
+    with served(name) as (_, port), CLIENTS[name](port) as ask:
+        yield ask
+
+
+@contextmanager
+def served(name: str) -> Iterator[tuple[int, int]]:
+    """Starts a server of `echoes`; yields its process id and its port.
+
+    Raises:
+        InputError: it does not start.
+    """
     command = [sys.executable, "-m", "npc_sdk.bench.echoes", name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        port = process.stdout.readline()
-        if not port:
-            raise InputError(f"bench bridge: the server of '{name}' did not start")
-        with CLIENTS[name](int(port)) as ask:
-            yield ask
-        process.kill()
+        try:
+            port = process.stdout.readline()
+            if not port:
+                raise InputError(f"bench: the server of '{name}' did not start")
+            yield process.pid, int(port)
+        finally:
+            process.kill()
+
+
+def wait_joined(client: Client) -> None:
+    """Waits until a game has its session.
+
+    Raises:
+        InputError: it does not come.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while not client.session:
+        client.poll()
+        if time.monotonic() > end:
+            raise InputError(f"bench: {client.fault}")
 
 
 def _timed(ask: Ask, times: int) -> Floats:
@@ -108,20 +133,17 @@ def _timed(ask: Ask, times: int) -> Floats:
     return taken * 1e6
 
 
-def _blocks() -> dict[str, EntityBlock]:
-    ids = np.arange(1, NPCS + 1, dtype=np.uint32)
-    return {"npc": EntityBlock(ids, np.full((NPCS, FIELDS), 0.5, np.float32))}
+def blocks_of(npcs: int = NPCS) -> dict[str, EntityBlock]:
+    """Returns the state of so many NPCs."""
+    ids = np.arange(1, npcs + 1, dtype=np.uint32)
+    return {"npc": EntityBlock(ids, np.full((npcs, FIELDS), 0.5, np.float32))}
 
 
 @contextmanager
 def _bridge(port: int) -> Iterator[Ask]:
     with Client(f"tcp://127.0.0.1:{port}", schema()) as client:
-        ticks, blocks = iter(range(1 << 30)), _blocks()
-        end = time.monotonic() + PATIENCE_S
-        while not client.session:
-            client.poll()
-            if time.monotonic() > end:
-                raise InputError(f"bench bridge: {client.fault}")
+        ticks, blocks = iter(range(1 << 30)), blocks_of()
+        wait_joined(client)
 
         def ask() -> None:
             client.push(next(ticks), blocks)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import subprocess
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from npc_bridge.client import Client
 from npc_bridge.endpoints import Context, client_options, game_context
 from npc_bridge.memory import resident_bytes
-from npc_bridge.messages import EntityBlock
+from npc_sdk.bench.bridge import PATIENCE_S, blocks_of, served, wait_joined
 from npc_sdk.bench.echoes import FIELDS, STAMPS, schema
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
@@ -32,7 +30,6 @@ LATE_US = 16_700  # between receiving and sending, in the server: a frame of 60 
 LOOK_S = 0.001  # between looks for answers
 TURN_S = 5  # until the other has its turn: less than the silence after which a session ends
 REST_S = 0.3  # for the last answers of a turn
-PATIENCE_S = 20.0
 PROMISED_IO, PROMISED_MIB, PROMISED_FAIR = 0.25, 1.0, 2.0
 KINDS = {"bridge": "bridge", "control": "raw_stamped"}  # by the name of the server that answers
 
@@ -96,15 +93,15 @@ def measure(crowd: Crowd, seconds: int, seed: int) -> dict[str, Side]:
     turn = min(TURN_S, seconds)
     turns = seconds // turn
     with ExitStack() as stack, progress(turns * len(KINDS), "bench crowd", "turn") as bar:
-        served = {name: stack.enter_context(_served(kind, crowd)) for name, kind in KINDS.items()}
+        served_by = {name: stack.enter_context(_crowded(kind, crowd)) for name, kind in KINDS.items()}
         held = dict.fromkeys(KINDS, 0)
         for i in range(turns):
-            for name, (process, lines) in served.items():
-                before = _io_s(process.pid)
+            for name, (pid, lines) in served_by.items():
+                before = _io_s(pid)
                 _play(sides[name], lines, crowd.hz, turn, offsets)
-                sides[name].io_s += _io_s(process.pid) - before
+                sides[name].io_s += _io_s(pid) - before
                 sides[name].played_s += turn
-                now = resident_bytes(process.pid)
+                now = resident_bytes(pid)
                 held[name] = held[name] if i else now
                 sides[name].grown = now - held[name]
                 bar.update()
@@ -132,25 +129,16 @@ def _play(side: Side, lines: list[Line], hz: int, seconds: float, offsets: NDArr
 
 
 @contextmanager
-def _served(kind: str, crowd: Crowd) -> Iterator[tuple[subprocess.Popen[str], list[Line]]]:
-    """Starts a server and connects every game to it."""
-    command = [sys.executable, "-m", "npc_sdk.bench.echoes", kind]
-    with (
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
-        ExitStack() as s,
-    ):
-        assert process.stdout is not None
-        s.callback(process.kill)
-        port = process.stdout.readline()
-        if not port:
-            raise InputError(f"bench crowd: the server of '{kind}' did not start")
+def _crowded(kind: str, crowd: Crowd) -> Iterator[tuple[int, list[Line]]]:
+    """Starts a server and connects every game to it; yields the server's process id, and the games."""
+    with served(kind) as (pid, port), ExitStack() as s:
         context = game_context()
         s.callback(context.term)
         lines: list[Line] = []
         for _ in range(crowd.games):
-            lines.append((_Game if kind == "bridge" else _Bare)(context, int(port), crowd.npcs))
+            lines.append((_Game if kind == "bridge" else _Bare)(context, port, crowd.npcs))
             s.callback(lines[-1].close)
-        yield process, lines
+        yield pid, lines
 
 
 class _Game:
@@ -158,13 +146,8 @@ class _Game:
 
     def __init__(self, context: Context, port: int, npcs: int) -> None:
         self._client = Client(f"tcp://127.0.0.1:{port}", schema(npcs), context=context)
-        ids = np.arange(1, npcs + 1, dtype=np.uint32)
-        self._blocks = {"npc": EntityBlock(ids, np.full((npcs, FIELDS), 0.5, np.float32))}
-        end = time.monotonic() + PATIENCE_S
-        while not self._client.session:
-            self._client.poll()
-            if time.monotonic() > end:
-                raise InputError(f"bench crowd: {self._client.fault}")
+        self._blocks = blocks_of(npcs)
+        wait_joined(self._client)
 
     def close(self) -> None:
         self._client.close()
