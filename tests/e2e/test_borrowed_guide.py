@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from documented import documented_keys, printed_keys
-from guide import blocks, commands
+from guide import BORROWED, blocks, commands
 
 from npc_sdk import cli
 from npc_sdk.demo.brain import Brain, Endpoints, free_endpoints, serve_command
@@ -47,9 +47,9 @@ def test_every_command_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    first, second, _ = blocks("python")
-    (tmp_path / "rules.toml").write_text(blocks("toml")[0])
-    at, todo = free_endpoints(), commands()
+    first, second, _ = blocks(BORROWED, "python")
+    (tmp_path / "rules.toml").write_text(blocks(BORROWED, "toml")[0])
+    at, todo = free_endpoints(), commands(BORROWED)
     started = next(k for k, command in enumerate(todo) if command[0] == "serve")
 
     def run(command: list[str]) -> dict[str, object]:
@@ -74,4 +74,6 @@ def test_every_command_of_the_guide_runs(
 
 
 def test_the_page_shows_the_loop_in_order() -> None:
-    assert [c[0] for c in commands()] == ["play"] * 2 + ["train"] + ["play"] * 2 + ["evaluate", "serve"] + ["play"] * 3
+    assert [c[0] for c in commands(BORROWED)] == ["play"] * 2 + ["train"] + ["play"] * 2 + ["evaluate", "serve"] + [
+        "play"
+    ] * 3

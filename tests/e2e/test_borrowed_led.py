@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from guide import blocks, commands
+from guide import BORROWED, blocks, commands
 
 from npc_bridge.client import ControlClient
 from npc_bridge.messages import Action, Snapshot
@@ -85,10 +85,10 @@ def test_a_world_that_the_guide_declares_is_planned_for(
     brain: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has no player."""
-    (tmp_path / "my_world.py").write_text(blocks("python")[-1])
+    (tmp_path / "my_world.py").write_text(blocks(BORROWED, "python")[-1])
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.chdir(tmp_path)
-    command = [brain.data if word.startswith("tcp:") else word for word in commands()[-1]]
+    command = [brain.data if word.startswith("tcp:") else word for word in commands(BORROWED)[-1]]
     assert cli.main([*command, "--seconds", "4", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["planned"] > 0.7

@@ -6,7 +6,6 @@ What `run.py` would install is lent: the checkout's `.venv` is the environment o
 from __future__ import annotations
 
 import importlib.util
-import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from guide import lines
 from yard import Scene, all_planned, needed
 
 from npc_sdk.demo.brain import Brain, free_endpoints
@@ -22,12 +22,6 @@ from npc_sdk.serve.command import DATA
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "godot.md"
 MOST = 6
-
-
-def commands() -> list[str]:
-    """What the page has its reader type, in order."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
 
 
 def checkout(folder: Path) -> None:
@@ -51,8 +45,8 @@ def checkout(folder: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_the_page_leads_to_planned_guards_in_godot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    get_godot, serve, play, copy = commands()
-    assert len(commands()) <= MOST
+    get_godot, serve, play, copy = lines(PAGE)
+    assert len(lines(PAGE)) <= MOST
     assert get_godot.split()[-1] == "godot3-server"
     needed("godot3-server")  # what the first command brings
     home = tmp_path / "checkout"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from guide import blocks
 
 from npc_bridge.conformance import sample_schema
 from npc_bridge.errors import RecordingError
@@ -73,7 +73,7 @@ def test_a_recording_damaged_at_any_byte_reads_up_to_the_damage(tmp_path: Path) 
 @pytest.fixture
 def shown() -> Callable[[Path], Iterable[tuple[int, int, int, bytes]]]:
     """The reader that the page shows."""
-    code = next(c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if "def records" in c)
+    code = next(code for code in blocks(PAGE, "python") if "def records" in code)
     assert code.count("\n") <= 21, "twenty lines, as the page's title for it says"
     names: dict[str, Callable[[Path], Iterable[tuple[int, int, int, bytes]]]] = {}
     exec(code, names)  # the page's own code

@@ -10,16 +10,17 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from guide import DOCS, blocks
+
 from npc_sdk.serve import command
 from npc_sdk.serve.metrics import COUNTS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "operate.md").read_text(encoding="utf-8")
+PAGE = DOCS / "howto" / "operate.md"
 
 
 def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert found, language
-    return found[1]
+    (only,) = blocks(PAGE, language)
+    return only
 
 
 def options(words: Sequence[str]) -> argparse.Namespace:
@@ -47,6 +48,6 @@ def test_every_command_of_the_page_is_taken() -> None:
 
 def test_every_figure_the_page_names_is_shown() -> None:
     shown = {f"{name}_total" for name, _, _ in COUNTS} | {"npc_games", "npc_answer_seconds", "npc_plan_seconds"}
-    named = set(re.findall(r"`(npc_[a-z_]+)`", PAGE))
+    named = set(re.findall(r"`(npc_[a-z_]+)`", PAGE.read_text(encoding="utf-8")))
     assert named
     assert named <= shown
