@@ -1,4 +1,7 @@
-"""`npc-sdk bench crowd`: many games at one bridge for minutes, beside a bare ZeroMQ echo that takes turns with it."""
+"""`npc-sdk bench crowd`: many games at one bridge for minutes, beside a bare ZeroMQ echo that takes turns with it.
+
+With `--planner` a third has its turn: the bridge in a process that plans half of the time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import struct
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count as count_from
@@ -21,7 +24,7 @@ from npc_bridge.client import Client
 from npc_bridge.endpoints import Context, client_options, game_context
 from npc_bridge.memory import resident_bytes
 from npc_sdk.bench.bridge import PATIENCE_S, blocks_of, served, wait_joined
-from npc_sdk.bench.echoes import FIELDS, STAMPS, schema
+from npc_sdk.bench.echoes import FIELDS, PLANNER, STAMPS, schema
 from npc_sdk.errors import InputError
 from npc_sdk.experiments.report import Json, add_json, emit, machine, progress, table
 from npc_sdk.options import count, natural
@@ -30,8 +33,8 @@ LATE_US = 16_700  # between receiving and sending, in the server: a frame of 60 
 LOOK_S = 0.001  # between looks for answers
 TURN_S = 5  # until the other has its turn: less than the silence after which a session ends
 REST_S = 0.3  # for the last answers of a turn
-PROMISED_IO, PROMISED_MIB, PROMISED_FAIR = 0.25, 1.0, 2.0
-KINDS = {"bridge": "bridge", "control": "raw_stamped"}  # by the name of the server that answers
+PROMISED_IO, PROMISED_MIB, PROMISED_FAIR, PROMISED_PLANNING = 0.25, 1.0, 2.0, 3.0
+KINDS = {"bridge": "bridge", "planning": "bridge_planning", "control": "raw_stamped"}  # by the name it is told under
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,13 +43,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--hz", type=count, default=60, help="snapshots per second of each (60)")
     parser.add_argument("--npcs", type=count, default=100, help="in each (100), with 32 numbers each")
     parser.add_argument("--seconds", type=count, default=600, help="of play at either server (600)")
+    parser.add_argument("--planner", action="store_true", help="also beside a planner that works half of the time")
     parser.add_argument("--seed", type=natural, default=0, help="of the order in which games begin")
     add_json(parser)
 
 
 def main(args: Namespace) -> int:
     """Measures and reports; exit status 0 where it ran."""
-    sides = measure(Crowd(args.games, args.hz, args.npcs), args.seconds, args.seed)
+    names = [name for name in KINDS if args.planner or name != "planning"]
+    sides = measure(Crowd(args.games, args.hz, args.npcs), args.seconds, args.seed, names)
     figures = _figures(sides, args)
     emit(_told(figures), figures, args.json)
     return 0
@@ -69,6 +74,7 @@ class Side:
     trips: list[list[float]] = field(default_factory=list)  # by game, s from push to the look that found the answer
     waited: list[int] = field(default_factory=list)  # in the server, from receiving to sending, us
     io_s: float = 0.0  # of processor time of the thread that owns the sockets
+    planned_s: float = 0.0  # the same of the one that plans
     played_s: float = 0.0
     grown: int = 0  # bytes, after the first turn
 
@@ -86,24 +92,26 @@ class Line(Protocol):
         """Leaves."""
 
 
-def measure(crowd: Crowd, seconds: int, seed: int) -> dict[str, Side]:
-    """Lets the crowd play at both servers in turn; returns what was seen, by the names of KINDS."""
-    sides = {name: Side(trips=[[] for _ in range(crowd.games)]) for name in KINDS}
+def measure(crowd: Crowd, seconds: int, seed: int, names: Sequence[str]) -> dict[str, Side]:
+    """Lets the crowd play at these servers of KINDS in turn; returns what was seen, by name."""
+    sides = {name: Side(trips=[[] for _ in range(crowd.games)]) for name in names}
     offsets = np.random.default_rng(seed).permutation(crowd.games) / (crowd.games * crowd.hz)
     turn = min(TURN_S, seconds)
     turns = seconds // turn
-    with ExitStack() as stack, progress(turns * len(KINDS), "bench crowd", "turn") as bar:
-        served_by = {name: stack.enter_context(_crowded(kind, crowd)) for name, kind in KINDS.items()}
-        held = dict.fromkeys(KINDS, 0)
+    with ExitStack() as stack, progress(turns * len(names), "bench crowd", "turn") as bar:
+        served_by = {name: stack.enter_context(_crowded(KINDS[name], crowd)) for name in names}
+        held = dict.fromkeys(names, 0)
         for i in range(turns):
             for name, (pid, lines) in served_by.items():
-                before = _io_s(pid)
-                _play(sides[name], lines, crowd.hz, turn, offsets)
-                sides[name].io_s += _io_s(pid) - before
-                sides[name].played_s += turn
+                side, before = sides[name], _spent_s(pid)
+                _play(side, lines, crowd.hz, turn, offsets)
+                after = _spent_s(pid)
+                side.io_s += after[0] - before[0]
+                side.planned_s += after[1] - before[1]
+                side.played_s += turn
                 now = resident_bytes(pid)
                 held[name] = held[name] if i else now
-                sides[name].grown = now - held[name]
+                side.grown = now - held[name]
                 bar.update()
     return sides
 
@@ -136,7 +144,7 @@ def _crowded(kind: str, crowd: Crowd) -> Iterator[tuple[int, list[Line]]]:
         s.callback(context.term)
         lines: list[Line] = []
         for _ in range(crowd.games):
-            lines.append((_Game if kind == "bridge" else _Bare)(context, port, crowd.npcs))
+            lines.append((_Bare if kind == KINDS["control"] else _Game)(context, port, crowd.npcs))
             s.callback(lines[-1].close)
         yield pid, lines
 
@@ -188,14 +196,20 @@ class _Bare:
         return told
 
 
-def _io_s(pid: int) -> float:
-    """Returns processor time of a server's threads besides the one that plans and ZeroMQ's own, s (Linux only)."""
-    spent = 0
+def _spent_s(pid: int) -> tuple[float, float]:
+    """Returns processor time of a server's threads, s: of the one that owns the sockets, and of a planner (Linux only).
+
+    Neither the one that answers, which is the first, nor ZeroMQ's own count.
+    """
+    io = planner = 0
     for task in Path(f"/proc/{pid}/task").glob("*"):
         name, _, numbers = (task / "stat").read_text().partition(") ")
-        if int(task.name) != pid and "ZMQ" not in name:
-            spent += sum(int(number) for number in numbers.split()[11:13])
-    return spent / os.sysconf("SC_CLK_TCK")
+        spent = sum(int(number) for number in numbers.split()[11:13])
+        if name.endswith(f"({PLANNER}"):
+            planner += spent
+        elif int(task.name) != pid and "ZMQ" not in name:
+            io += spent
+    return io / os.sysconf("SC_CLK_TCK"), planner / os.sysconf("SC_CLK_TCK")
 
 
 def _figures(sides: Mapping[str, Side], args: Namespace) -> dict[str, Json]:
@@ -215,6 +229,7 @@ def _figures(sides: Mapping[str, Side], args: Namespace) -> dict[str, Json]:
             **{f"trip_p{q}_ms": 1e3 * float(np.percentile(trips, q)) for q in (50, 99)},
             "worst_over_median_p99": max(tails) / float(np.median(tails)),
             "io_thread_share": side.io_s / side.played_s,
+            "planner_share": side.planned_s / side.played_s,
             "grown_mib_per_million": side.grown / 2**20 / max(side.sent, 1) * 1e6,
         }
     bridge, control = told["bridge"], told["control"]
@@ -226,6 +241,9 @@ def _figures(sides: Mapping[str, Side], args: Namespace) -> dict[str, Json]:
         and bridge["io_thread_share"] <= PROMISED_IO
         and bridge["grown_mib_per_million"] <= PROMISED_MIB
     )
+    if isinstance(planning := told.get("planning"), dict):
+        told["planning_over_bridge_p99"] = slower = float(planning["trip_p99_ms"]) / float(bridge["trip_p99_ms"])
+        told["passed"] = told["passed"] and slower <= PROMISED_PLANNING
     return told
 
 
@@ -241,14 +259,21 @@ def _told(figures: Mapping[str, Json]) -> list[str]:
     )
     rows = []
     for name in KINDS:
-        found = figures[name]
-        assert isinstance(found, dict)
+        if not isinstance(found := figures.get(name), dict):
+            continue
         rows.append((name, *(f"{found[column]:.3g}" if "_" in column else str(found[column]) for column in columns)))
     bridge = figures["bridge"]
     assert isinstance(bridge, dict)
+    planned = []
+    if isinstance(planning := figures.get("planning"), dict):
+        planned = [
+            f"planning: with a planner that takes {planning['planner_share']:.0%} of a core the p99 of a trip is "
+            f"{figures['planning_over_bridge_p99']:.2f} times the bridge's (promised {PROMISED_PLANNING:g})"
+        ]
     return [
         *table(("", *columns), rows),
         f"bridge: its sockets' thread takes {bridge['io_thread_share']:.0%} of a core (promised {PROMISED_IO:.0%}), "
         f"memory grows by {bridge['grown_mib_per_million']:.2f} MiB per million snapshots (promised {PROMISED_MIB:g})",
+        *planned,
         f"promised: no more late answers than the control has, worst_over_median_p99 {PROMISED_FAIR:g}",
     ]

@@ -28,6 +28,7 @@ from npc_bridge.server import BridgeServer, Endpoints
 from npc_bridge.session import Offer, ServerSession, SnapshotArrived
 
 NPCS, FIELDS, CHANNELS = 100, 32, 4
+PLANNER = "planner"  # name of a thread that does nothing else
 ANY = "tcp://127.0.0.1:*"
 GRPC = "/bench.Echo/Ask"
 ANY_RATE = Offer(limits=Limits(snapshots_per_s=1 << 30))  # a bench asks as fast as it is answered
@@ -123,7 +124,7 @@ def session() -> None:
             continue
 
 
-def bridge() -> None:
+def bridge(asked: Callable[[], None] = lambda: None) -> None:
     """The whole bridge: its I/O thread, and another one that plans."""
     with BridgeServer(Endpoints(control="", telemetry=""), ANY_RATE) as server:
         _listening(int(server.endpoints.data.rpartition(":")[2]))
@@ -132,9 +133,17 @@ def bridge() -> None:
             for event in server.poll(200):
                 if isinstance(event, SnapshotArrived):
                     chunk += 1
+                    asked()
                     snapshot = event.snapshot
                     action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk)
                     server.send(event.session, replace(action, received_us=event.received_us))
+
+
+def bridge_planning() -> None:
+    """The whole bridge, in a process that plans a fight half of the time while it is asked."""
+    from npc_sdk.bench.planning import HalfTime
+
+    bridge(HalfTime(PLANNER).ask)
 
 
 def json_tcp() -> None:
@@ -202,6 +211,7 @@ KINDS: dict[str, Callable[[], None]] = {
     "raw_stamped": raw_stamped,
     "session": session,
     "bridge": bridge,
+    "bridge_planning": bridge_planning,
     "json": json_tcp,
     "grpc": grpc,
     "websocket": websocket,

@@ -125,14 +125,15 @@ def test_check_replay_finds_every_answer_the_same(capsys: pytest.CaptureFixture[
 
 @pytest.mark.timeout(240)
 def test_bench_crowd(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "bench", "crowd", "--games", "3", "--seconds", "1")
-    sides = {name: found[name] for name in ("bridge", "control")}
+    found = figures(capsys, "bench", "crowd", "--games", "3", "--seconds", "1", "--planner")
+    sides = {name: found[name] for name in ("bridge", "planning", "control")}
     shared = {f"*.{key}" for side in sides.values() for key in side}  # type: ignore[union-attr]  # a map
-    assert set(found) - {"control"} | shared == documented_keys("bench crowd")
+    assert set(found) - {"control", "planning"} | shared == documented_keys("bench crowd")
     for side in sides.values():
         assert isinstance(side, dict)
         assert 0 < side["snapshots"] <= 3 * 60
         assert side["unanswered"] < 0.5 * side["snapshots"]
+    assert sides["bridge"]["planner_share"] == 0.0 < sides["planning"]["planner_share"]  # type: ignore[index]  # maps
 
 
 def test_bench_bridge(capsys: pytest.CaptureFixture[str]) -> None:
