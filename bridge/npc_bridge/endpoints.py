@@ -12,7 +12,7 @@ from .keys import PeerKeys, decoded
 from .limits import LIMITS, Limits
 
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, HEARTBEAT_TTL_MS = 500, 1500, 2000
-RECONNECT_MS = 50  # without back-off: on loopback a refused connection costs microseconds
+RECONNECT_MS = 20  # without back-off: on loopback a refused connection costs microseconds
 HANDSHAKE_MS = 2000
 ANSWERS_QUEUED = 16  # per peer; at 4, libzmq's late count of what was read made a fast dialogue lose answers
 

@@ -137,7 +137,7 @@ class Told(Pace):
         super().__init__(1)
         self._tape = tape
 
-    def ticks(self, tick_hz: float) -> int:
+    def ticks(self, tick_hz: float, age_ms: float = 0.0) -> int:
         """Returns the lead of the answer that is asked for."""
         return self._tape.lead_ticks
 

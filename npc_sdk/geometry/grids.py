@@ -57,9 +57,9 @@ def grid_points(bounds: Bounds, cell: float, shape: tuple[int, ...] | None = Non
     return np.stack([x, y], axis=-1)
 
 
-def build_sdf(rings: Sequence[Sequence[Point]], bounds: Bounds, cell: float = 0.25) -> SdfGrid:
-    """Samples the signed distance to the outlines and to the bounds."""
-    values = signed_distance(grid_points(bounds, cell), rings, bounds)
+def build_sdf(rings: Sequence[Sequence[Point]], bounds: Bounds, cell: float = 0.25, compiled: bool = False) -> SdfGrid:
+    """Samples the signed distance to the outlines and to the bounds; `compiled` as in `build_map`."""
+    values = signed_distance(grid_points(bounds, cell), rings, bounds, compiled)
     return SdfGrid(origin=(bounds[0], bounds[1]), cell=cell, values=values.astype(np.float32))
 
 

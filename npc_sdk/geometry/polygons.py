@@ -94,14 +94,26 @@ def segment_distance(
 
 
 def signed_distance(
-    points: Float[np.ndarray, "... 2"], rings: Sequence[Sequence[Point]], bounds: Bounds | None = None
+    points: Float[np.ndarray, "... 2"],
+    rings: Sequence[Sequence[Point]],
+    bounds: Bounds | None = None,
+    compiled: bool = False,
 ) -> Float[np.ndarray, "..."]:
-    """Returns metres to the nearest outline: positive in free space, negative inside one or outside `bounds`."""
+    """Returns metres to the nearest outline: positive in free space, negative inside one or outside `bounds`.
+
+    `compiled` as in `build_map`.
+    """
     points = np.asarray(points, np.float64)
     nearest = np.full(points.shape[:-1], np.inf)
-    for ring in rings:
-        distance = segment_distance(points, ring_edges(ring)).min(-1)
-        nearest = np.minimum(nearest, np.where(point_in_polygon(points, ring), -distance, distance))
+    if compiled:
+        from npc_sdk.kernels import outlines
+
+        first = np.cumsum([0, *(len(ring) for ring in rings)])
+        nearest[:] = outlines.signed(points.reshape(-1, 2), polygon_edges(rings), first).reshape(nearest.shape)
+    else:
+        for ring in rings:
+            distance = segment_distance(points, ring_edges(ring)).min(-1)
+            nearest = np.minimum(nearest, np.where(point_in_polygon(points, ring), -distance, distance))
     if bounds is not None:
         x, y = points[..., 0], points[..., 1]
         inset = np.minimum(np.minimum(x - bounds[0], bounds[2] - x), np.minimum(y - bounds[1], bounds[3] - y))

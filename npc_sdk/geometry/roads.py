@@ -58,13 +58,25 @@ def grid_index(bounds: Bounds, shape: tuple[int, ...], xy: Float[np.ndarray, "..
 
 
 def build_roads(
-    rings: Sequence[Sequence[Point]], bounds: Bounds, radius: float, distance: Float[np.ndarray, "r c"]
+    rings: Sequence[Sequence[Point]],
+    bounds: Bounds,
+    radius: float,
+    distance: Float[np.ndarray, "r c"],
+    compiled: bool = False,
 ) -> Roads:
-    """Builds the ways around the outlines. `distance` is the signed distance at the nodes of the `CELL` grid."""
+    """Builds the ways around the outlines.
+
+    Args:
+        rings: the outlines.
+        bounds: of the map.
+        radius: of the bodies, m.
+        distance: signed, at the nodes of the `CELL` grid.
+        compiled: as in `build_map`.
+    """
     walkable = distance >= radius
     about, fits, easy = radius + _CORNER_CLEARANCE, 2 * radius + _FITS, 2 * radius + _EASY
     corners = [offset_ring(r, about)[convex_corners(r)] for r in rings]
-    passages = _passages(rings, MITRE * about + radius, radius)
+    passages = _passages(rings, MITRE * about + radius, radius, compiled)
     # Where a corner's own node might lie in the wall across, one half-way does instead; beside the bounds it moves in.
     halves = _middles(_long(passages, easy, np.inf))
     gates = _gates(_long(passages, fits, easy))
@@ -82,14 +94,25 @@ def build_roads(
         [np.zeros(len(flat), np.bool_), *(point_in_polygon(flat, r) for r in around)], 0
     )
     coarse = walls.astype(np.float32)
-    sees[free] = line_of_sight(flat[free, None].astype(np.float32), nodes[None].astype(np.float32), coarse)
+    sees[free] = _sees(flat[free].astype(np.float32), nodes.astype(np.float32), coarse, compiled)
     gap = np.linalg.norm(nodes[:, None] - nodes[None], axis=-1)
-    between = np.where(line_of_sight(nodes[:, None], nodes[None], walls), gap, UNREACHABLE)
+    between = np.where(_sees(nodes, nodes, walls, compiled), gap, UNREACHABLE)
     pair = np.arange(0, 2 * len(gates), 2)
     between[pair, pair + 1] = between[pair + 1, pair] = _SQUEEZE
     for k in range(len(nodes)):  # Floyd-Warshall, one middle node at a time
         between = np.minimum(between, between[:, k, None] + between[None, k])
     return Roads(bounds, nodes, between.astype(np.float32), sees, nearest_free(walkable).reshape(-1), walkable, walls)
+
+
+def _sees(
+    a: Float[np.ndarray, "g 2"], b: Float[np.ndarray, "n 2"], walls: Float[np.ndarray, "v 4"], compiled: bool
+) -> Bool[np.ndarray, "g n"]:
+    """Tells from which places one can walk straight to which others."""
+    if compiled:
+        from npc_sdk.kernels import outlines
+
+        return np.asarray(outlines.sees(a, b, walls))
+    return line_of_sight(a[:, None], b[None], walls)
 
 
 def _across(outline: Sequence[Point], other: Sequence[Point]) -> Float[np.ndarray, "q 4"]:
@@ -99,14 +122,14 @@ def _across(outline: Sequence[Point], other: Sequence[Point]) -> Float[np.ndarra
     return np.concatenate([np.broadcast_to(corners, there.shape), there], axis=-1).reshape(-1, 4)
 
 
-def _passages(rings: Sequence[Sequence[Point]], most: float, radius: float) -> Float[np.ndarray, "k 4"]:
+def _passages(rings: Sequence[Sequence[Point]], most: float, radius: float, compiled: bool) -> Float[np.ndarray, "k 4"]:
     """Returns the ways across, shorter than `most`, that lead through no wall.
 
     The middle of such a way is as far from every outline as its ends are from it, or as a body is wide.
     """
     found = [np.zeros((0, 4)), *(_long(_across(a, b), 0.0, most) for a in rings for b in rings)]
     ways = np.concatenate(found)
-    room = signed_distance(_middles(ways), rings)
+    room = signed_distance(_middles(ways), rings, compiled=compiled)
     return np.asarray(ways[room >= np.minimum(0.49 * _length(ways), radius)])
 
 

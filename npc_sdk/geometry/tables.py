@@ -53,19 +53,33 @@ class MapTables:
         )
 
 
-def build_map(polygons: Sequence[Shape], bounds: Bounds, radius: float) -> MapTables:
-    """Builds a map's tables from its polygons; zones do not block. The last 512 maps are kept."""
+def build_map(polygons: Sequence[Shape], bounds: Bounds, radius: float, compiled: bool = False) -> MapTables:
+    """Builds a map's tables from its polygons; zones do not block. The last 512 maps are kept.
+
+    Args:
+        polygons: of the map.
+        bounds: of the map.
+        radius: of the bodies, m.
+        compiled: the same tables several times as fast, by loops that are compiled. A game without a brain has no use
+            for a compiler, and does not load it.
+    """
+    if compiled:
+        from npc_sdk.kernels import compiled as loops
+
+        compiled = loops.AVAILABLE
     walls = tuple((tuple(p.vertices), p.opaque) for p in polygons if p.kind == "wall")
-    return _build(walls, tuple(bounds), radius)
+    return _build(walls, tuple(bounds), radius, compiled)
 
 
 @lru_cache(maxsize=512)
-def _build(walls: tuple[tuple[tuple[Point, ...], bool], ...], bounds: Bounds, radius: float) -> MapTables:
+def _build(
+    walls: tuple[tuple[tuple[Point, ...], bool], ...], bounds: Bounds, radius: float, compiled: bool
+) -> MapTables:
     rings = [vertices for vertices, _ in walls]
     opaque = [vertices for vertices, blocks in walls if blocks]
-    sdf = build_sdf(rings, bounds)
+    sdf = build_sdf(rings, bounds, compiled=compiled)
     stride = round(CELL / sdf.cell)
-    roads = build_roads(rings, bounds, radius, sdf.values[::stride, ::stride])
+    roads = build_roads(rings, bounds, radius, sdf.values[::stride, ::stride], compiled)
     return MapTables(
         bounds=bounds,
         radius=radius,

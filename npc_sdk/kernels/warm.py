@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npc_sdk.kernels import certificate, moving, places, plans, rollout, ways
+from npc_sdk.kernels import certificate, moving, outlines, places, plans, rollout, ways
 from npc_sdk.kernels.compiled import AVAILABLE
 
 
@@ -65,7 +65,17 @@ def warm_up() -> None:
     plans.shape(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index), limits, held, zeros(1, 4), zeros(1, 1, 1, 2))
     plans.follow(plans.Planes(zeros(1, 2, 2), zeros(1, 2), one, index[:, None]), limits, zeros(1, 4), 1, 0.0)
     ways.spread(zeros(1, 3, 3), zeros(8, 1, 1))
+    _outlines()
     _certify()
+
+
+def _outlines() -> None:
+    """Asks of one triangle what is asked of a map's outlines."""
+    edges, place = np.array([[-9.0, -9, 9, -9], [9, -9, 0, 9], [0, 9, -9, -9]]), np.zeros((1, 2))
+    for kind in (np.float32, np.float64):
+        outlines.sees(place.astype(kind), place.astype(kind), edges.astype(kind))
+    outlines.signed(place, edges, np.array([0, 3]))
+    outlines.clearance(place, edges, np.array([0]), np.ones(1, np.bool_))
 
 
 def _certify() -> None:

@@ -14,6 +14,8 @@ from npc_sdk.belief import NEVER_S, PLAYER
 from npc_sdk.constraints import KIND, Apart, RuleTables, Standing, shape_clearance
 from npc_sdk.designer.choice import Choice
 from npc_sdk.geometry import MapTables, grid_points
+from npc_sdk.kernels import outlines
+from npc_sdk.kernels.compiled import AVAILABLE
 from npc_sdk.objectives.situation import Lookup
 from npc_sdk.objectives.terms import TermSet, is_priced
 from npc_sdk.planner.fields import FieldBook, Goals
@@ -306,7 +308,11 @@ class PlannerDecider:
         walls = np.isin(tables.shape_kind, (KIND["wall"], KIND["bounds"]))
         masks, plane_of = np.unique(tables.shape_mask, axis=0, return_inverse=True)
         points = grid_points(map_.bounds, CELL)
-        clear = shape_clearance(tables, points.reshape(-1, 2))  # k p
+        at = points.reshape(-1, 2)
+        if AVAILABLE:
+            clear = outlines.clearance(at, tables.edges, tables.shape_first, tables.shape_inside)  # k p
+        else:
+            clear = shape_clearance(tables, at)
         body = float(tables.radius.max(initial=0.0))
         body += shield.tolerance + rounding(tables, np.zeros((1, 2)), shield)
         planes = [

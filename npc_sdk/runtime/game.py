@@ -76,7 +76,7 @@ class Game:
         self.schema = schema
         self.dt = 1.0 / schema.tick_hz
         self.ticks_per_step = max(1, round(schema.tick_hz * 0.1))
-        self.map: MapTables = build_map(schema.polygons, schema.bounds, schema.kinematics.radius)
+        self.map: MapTables = self._map()
         self.places = build_places(self.map.sdf, self.map.radius)
         self.ways = self.map  # the map on which ways are found, forbidden zones in it
         self.slots = Slots(schema)
@@ -403,7 +403,11 @@ class Game:
             shapes.append(Polygon(tables.shape_name[shape], "wall", corners, opaque=False))
         if not shapes:
             return self.map
-        return build_map((*self.schema.polygons, *shapes), self.schema.bounds, self.schema.kinematics.radius)
+        return self._map(*shapes)
+
+    def _map(self, *besides: Polygon) -> MapTables:
+        polygons, radius = (*self.schema.polygons, *besides), self.schema.kinematics.radius
+        return build_map(polygons, self.schema.bounds, radius, compiled=True)
 
 
 def check_game(schema: Schema, config: ShieldConfig) -> None:

@@ -239,7 +239,8 @@ class Brain:
 
         self._tick = max(event.snapshot.tick for event in newest.values())
         tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due)
-        lead = self.pace.ticks(tick_hz)
+        oldest_us = min(event.received_us for event in newest.values())
+        lead = self.pace.ticks(tick_hz, (time.monotonic_ns() // 1000 - oldest_us) / 1e3)
         self._take_up(self.board.snapshot.forecast)
         answers = self.runtime.tick(due, late, lead)
         planned = time.perf_counter()

@@ -83,13 +83,17 @@ class Pace:
         self._sent.pop(session, None)
         self._heard.pop(session, None)
 
-    def ticks(self, tick_hz: float) -> int:
-        """Returns the lead for the next answer."""
+    def ticks(self, tick_hz: float, age_ms: float = 0.0) -> int:
+        """Returns the lead for the next answer, to a snapshot that arrived `age_ms` ago.
+
+        Once answers are known, what is too old is passed over (`fresh`). A brain's first snapshot is not: it has waited
+        while the map's tables were made.
+        """
         if self._fixed:
             return self._fixed
         least = START_TICKS if len(self._works) < FEW else 1
         if not self._works:
-            return least
+            return min(MOST_TICKS, least + round(age_ms * tick_hz / 1000.0))
         return max(least, min(MOST_TICKS, math.ceil((self._worst() - self._slack_ms(tick_hz)) * tick_hz / 1000.0)))
 
     def fresh(self, age_ms: float, tick_hz: float) -> bool:

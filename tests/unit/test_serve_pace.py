@@ -31,6 +31,12 @@ def test_until_it_knows_better_a_game_looks_half_a_frame_after_it_sends(latency_
     assert pace.ticks(HZ) == ticks
 
 
+@pytest.mark.parametrize(("age_ms", "ticks"), [(0.0, 2), (16.0, 2), (17.0, 3), (60.0, 4), (900.0, MOST_TICKS)])
+def test_a_snapshot_that_waited_for_the_maps_tables_is_answered_further_ahead(age_ms: float, ticks: int) -> None:
+    assert Pace().ticks(HZ, age_ms) == ticks
+    assert settled(5.0).ticks(HZ, age_ms) == 1, "later on such a one is passed over"
+
+
 def test_the_work_on_a_games_first_answer_says_nothing() -> None:
     pace = Pace()
     note(pace, 120.0)

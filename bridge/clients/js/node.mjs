@@ -3,7 +3,7 @@
 import { Dealer } from "zeromq";
 
 const OPTIONS = {
-  linger: 0, immediate: true, sendHighWaterMark: 2, sendTimeout: 0, reconnectInterval: 50, maxMessageSize: 1 << 20,
+  linger: 0, immediate: true, sendHighWaterMark: 2, sendTimeout: 0, reconnectInterval: 20, maxMessageSize: 1 << 20,
   heartbeatInterval: 500, heartbeatTimeout: 1500, heartbeatTimeToLive: 2000, handshakeInterval: 2000,
 };
 

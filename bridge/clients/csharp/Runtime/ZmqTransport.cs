@@ -18,7 +18,7 @@ namespace Npcw
 
         private static readonly int[,] Options =
         {
-            { Linger, 0 }, { 18, 50 }, { 23, 2 }, { 28, 0 }, { 39, 1 }, // RECONNECT_IVL, SNDHWM, SNDTIMEO, IMMEDIATE
+            { Linger, 0 }, { 18, 20 }, { 23, 2 }, { 28, 0 }, { 39, 1 }, // RECONNECT_IVL, SNDHWM, SNDTIMEO, IMMEDIATE
             { 66, 2000 }, { 75, 500 }, { 76, 2000 }, { 77, 1500 }, // HANDSHAKE_IVL, HEARTBEAT_IVL, _TTL, _TIMEOUT
         };
 

@@ -87,7 +87,7 @@ private:
         dealer_.set(opt::immediate, true);
         dealer_.set(opt::sndhwm, 2);
         dealer_.set(opt::sndtimeo, 0);
-        dealer_.set(opt::reconnect_ivl, 50);
+        dealer_.set(opt::reconnect_ivl, 20);
         dealer_.set(opt::maxmsgsize, std::int64_t{1} << 20);
         dealer_.set(opt::heartbeat_ivl, 500);
         dealer_.set(opt::heartbeat_timeout, 1500);

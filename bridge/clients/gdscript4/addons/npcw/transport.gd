@@ -6,7 +6,7 @@ extends RefCounted
 
 const FRAME_BYTES := 1 << 20 # longer ones break the connection
 const GREETING_BYTES := 64
-const RECONNECT_MS := 50
+const RECONNECT_MS := 20
 const HANDSHAKE_MS := 2000 # a peer that has not shaken hands by then speaks something else
 const PING_MS := 500 # between heartbeats
 const DEAD_MS := 1500 # without a byte from the peer since a heartbeat
