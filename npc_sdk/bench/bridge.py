@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from npc_bridge.client import Client
 from npc_bridge.endpoints import client_options, game_context
 from npc_bridge.frames import FLAG_KEYFRAME
+from npc_bridge.keys import PeerKeys, ServerKeys
 from npc_bridge.messages import EntityBlock, Executing, Hello, Snapshot, encode
 from npc_bridge.session import Offer, ServerSession
 from npc_sdk.bench.echoes import FIELDS, GRPC, NPCS, rows, schema
@@ -29,9 +31,10 @@ from npc_sdk.options import count
 Floats = NDArray[np.float64]
 Ask = Callable[[], object]
 
-PROMISED_RAW, PROMISED_JSON, PROMISED_GRPC, PROMISED_DECODE_US = 1.3, 12.0, 5.0, 10.0
+PROMISED_RAW, PROMISED_JSON, PROMISED_GRPC, PROMISED_DECODE_US, PROMISED_KEYS = 1.3, 12.0, 5.0, 10.0, 1.5
 PATIENCE_S = 20.0
 SHARE = {"json": 0.1, "grpc": 0.2}  # of the round trips, for wires that are slow
+KEYS = "bridge_keys"
 NEEDS = {"grpc": "grpc", "websocket": "websockets"}  # packages of the extra `bench`
 
 
@@ -54,10 +57,10 @@ def main(args: Namespace) -> int:
 
 def measure(rounds: int, asks: int) -> dict[str, Floats]:
     """Returns rounds x asks, us, by wire; those whose packages are not installed are left out."""
-    names = [name for name in CLIENTS if importlib.util.find_spec(NEEDS.get(name, "zmq"))]
+    names = [name for name in (*CLIENTS, KEYS) if importlib.util.find_spec(NEEDS.get(name, "zmq"))]
     found: dict[str, list[Floats]] = {name: [] for name in names}
     with ExitStack() as stack, progress(rounds * len(names), "bench bridge", "turn") as bar:
-        ask = {name: stack.enter_context(_contestant(name)) for name in names}
+        ask = {name: stack.enter_context(_with_keys() if name == KEYS else _contestant(name)) for name in names}
         for one in ask.values():
             _timed(one, 20)
         for _ in range(rounds):
@@ -93,13 +96,22 @@ def _contestant(name: str) -> Iterator[Ask]:
 
 
 @contextmanager
-def served(name: str) -> Iterator[tuple[int, int]]:
+def _with_keys() -> Iterator[Ask]:
+    """Starts a bridge with keys and connects to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        mine = PeerKeys.load(ServerKeys.make(folder).add("bench", ["game"]))
+        with served("bridge_keys", folder) as (_, port), _bridge(port, mine) as ask:
+            yield ask
+
+
+@contextmanager
+def served(name: str, *arguments: str) -> Iterator[tuple[int, int]]:
     """Starts a server of `echoes`; yields its process id and its port.
 
     Raises:
         InputError: it does not start.
     """
-    command = [sys.executable, "-m", "npc_sdk.bench.echoes", name]
+    command = [sys.executable, "-m", "npc_sdk.bench.echoes", name, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -140,8 +152,8 @@ def blocks_of(npcs: int = NPCS) -> dict[str, EntityBlock]:
 
 
 @contextmanager
-def _bridge(port: int) -> Iterator[Ask]:
-    with Client(f"tcp://127.0.0.1:{port}", schema()) as client:
+def _bridge(port: int, keys: PeerKeys | None = None) -> Iterator[Ask]:
+    with Client(f"tcp://127.0.0.1:{port}", schema(), keys=keys) as client:
         ticks, blocks = iter(range(1 << 30)), blocks_of()
         wait_joined(client)
 
@@ -276,6 +288,7 @@ def _figures(found: Mapping[str, Floats], decode: float) -> dict[str, Json]:
         "json_over_tcp_ratio": ratio("json", "session"),
         "grpc_ratio": ratio("grpc", "session"),
         "websocket_ratio": ratio("websocket", "session"),
+        "curve_ratio": ratio(KEYS, "bridge"),
         "decode_us_p50": decode,
         "wires": wires,
     }
@@ -294,6 +307,7 @@ def _told(found: Mapping[str, Floats], figures: Mapping[str, Json]) -> list[str]
         f"JSON over TCP / bridge {figures['json_over_tcp_ratio']:.1f} (promise {PROMISED_JSON:g}), "
         f"gRPC / bridge {figures['grpc_ratio']:.1f} (promise {PROMISED_GRPC:g}), "
         f"WebSocket / bridge {figures['websocket_ratio']:.2f}",
+        f"with keys / without {figures['curve_ratio']:.2f} (promise {PROMISED_KEYS:g})",
         f"reading and checking a snapshot {figures['decode_us_p50']:.1f} us (promise {PROMISED_DECODE_US:g})",
         *([f"not there: {', '.join(missing)}; pip install 'npc-sdk[bench]'"] if missing else []),
     ]

@@ -1,6 +1,7 @@
 """Servers that answer rows of floats by rows of floats, each over another wire: `python -m npc_sdk.bench.echoes KIND`.
 
 Prints the port it listens at and ends when standard input does. What each of them does besides is the comparison.
+`bridge_keys` takes the folder of its keys as well.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zmq
 
 from npc_bridge.endpoints import Context, Socket, server_options
+from npc_bridge.keys import ServerKeys
 from npc_bridge.limits import Limits
 from npc_bridge.messages import Action
 from npc_bridge.schema import MOVE, Channel, EntityType, Field, Kinematics, Schema
@@ -124,9 +127,9 @@ def session() -> None:
             continue
 
 
-def bridge(asked: Callable[[], None] = lambda: None) -> None:
+def bridge(asked: Callable[[], None] = lambda: None, keys: ServerKeys | None = None) -> None:
     """The whole bridge: its I/O thread, and another one that plans."""
-    with BridgeServer(Endpoints(control="", telemetry=""), ANY_RATE) as server:
+    with BridgeServer(Endpoints(control="", telemetry=""), ANY_RATE, keys=keys) as server:
         _listening(int(server.endpoints.data.rpartition(":")[2]))
         chunk = 0
         while True:
@@ -137,6 +140,11 @@ def bridge(asked: Callable[[], None] = lambda: None) -> None:
                     snapshot = event.snapshot
                     action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk)
                     server.send(event.session, replace(action, received_us=event.received_us))
+
+
+def bridge_keys() -> None:
+    """The whole bridge, which encrypts and lets in only whom it knows."""
+    bridge(keys=ServerKeys(Path(sys.argv[2])))
 
 
 def bridge_planning() -> None:
@@ -211,6 +219,7 @@ KINDS: dict[str, Callable[[], None]] = {
     "raw_stamped": raw_stamped,
     "session": session,
     "bridge": bridge,
+    "bridge_keys": bridge_keys,
     "bridge_planning": bridge_planning,
     "json": json_tcp,
     "grpc": grpc,

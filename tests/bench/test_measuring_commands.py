@@ -142,7 +142,8 @@ def test_bench_bridge(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed | {"wires"} == documented_keys("bench bridge")
     wires = found["wires"]
     assert isinstance(wires, dict)
-    assert list(wires) == ["bridge", "session", "raw_polled", "raw_blocking", "json", "grpc", "websocket"]
+    others = ["raw_polled", "raw_blocking", "json", "grpc", "websocket"]
+    assert list(wires) == ["bridge", "session", *others, "bridge_keys"]
     assert all(0.0 < wire["p50_us"] <= wire["p95_us"] <= wire["p99_us"] for wire in wires.values())
 
 
