@@ -71,6 +71,21 @@ def test_who_ran_off_is_to_blame() -> None:
     assert "npc" in found(walk(off, others=beside((-1.5, 0.0))), declared, "stay_near")
 
 
+def test_where_float32_puts_a_body_is_nobodys_doing_and_where_it_went_is() -> None:
+    """A motion of half a step of float32 that closes in, rounded to one that does not: found after 40 million steps."""
+    start, far = np.array([[524.80987549, -453.44882202]]), beside((-822.32418189, -527.23715025), ticks=1)
+    declared, told = limits(apart=(away(near=True),)), np.array([[[-0.0000826, 0.00139]]]) / DT
+    exact = walk(told, start, others=far)
+    rounded = replace(exact, position=exact.position.astype(np.float32).astype(np.float64))
+    gaps = [np.linalg.norm(t.position[:, 0] - t.others[0], axis=-1) for t in (exact, rounded)]
+    assert gaps[0][1] < gaps[0][0]
+    assert gaps[1][1] > gaps[1][0] + 1e-5
+    assert set(found(exact, declared, "stay_near")) == {"external"}
+    assert set(found(rounded, declared, "stay_near")) == {"external"}
+    off = walk(np.array([[[0.0001, 0.0]]]) / DT, start, others=far)
+    assert set(found(off, declared, "stay_near")) == {"npc"}
+
+
 def test_one_who_is_faster_than_declared_excuses_for_as_long_as_promises_run() -> None:
     declared = limits(apart=(away(),))
     place = beside((9.0, 0.0), ticks=60)
