@@ -9,8 +9,20 @@ import pytest
 import torch
 
 from npc_bridge.border import Border
+from npc_bridge.frames import FLAG_KEYFRAME
 from npc_bridge.ladder import Ladder
-from npc_bridge.messages import RUNG_BRAKE, RUNG_PLAN, RUNG_TAIL, STATUS_PLANNED, Action, EntityBlock, Snapshot
+from npc_bridge.messages import (
+    RUNG_BRAKE,
+    RUNG_PLAN,
+    RUNG_TAIL,
+    STATUS_PLANNED,
+    Action,
+    EntityBlock,
+    Snapshot,
+    decode,
+    encode,
+)
+from npc_bridge.schema import EntityType
 from npc_sdk.belief import PROJECTILE
 from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.choice import rechosen
@@ -91,6 +103,31 @@ def test_a_seen_player_does_change_decisions() -> None:
         assert bool(report.game.table.seen[:, 0].any()) is near
         answers.append(action.steps)
     assert not np.array_equal(answers[0], answers[1])
+
+
+def test_a_world_of_a_thousand_things_is_read_off_the_wire_and_led_as_without_them() -> None:
+    answers = []
+    for count in (0, 991):  # beside a player and eight NPCs
+        brain, game = runtime(Board()), arena()
+        schema = arena_schema(game.maps[0], game.config)
+        if count:
+            crate = EntityType("crate", "item", count, schema.entities[0].fields)
+            schema = replace(schema, entities=(*schema.entities, crate))
+        ladder = Ladder(schema)
+        brain.register("g", schema)
+        steps = []
+        for tick in range(0, 9, 3):
+            shown = snapshot(game, tick, ladder)
+            values = np.random.default_rng(tick).uniform(-10.0, 10.0, (count, len(schema.entities[0].fields)))
+            crates = {"crate": EntityBlock(np.arange(count, dtype=np.uint32) + 5000, values.astype(np.float32))}
+            blocks = {**shown.blocks, **(crates if count else {})}
+            sent = replace(shown, schema_id=schema.schema_id, blocks=blocks, flags=FLAG_KEYFRAME)
+            came = decode(encode(sent, schema), schema)
+            assert isinstance(came, Snapshot)
+            ((_, action, _),) = brain.tick([("g", Border(schema).admit(came).snapshot)])
+            steps.append(action.steps)
+        answers.append(np.stack(steps))
+    assert np.array_equal(answers[0], answers[1])
 
 
 def test_no_decision_rests_on_what_players_did_within_the_reaction_time() -> None:
