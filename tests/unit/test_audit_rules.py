@@ -72,7 +72,7 @@ def test_who_ran_off_is_to_blame() -> None:
 
 
 def test_where_float32_puts_a_body_is_nobodys_doing_and_where_it_went_is() -> None:
-    """A motion of half a step of float32 that closes in, rounded to one that does not: found after 40 million steps."""
+    """A motion that closes in by 6 um as it is sent, and not as float32 rounds it: found after 40 million steps."""
     start, far = np.array([[524.80987549, -453.44882202]]), beside((-822.32418189, -527.23715025), ticks=1)
     declared, told = limits(apart=(away(near=True),)), np.array([[[-0.0000826, 0.00139]]]) / DT
     exact = walk(told, start, others=far)
@@ -82,8 +82,10 @@ def test_where_float32_puts_a_body_is_nobodys_doing_and_where_it_went_is() -> No
     assert gaps[1][1] > gaps[1][0] + 1e-5
     assert set(found(exact, declared, "stay_near")) == {"external"}
     assert set(found(rounded, declared, "stay_near")) == {"external"}
-    off = walk(np.array([[[0.0001, 0.0]]]) / DT, start, others=far)
-    assert set(found(off, declared, "stay_near")) == {"npc"}
+    for sent, put, who in ((3e-5, 3e-5, "npc"), (0.0, 4e-5, "external"), (0.0, 6e-5, "npc"), (-6e-5, 6e-5, "npc")):
+        off = walk(np.array([[[sent, 0.0]]]) / DT, start, others=far)
+        off.position[1, 0, 0] = start[0, 0] + put
+        assert set(found(off, declared, "stay_near")) == {who}, "half a step of float32 is 31 um here"
 
 
 def test_one_who_is_faster_than_declared_excuses_for_as_long_as_promises_run() -> None:
