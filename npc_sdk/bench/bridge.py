@@ -100,7 +100,7 @@ def _with_keys() -> Iterator[Ask]:
     """Starts a bridge with keys and connects to it."""
     with tempfile.TemporaryDirectory() as folder:
         mine = PeerKeys.load(ServerKeys.make(folder).add("bench", ["game"]))
-        with served("bridge_keys", folder) as (_, port), _bridge(port, mine) as ask:
+        with served(KEYS, folder) as (_, port), _bridge(port, mine) as ask:
             yield ask
 
 

@@ -11,6 +11,7 @@ import torch
 from npc_sdk.designer.board import Board
 from npc_sdk.envs.arena import Arena, ArenaConfig, make_map
 from npc_sdk.envs.arena.players import ScriptedPlayers
+from npc_sdk.errors import InputError
 from npc_sdk.experiments.lockstep import LockStep
 from npc_sdk.kernels.warm import warm_up
 from npc_sdk.planner.problem import PlannerConfig
@@ -44,10 +45,17 @@ class HalfTime:
             self._fight.step()
         self._name = name
         self._asked = 0.0
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def ask(self) -> None:
-        """Keeps it at work for AWAKE_S more."""
+        """Keeps it at work for AWAKE_S more.
+
+        Raises:
+            InputError: it has died.
+        """
+        if not self._thread.is_alive():
+            raise InputError("bench: the planner has ended; what it said is above")
         self._asked = time.perf_counter()
 
     def _run(self) -> None:

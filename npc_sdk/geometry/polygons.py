@@ -109,7 +109,8 @@ def signed_distance(
         from npc_sdk.kernels import outlines
 
         first = np.cumsum([0, *(len(ring) for ring in rings)])
-        nearest[:] = outlines.signed(points.reshape(-1, 2), polygon_edges(rings), first).reshape(nearest.shape)
+        flat = outlines.signed_distance(points.reshape(-1, 2), polygon_edges(rings), first)
+        nearest = np.asarray(flat).reshape(nearest.shape)
     else:
         for ring in rings:
             distance = segment_distance(points, ring_edges(ring)).min(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,6 +15,9 @@ from npc_sdk.geometry.roads import CELL, Roads, build_roads, grid_index
 
 _COVER_OFFSET = 0.25  # m between the body and the wall it hides behind
 _KEPT_FIELDS = 512  # per map, 10 kB each
+_MOST_KEPT = 512  # maps
+Walls: TypeAlias = tuple[tuple[tuple[Point, ...], bool], ...]
+"""Outlines, and whether they stop sight."""
 _COVER_SPACING = 1.2  # m between neighbouring hiding places
 
 
@@ -53,6 +56,9 @@ class MapTables:
         )
 
 
+_KEPT: dict[tuple[Walls, Bounds, float], MapTables] = {}  # oldest first
+
+
 def build_map(polygons: Sequence[Shape], bounds: Bounds, radius: float, compiled: bool = False) -> MapTables:
     """Builds a map's tables from its polygons; zones do not block. The last 512 maps are kept.
 
@@ -63,18 +69,22 @@ def build_map(polygons: Sequence[Shape], bounds: Bounds, radius: float, compiled
         compiled: the same tables several times as fast, by loops that are compiled. A game without a brain has no use
             for a compiler, and does not load it.
     """
+    x0, y0, x1, y1 = bounds
+    key = tuple((tuple(p.vertices), p.opaque) for p in polygons if p.kind == "wall"), (x0, y0, x1, y1), radius
+    tables = _KEPT.get(key)
+    if tables is None:
+        while len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        tables = _KEPT[key] = make_map_tables(*key, compiled)
+    return tables
+
+
+def make_map_tables(walls: Walls, bounds: Bounds, radius: float, compiled: bool) -> MapTables:
+    """Makes a map's tables, as `build_map` does where it has none yet."""
     if compiled:
         from npc_sdk.kernels import compiled as loops
 
         compiled = loops.AVAILABLE
-    walls = tuple((tuple(p.vertices), p.opaque) for p in polygons if p.kind == "wall")
-    return _build(walls, tuple(bounds), radius, compiled)
-
-
-@lru_cache(maxsize=512)
-def _build(
-    walls: tuple[tuple[tuple[Point, ...], bool], ...], bounds: Bounds, radius: float, compiled: bool
-) -> MapTables:
     rings = [vertices for vertices, _ in walls]
     opaque = [vertices for vertices, blocks in walls if blocks]
     sdf = build_sdf(rings, bounds, compiled=compiled)

@@ -1,4 +1,4 @@
-"""What a map's tables ask of its outlines for thousands of places at once: twins of `npc_sdk.geometry`, bit by bit."""
+"""What a map's tables ask of its outlines for thousands of places at once: twins of `npc_sdk.geometry`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from npc_sdk.kernels.clearance import from_point
+from npc_sdk.kernels.clearance import signed
 from npc_sdk.kernels.compiled import exactly
 
 _TINY = 1e-18  # m^2, of an edge without length
@@ -35,17 +35,19 @@ def sees(a: NDArray[Any], b: NDArray[Any], edges: NDArray[Any]) -> NDArray[np.bo
                 x0, y0 = edges[v, 0], edges[v, 1]
                 ex, ey = edges[v, 2] - x0, edges[v, 3] - y0
                 rx, ry = ax - x0, ay - y0
-                side = ex * ry - ey * rx
-                if side * (side + (ex * dy - ey * dx)) < 0:
+                side, turn = ex * ry - ey * rx, ex * dy - ey * dx
+                if side * (side + turn) < 0:
                     end = dy * rx - dx * ry
-                    if end * (end - (dy * ex - dx * ey)) <= 0:
+                    if end * (end - turn) <= 0:
                         out[i, j] = False
                         break
     return out
 
 
 @exactly
-def signed(points: NDArray[np.float64], edges: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
+def signed_distance(
+    points: NDArray[np.float64], edges: NDArray[np.float64], first: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Returns metres to the nearest outline, negative inside one, as `geometry.polygons.signed_distance`.
 
     Args:
@@ -94,14 +96,7 @@ def clearance(
     """
     out = np.empty((len(points), len(first)))
     for i in range(len(points)):
-        x, y = points[i, 0], points[i, 1]
         for p in range(len(first)):
-            least, odd = np.inf, False
-            for v in range(first[p], first[p + 1] if p + 1 < len(first) else len(edges)):
-                ax, ay, bx, by = edges[v, 0], edges[v, 1], edges[v, 2], edges[v, 3]
-                least = min(least, from_point(x, y, ax, ay, bx, by))
-                if (ay > y) != (by > y):
-                    rise = by - ay
-                    odd ^= ((x - ax) * rise - (y - ay) * (bx - ax) < 0) == (rise > 0)
-            out[i, p] = least if odd == inside[p] else -least
+            end = first[p + 1] if p + 1 < len(first) else len(edges)
+            out[i, p] = signed(points[i, 0], points[i, 1], edges, first[p], end, inside[p])
     return out

@@ -74,7 +74,7 @@ def _outlines() -> None:
     edges, place = np.array([[-9.0, -9, 9, -9], [9, -9, 0, 9], [0, 9, -9, -9]]), np.zeros((1, 2))
     for kind in (np.float32, np.float64):
         outlines.sees(place.astype(kind), place.astype(kind), edges.astype(kind))
-    outlines.signed(place, edges, np.array([0, 3]))
+    outlines.signed_distance(place, edges, np.array([0, 3]))
     outlines.clearance(place, edges, np.array([0]), np.ones(1, np.bool_))
 
 

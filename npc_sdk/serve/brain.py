@@ -18,7 +18,7 @@ from npc_bridge.errors import ErrorCode
 from npc_bridge.messages import RUNG_NONE, Ack, Action, Control
 from npc_bridge.packing import Value
 from npc_bridge.schema import Schema
-from npc_bridge.server import BridgeServer, ControlRequested
+from npc_bridge.server import BridgeServer, ControlRequested, Event
 from npc_bridge.session import GameJoined, GameLeft, SchemaChanged, SnapshotArrived
 from npc_sdk.constraints import shifted
 from npc_sdk.designer.answer import answer
@@ -74,6 +74,10 @@ class Counters:
     breaches: int = 0  # of what games declared, as their snapshots show
 
 
+def _age_ms(event: SnapshotArrived) -> float:
+    return (time.monotonic_ns() // 1000 - event.received_us) / 1e3
+
+
 def _nobody(plan_s: float, answer_s: float) -> None:
     """Takes what nobody measures."""
 
@@ -107,13 +111,29 @@ class Brain:
 
     def step(self) -> None:
         """Waits for something to do, at most IDLE_MS, and does it."""
-        newest: dict[int, SnapshotArrived] = {}
         self.turned = time.monotonic()
         still = time.monotonic() - self._thought > STILL_S
         behind = self._behind() if still else None
         events = self.server.poll(IDLE_MS if behind is None else 0.0)
         if behind is not None and not events:
             self._again(*behind)
+        newest = self._take(events)
+        if any(isinstance(event, GameJoined | SchemaChanged) for event in events):
+            newest |= self._take(self.server.poll(0.0))  # what came while the map's tables were made
+        now = time.monotonic()
+        if now - self._refreshed > REFRESH_S:
+            self._refreshed = now
+            for change in self.board.refresh():
+                log.info("persona %s", change)
+        if self.board.snapshot.revision != self._told:
+            self._swing()
+        newest = {session: event for session, event in newest.items() if self._worth_it(session, event)}
+        if newest:
+            self._think(newest)
+
+    def _take(self, events: list[Event]) -> dict[int, SnapshotArrived]:
+        """Does what events ask for; returns the newest snapshot of each game."""
+        newest: dict[int, SnapshotArrived] = {}
         for event in events:
             match event:
                 case GameJoined() | SchemaChanged():
@@ -129,16 +149,7 @@ class Brain:
                     newest[event.session] = event
                 case ControlRequested():
                     self.server.acknowledge(event.peer, self._control(event.control))
-        now = time.monotonic()
-        if now - self._refreshed > REFRESH_S:
-            self._refreshed = now
-            for change in self.board.refresh():
-                log.info("persona %s", change)
-        if self.board.snapshot.revision != self._told:
-            self._swing()
-        newest = {session: event for session, event in newest.items() if self._worth_it(session, event)}
-        if newest:
-            self._think(newest)
+        return newest
 
     def _log(self, session: int, what: str) -> None:
         name = self._seats[session].name
@@ -218,8 +229,7 @@ class Brain:
         seat = self._seats.get(session)
         if seat is None:
             return False
-        age_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
-        seat.passed = not seat.passed and not self.pace.fresh(age_ms, seat.schema.tick_hz)
+        seat.passed = not seat.passed and not self.pace.fresh(_age_ms(event), seat.schema.tick_hz)
         return not seat.passed
 
     def _think(self, newest: dict[int, SnapshotArrived]) -> None:
@@ -239,8 +249,7 @@ class Brain:
 
         self._tick = max(event.snapshot.tick for event in newest.values())
         tick_hz = max(self._seats[int(key)].schema.tick_hz for key, _ in due)
-        oldest_us = min(event.received_us for event in newest.values())
-        lead = self.pace.ticks(tick_hz, (time.monotonic_ns() // 1000 - oldest_us) / 1e3)
+        lead = self.pace.ticks(tick_hz, max(_age_ms(event) for event in newest.values()))
         self._take_up(self.board.snapshot.forecast)
         answers = self.runtime.tick(due, late, lead)
         planned = time.perf_counter()
@@ -263,7 +272,7 @@ class Brain:
             action = replace(action, bark=bark)
         now_us = time.monotonic_ns() // 1000  # the clock that stamped the snapshot
         self.server.send(session, replace(action, received_us=event.received_us, planned_us=now_us))
-        total_ms = (time.monotonic_ns() // 1000 - event.received_us) / 1e3
+        total_ms = _age_ms(event)
         lead = action.apply_tick - action.source_tick
         work_ms = (time.perf_counter() - begun) * 1e3
         self.pace.note(session, action.chunk, action.apply_tick, lead, total_ms, work_ms, seat.schema.tick_hz)

@@ -86,8 +86,8 @@ class Pace:
     def ticks(self, tick_hz: float, age_ms: float = 0.0) -> int:
         """Returns the lead for the next answer, to a snapshot that arrived `age_ms` ago.
 
-        Once answers are known, what is too old is passed over (`fresh`). A brain's first snapshot is not: it has waited
-        while the map's tables were made.
+        Once it knows how long answers take, what is too old is passed over (`fresh`). Before, an old one is answered
+        further ahead: up to a tick old it is in any case, as a game sends one per tick.
         """
         if self._fixed:
             return self._fixed

@@ -12,6 +12,7 @@ import pytest
 from npc_sdk.constraints import compile_rules, shape_clearance
 from npc_sdk.envs.arena import ArenaConfig, arena_schema, make_map
 from npc_sdk.geometry import Roads, build_map, grid_points, line_of_sight, polygon_edges, signed_distance
+from npc_sdk.geometry.tables import make_map_tables
 from npc_sdk.kernels import outlines
 from npc_sdk.kernels.compiled import AVAILABLE
 
@@ -20,16 +21,15 @@ SEEDS = range(4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_maps_tables_are_the_same_bytes(seed: int) -> None:
+def test_a_maps_tables_are_the_same(seed: int) -> None:
     arena_map = make_map("test", seed)
     schema = arena_schema(arena_map, ArenaConfig(npcs=4))
-    ours, compiled = (build_map(schema.polygons, schema.bounds, 0.35, compiled=c) for c in (False, True))
-    assert ours is not compiled
-    assert compiled.sdf.values.tobytes() == ours.sdf.values.tobytes()
-    assert compiled.cover.tobytes() == ours.cover.tobytes()
+    walls = tuple((p.vertices, p.opaque) for p in schema.polygons if p.kind == "wall")
+    ours, compiled = (make_map_tables(walls, schema.bounds, 0.35, c) for c in (False, True))
+    assert np.array_equal(compiled.sdf.values, ours.sdf.values)
+    assert np.array_equal(compiled.cover, ours.cover)
     for f in fields(Roads):
-        a, b = getattr(ours.roads, f.name), getattr(compiled.roads, f.name)
-        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), f.name
+        assert np.array_equal(getattr(ours.roads, f.name), getattr(compiled.roads, f.name)), f.name
     assert 0.01 < ours.roads.sees.mean() < 0.9
 
 
@@ -54,6 +54,9 @@ def test_signed_distances_agree_and_without_outlines_everything_is_far() -> None
     assert (told < 0).any()
     assert (told > 0).any()
     assert np.isinf(signed_distance(places, [], compiled=True)).all()
+    assert signed_distance(places[0], rings, compiled=True) == signed_distance(places[0], rings)
+    touching = [((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0)), ((2.0, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0))]
+    assert np.array_equal(signed_distance(places, touching, compiled=True), signed_distance(places, touching))
 
 
 def test_clearance_agrees_with_what_the_shield_keeps() -> None:
@@ -75,6 +78,12 @@ def test_clearance_agrees_with_what_the_shield_keeps() -> None:
     assert tables.shape_inside.any()
     assert not tables.shape_inside.all()
     assert (expected < 0).any(0).all()
+
+
+def test_world_and_brain_in_one_process_share_a_maps_tables() -> None:
+    schema = arena_schema(make_map("test", 2), ArenaConfig(npcs=4))
+    ours, brains = (build_map(schema.polygons, schema.bounds, 0.35, compiled=c) for c in (False, True))
+    assert ours is brains
 
 
 def test_a_game_without_a_brain_loads_no_compiler() -> None:

@@ -14,7 +14,7 @@ import torch
 from npc_bridge.errors import ErrorCode
 from npc_bridge.messages import Ack, Control, Executing, Snapshot
 from npc_bridge.server import ControlRequested
-from npc_bridge.session import SnapshotArrived
+from npc_bridge.session import GameJoined, SnapshotArrived
 from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.explain import verdict
@@ -33,10 +33,15 @@ class Thinking:
 
     def __init__(self) -> None:
         self.ticks: list[int] = []
+        self.leads: list[int] = []
 
-    def tick(self, due: list[tuple[str, Snapshot]], *_: Any) -> list[Any]:
+    def tick(self, due: list[tuple[str, Snapshot]], late: object, lead: int) -> list[Any]:
         self.ticks += [snapshot.tick for _, snapshot in due]
+        self.leads.append(lead)
         return []
+
+    def register(self, key: str, schema: object) -> SimpleNamespace:
+        return SimpleNamespace(key=key)
 
 
 def arrived(tick: int, age_ms: float, session: int = 7) -> SnapshotArrived:
@@ -65,6 +70,24 @@ def test_a_snapshot_that_has_waited_too_long_is_passed_over_but_not_two_in_a_row
     for _ in range(4):
         brain.step()
     assert runtime.ticks == [1, 3]
+
+
+def test_the_first_answers_of_a_brain_aim_further_ahead_where_a_snapshot_has_waited() -> None:
+    for ages, lead in (((1.0,), 2), ((60.0,), 4), ((1.0, 60.0), 4), ((60.0, 1.0), 4)):
+        brain, runtime = a_brain([[arrived(1, age, session) for session, age in zip((7, 8), ages, strict=False)]])
+        brain.pace = Pace()
+        brain.step()
+        assert runtime.leads == [lead], ages
+
+
+def test_after_a_map_was_read_the_newest_snapshot_is_answered() -> None:
+    schema = SimpleNamespace(tick_hz=HZ, polygons=(), origin=(0.0, 0.0))
+    joined = GameJoined(7, "game", schema, ())  # type: ignore[arg-type]  # all that is read of it
+    brain, runtime = a_brain([[joined, arrived(1, 60.0)], [arrived(4, 1.0)], [arrived(5, 1.0)]])
+    brain.step()
+    assert runtime.ticks == [4]
+    brain.step()
+    assert runtime.ticks == [4, 5], "and polled once more only then"
 
 
 def test_one_game_is_not_passed_over_for_another() -> None:
