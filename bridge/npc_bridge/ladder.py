@@ -108,7 +108,7 @@ class Ladder:
         self._session = session
         self._tick = _NEVER
         self._fresh_steps = fresh_steps
-        self._velocity_tolerance = velocity_tolerance
+        self._velocity_square = velocity_tolerance * velocity_tolerance  # infinite where `**` would raise
         self._chunk = _NEVER
 
     @property
@@ -186,7 +186,7 @@ class Ladder:
             off = pose - held.action.expected[row, age]  # n 4
             square = off * off
             near = square[:, 0] + square[:, 1] <= held.tolerance[row] ** 2  # false for NaN
-            steady = square[:, 2] + square[:, 3] <= self._velocity_tolerance**2
+            steady = square[:, 2] + square[:, 3] <= self._velocity_square
             pick.offer(held.action, row, age, named & living, near & steady)
             if np.array_equal(pick.runs, living):
                 break

@@ -46,6 +46,16 @@ def test_the_callback_commands_whoever_has_no_plan() -> None:
     assert np.isfinite(result.commands).all()
 
 
+def test_a_brain_that_allows_any_velocity_stops_no_game() -> None:
+    ladder = Ladder(SCHEMA)
+    ladder.start(SESSION, velocity_tolerance=1e200)  # WELCOME may say it, and its square is no number
+    action = sample_action()
+    ladder.accept(action)
+    astray = pose_of(action, 0)
+    astray[:, 2] += 3.0
+    assert ladder.step(302, IDS, astray).rung.tolist() == [RUNG_PLAN] * 3
+
+
 def test_a_callback_is_not_asked_for_an_npc_off_its_pose() -> None:
     ladder = started(fallback=lambda tick, ids, pose: np.ones((len(ids), 4), np.float32))
     ladder.accept(sample_action())
