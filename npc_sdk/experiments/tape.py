@@ -79,8 +79,13 @@ class Tape:
         self._resume = ""  # our own secret of the session, in the place of the recorded one
 
     def poll(self, timeout_ms: float) -> list[SessionEvent]:
-        """Returns the next answered snapshot and what came before it; at the end, what is left."""
+        """Returns the next answered snapshot and what came before it; at the end, what is left.
+
+        Without waiting there is nothing: what was overtaken then is known, and nothing else overtakes now.
+        """
         events: list[SessionEvent] = []
+        if not timeout_ms:
+            return events
         for record in self._records:
             for event in self._received(record):
                 if not isinstance(event, SnapshotArrived):

@@ -75,7 +75,7 @@ def turns(tape: Tape) -> list[tuple[list[type[SessionEvent]], int]]:
     """Plays a tape; returns what came in every turn, and how far ahead its answer is to aim."""
     found = []
     while not tape.over:
-        events: Sequence[SessionEvent] = tape.poll(0.0)
+        events: Sequence[SessionEvent] = tape.poll(50.0)
         found.append(([type(event) for event in events], Told(tape).ticks(30.0)))
         for event in events:
             if isinstance(event, SnapshotArrived):
@@ -93,6 +93,7 @@ def test_what_was_overtaken_is_not_asked_for_and_every_answer_aims_as_far_as_the
     recording = read(tmp_path / "a.npcrec")
     then = heard(recording)
     tape = Tape(recording, then)
+    assert tape.poll(0.0) == [], "a brain that looks again at once overtakes nothing"
     assert turns(tape) == [([GameJoined, SnapshotArrived], 3), ([SnapshotArrived], 1), ([], 1)]
     assert tape.unanswered == 1
     assert then.lost == 0
