@@ -111,15 +111,16 @@ class Brain:
 
     def step(self) -> None:
         """Waits for something to do, at most IDLE_MS, and does it."""
+        newest: dict[int, SnapshotArrived] = {}
         self.turned = time.monotonic()
         still = time.monotonic() - self._thought > STILL_S
         behind = self._behind() if still else None
         events = self.server.poll(IDLE_MS if behind is None else 0.0)
         if behind is not None and not events:
             self._again(*behind)
-        newest = self._take(events)
+        self._take(events, newest)
         if any(isinstance(event, GameJoined | SchemaChanged) for event in events):
-            newest |= self._take(self.server.poll(0.0))  # what came while the map's tables were made
+            self._take(self.server.poll(0.0), newest)  # what came while the map's tables were made
         now = time.monotonic()
         if now - self._refreshed > REFRESH_S:
             self._refreshed = now
@@ -131,15 +132,15 @@ class Brain:
         if newest:
             self._think(newest)
 
-    def _take(self, events: list[Event]) -> dict[int, SnapshotArrived]:
-        """Does what events ask for; returns the newest snapshot of each game."""
-        newest: dict[int, SnapshotArrived] = {}
+    def _take(self, events: list[Event], newest: dict[int, SnapshotArrived]) -> None:
+        """Does what events ask for; keeps the newest snapshot of each game, none of a game or a schema that is gone."""
         for event in events:
             match event:
                 case GameJoined() | SchemaChanged():
                     self._seat(event)
                     self._log(event.session, "joined" if isinstance(event, GameJoined) else "changed its schema")
                     self.pace.forget(event.session)
+                    newest.pop(event.session, None)
                 case GameLeft():
                     self._log(event.session, f"left: {event.reason}")
                     self._leave(event.session)
@@ -149,7 +150,6 @@ class Brain:
                     newest[event.session] = event
                 case ControlRequested():
                     self.server.acknowledge(event.peer, self._control(event.control))
-        return newest
 
     def _log(self, session: int, what: str) -> None:
         name = self._seats[session].name

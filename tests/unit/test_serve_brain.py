@@ -14,7 +14,7 @@ import torch
 from npc_bridge.errors import ErrorCode
 from npc_bridge.messages import Ack, Control, Executing, Snapshot
 from npc_bridge.server import ControlRequested
-from npc_bridge.session import GameJoined, SnapshotArrived
+from npc_bridge.session import GameJoined, SchemaChanged, SnapshotArrived
 from npc_sdk.designer.board import Board, NpcKey
 from npc_sdk.designer.choice import Choice
 from npc_sdk.designer.explain import verdict
@@ -42,6 +42,8 @@ class Thinking:
 
     def register(self, key: str, schema: object) -> SimpleNamespace:
         return SimpleNamespace(key=key)
+
+    change_schema = register
 
 
 def arrived(tick: int, age_ms: float, session: int = 7) -> SnapshotArrived:
@@ -88,6 +90,14 @@ def test_after_a_map_was_read_the_newest_snapshot_is_answered() -> None:
     assert runtime.ticks == [4]
     brain.step()
     assert runtime.ticks == [4, 5], "and polled once more only then"
+
+
+def test_a_snapshot_of_a_schema_that_was_changed_meanwhile_is_not_answered() -> None:
+    schema = SimpleNamespace(tick_hz=HZ, polygons=(), origin=(0.0, 0.0))
+    joined, changed = GameJoined(7, "game", schema, ()), SchemaChanged(8, schema, ())  # type: ignore[arg-type]  # all that is read
+    brain, runtime = a_brain([[joined, arrived(1, 1.0), arrived(2, 1.0, 8)], [changed]])
+    brain.step()
+    assert runtime.ticks == [1]
 
 
 def test_one_game_is_not_passed_over_for_another() -> None:
