@@ -429,6 +429,12 @@ class Client:
                 self._lasting(fault)
             return None
         match event:
+            case Acted(action):
+                self._unanswered_us = None
+                if action.source_tick > self._fault_tick:
+                    self._fault = None
+                if self.ladder.accept(action):
+                    return action
             case Welcomed(welcome):
                 self._greeted_us = None
                 if welcome.session != self.ladder.session:
@@ -438,12 +444,6 @@ class Client:
             case Reported(report):
                 self._greeted_us = None
                 self._reported(report)
-            case Acted(action):
-                self._unanswered_us = None
-                if action.source_tick > self._fault_tick:
-                    self._fault = None
-                if self.ladder.accept(action):
-                    return action
         return None
 
     def _reported(self, report: ErrorReport) -> None:

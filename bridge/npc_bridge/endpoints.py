@@ -19,6 +19,21 @@ ANSWERS_QUEUED = 16  # per peer; at 4, libzmq's late count of what was read made
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
+NOW = int(zmq.NOBLOCK)  # plain numbers: the enum's arithmetic takes longer than the sending
+NOW_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+
+
+def send_now(socket: Socket, *parts: bytes) -> None:
+    """Sends a message in so many parts without waiting, as `send_multipart` does in twice the time.
+
+    Raises:
+        zmq.Again: nobody takes it.
+        zmq.ZMQError: nobody is there, or the socket is closed.
+    """
+    for part in parts[:-1]:
+        socket.send(part, NOW_AND_MORE)
+    socket.send(parts[-1], NOW)
+
 
 def is_loopback(host: str) -> bool:
     """Says whether a host is this machine, and no other can reach it."""

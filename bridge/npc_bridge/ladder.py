@@ -128,7 +128,7 @@ class Ladder:
 
     def accept(self, action: Action) -> bool:
         """Takes a checked action in; False if it is stale and was dropped."""
-        held = _Held(action)
+        held = _Held(action, self._held[0] if self._held else None)
         if action.session != self._session or action.chunk <= self._chunk or held.last <= self._tick:
             self._counts["stale_dropped"] += len(action.ids)
             return False
@@ -185,7 +185,7 @@ class Ladder:
                 continue
             off = pose - held.action.expected[row, age]  # n 4
             square = off * off
-            near = square[:, 0] + square[:, 1] <= held.tolerance[row] ** 2  # false for NaN
+            near = square[:, 0] + square[:, 1] <= held.action.tolerance[row].astype(np.float64) ** 2  # false for NaN
             steady = square[:, 2] + square[:, 3] <= self._velocity_square
             pick.offer(held.action, row, age, named & living, near & steady)
             if np.array_equal(pick.runs, living):
@@ -260,12 +260,17 @@ class Ladder:
 class _Held:
     """One action, ready to be looked up by NPC."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: Action, before: _Held | None) -> None:
         self.action = action
         self.last = min(action.valid_until_tick, action.apply_tick + action.steps.shape[1] - 1)  # tick with a step
-        self.tolerance = action.tolerance.astype(np.float64)
-        self._order = np.argsort(action.ids)
-        self._sorted = action.ids[self._order]
+        self._ids = action.ids.tobytes()
+        self._order: NDArray[np.intp]
+        self._sorted: U32s
+        if before is not None and before._ids == self._ids:  # as nearly always
+            self._order, self._sorted = before._order, before._sorted
+        else:
+            self._order = np.argsort(action.ids)
+            self._sorted = action.ids[self._order]
 
     def rows(self, ids: U32s) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Returns n, the action's row of each NPC, and n, whether it has one."""

@@ -19,6 +19,7 @@ from .errors import ErrorCode, LocalProtocolError, RemoteProtocolError, SchemaEr
 from .frames import FLAG_DELTA, FLAG_KEYFRAME, HEADER_BYTES, LAST_TICK, U32, Header, Kind, gap, padded, read_header
 from .limits import LIMITS, Limits
 from .packing import Reader, Value, pack, unpack
+from .records import record
 from .schema import CODINGS, Schema
 
 U8: TypeAlias = NDArray[np.uint8]
@@ -44,7 +45,7 @@ ERROR_TEXT_BYTES = 1024
 POSE_FIELDS = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class EntityBlock:
     """The rows of one entity type: ids (n) and values (n, fields), in the schema's units and field order."""
 
@@ -52,7 +53,7 @@ class EntityBlock:
     values: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Executing:
     """What each NPC did in the last tick: the chunk and step it executed and the rung of the ladder (RUNG_*)."""
 
@@ -67,7 +68,7 @@ class Executing:
         return cls(np.zeros(0, np.uint32), np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Snapshot:
     """The dynamic part of a game at one tick.
 
@@ -92,7 +93,7 @@ class Snapshot:
     flags: int = FLAG_KEYFRAME
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class CellBlock:
     """The cells of one entity type that differ from a baseline: those of an entity that it lacks differ from 0.
 
@@ -105,7 +106,7 @@ class CellBlock:
     values: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Delta:
     """A snapshot told by what differs from an older one; `delta` makes and applies it.
 
@@ -132,7 +133,7 @@ class Delta:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Action:
     """Certified steps for n NPCs, k channels, m ticks; step i is for tick apply_tick + i.
 

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import zmq
 
-from .endpoints import Context, Socket, bind, server_options
+from .endpoints import Context, Socket, bind, send_now, server_options
 from .errors import BridgeError, EndpointError, ErrorCode, RemoteProtocolError, ServerError
 from .frames import Kind, read_header
 from .gate import Gate
@@ -410,7 +410,7 @@ class BridgeServer:
 
     def _send_now(self, socket: Socket, parts: tuple[bytes, ...]) -> None:
         try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
+            send_now(socket, *parts)
         except zmq.ZMQError as error:  # the peer is gone or does not read
             if socket is self._data:
                 self.counters.dropped_actions += 1
@@ -512,7 +512,7 @@ class BridgeServer:
 
     def _send_quietly(self, routing_id: bytes, reply: bytes) -> None:
         try:
-            self._data.send_multipart((routing_id, reply), zmq.NOBLOCK)
+            send_now(self._data, routing_id, reply)
         except zmq.ZMQError:
             LOG.debug("a reply found no reader")
 

@@ -12,10 +12,12 @@ from enum import Enum
 from typing import TypeAlias
 
 from .border import Border
+from .cells import Floats
+from .codec import Codec, codec_of
 from .delta import CAPABILITY, Baselines, diff, snapped
 from .errors import ErrorCode, LocalProtocolError, MessageTooLarge, Refused, RemoteProtocolError, SchemaMismatch
 from .faults import REMEDIES
-from .frames import FLAG_KEYFRAME, MAJOR, Header, Kind, read_header
+from .frames import FLAG_KEYFRAME, MAJOR, Kind, read_header
 from .limits import LIMITS, Limits
 from .messages import (
     ERROR_TEXT_BYTES,
@@ -36,6 +38,7 @@ from .messages import (
     encode_stamped,
 )
 from .packing import clip_text
+from .records import record
 from .schema import Schema
 
 HELLO_AGAIN_US = 250_000  # an unanswered HELLO is repeated
@@ -93,6 +96,19 @@ SERVER_TABLE: Mapping[tuple[Phase, Kind | Cue], Phase] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A schema, its checks and its codec, replaced together."""
+
+    schema: Schema
+    border: Border
+    codec: Codec
+
+    @classmethod
+    def of(cls, schema: Schema, limits: Limits) -> _Layout:
+        return cls(schema, Border(schema), codec_of(schema, limits))
+
+
 # the game's end
 
 
@@ -103,7 +119,7 @@ class Welcomed:
     welcome: Welcome
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acted:
     """A checked action of this session came in."""
 
@@ -149,8 +165,7 @@ class ClientSession:
     def __init__(self, schema: Schema, greeting: Greeting, nonce: int, limits: Limits = LIMITS) -> None:
         self.phase = Phase.IDLE
         self.welcome: Welcome | None = None
-        self._schema = schema
-        self._border = Border(schema)
+        self._layout = _Layout.of(schema, limits)
         self._greeting = greeting
         self._nonce = nonce
         self._limits = limits
@@ -164,7 +179,7 @@ class ClientSession:
     @property
     def schema(self) -> Schema:
         """The schema that frames are built from."""
-        return self._schema
+        return self._layout.schema
 
     @property
     def session(self) -> int:
@@ -187,18 +202,20 @@ class ClientSession:
         """Leaves the session and asks for another, say after a level restart; returns HELLO unless unconnected."""
         self._resume = ""
         if schema is not None:
-            self._schema, self._border = schema, Border(schema)
+            self._layout = _Layout.of(schema, self._limits)
         return None if self.phase is Phase.IDLE else self.connected(now_us)
 
     def due(self, now_us: int) -> bytes | None:
         """Returns a HELLO if one has to be repeated now."""
-        wait_us = {Phase.GREETING: HELLO_AGAIN_US, Phase.REFUSED: REFUSED_AGAIN_US}.get(self.phase)
-        if wait_us is None or self._hello_us is None or now_us - self._hello_us < wait_us:
+        if self.phase is Phase.LIVE or self._hello_us is None:
             return None
-        if self.phase is Phase.REFUSED:
+        waited_us = now_us - self._hello_us
+        if self.phase is Phase.REFUSED and waited_us >= REFUSED_AGAIN_US:
             return self.connected(now_us)
-        self._hello_us = now_us
-        return self._hello()
+        if self.phase is Phase.GREETING and waited_us >= HELLO_AGAIN_US:
+            self._hello_us = now_us
+            return self._hello()
+        return None
 
     def snapshot(
         self, tick: int, time_us: int, blocks: Mapping[str, EntityBlock], executing: Executing
@@ -211,26 +228,24 @@ class ClientSession:
         """
         if self.welcome is None or self.phase is not Phase.LIVE:
             return None
+        session, most = self.welcome.session, self.welcome.limits.frame_bytes
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        snapshot = Snapshot(
-            session=self.welcome.session,
-            schema_id=self._schema.schema_id,
-            tick=tick,
-            time_us=time_us,
-            sequence=self._sequence,
-            blocks=blocks,
-            executing=executing,
-            flags=FLAG_KEYFRAME,
-        )
-        data = encode(snapshot if self._sent is None else self._delta(snapshot, self._sent), self._schema)
-        most = self.welcome.limits.frame_bytes
+        data = None
+        if self._sent is None:
+            data = self._layout.codec.write_snapshot(session, tick, time_us, self._sequence, blocks, executing)
+        if data is None:
+            schema = self._layout.schema
+            snapshot = Snapshot(
+                session, schema.schema_id, tick, time_us, self._sequence, blocks, executing, FLAG_KEYFRAME
+            )
+            data = encode(snapshot if self._sent is None else self._delta(snapshot, self._sent), schema)
         if len(data) > most:
             raise MessageTooLarge(f"SNAPSHOT: expected at most {most} bytes, got {len(data)}")
         return data
 
     def _delta(self, snapshot: Snapshot, sent: Baselines) -> Delta:
         try:
-            coded = snapped(snapshot, self._schema)
+            coded = snapped(snapshot, self._layout.schema)
         except (TypeError, AttributeError) as error:  # no arrays at all
             raise LocalProtocolError(f"SNAPSHOT: {error}") from None
         if snapshot.tick <= self._told:  # said again: which one the server keeps is not known
@@ -251,30 +266,38 @@ class ClientSession:
         Raises:
             RemoteProtocolError: the server broke the protocol.
         """
+        layout = self._layout
+        if self.phase is Phase.LIVE and self.welcome is not None:  # where an action has its place
+            action = layout.codec.read_action(data, self.welcome.session)
+            if action is not None:
+                return self._acted(action)
         header = read_header(data, self._limits)
         if header.kind is Kind.ACTION and header.session != self.session:
             return Ignored(Kind.ACTION)
-        message = decode(data, self._schema, self._limits, header)
+        message = decode(data, layout.schema, self._limits, header)
         if isinstance(message, Welcome):
             return self._welcomed(message)
         if isinstance(message, ErrorReport):
             return self._reported(message, now_us)
         if isinstance(message, Action):
             self._move(Kind.ACTION)
-            self._border.check(message)
-            if self._sent is not None and self._sent.get(message.source_tick) is not None:
-                self._answered = max(self._answered, message.source_tick)
-            return Acted(message)
+            layout.border.check(message)
+            return self._acted(message)
         raise RemoteProtocolError(ErrorCode.VALUE, f"client: expected WELCOME, ACTION or ERROR, got {header.kind.name}")
+
+    def _acted(self, action: Action) -> ClientEvent:
+        if self._sent is not None and self._sent.get(action.source_tick) is not None:
+            self._answered = max(self._answered, action.source_tick)
+        return Acted(action)
 
     def _welcomed(self, welcome: Welcome) -> ClientEvent:
         if self.phase is not Phase.GREETING and welcome.session != self.session:
             return Ignored(Kind.WELCOME)
         if self.phase is Phase.GREETING and welcome.nonce != self._nonce:
             return Ignored(Kind.WELCOME)
-        if welcome.schema_sha256 != self._schema.sha256:
+        if welcome.schema_sha256 != self.schema.sha256:
             raise RemoteProtocolError(
-                ErrorCode.SCHEMA, f"WELCOME: expected schema {self._schema.sha256}, got {welcome.schema_sha256}"
+                ErrorCode.SCHEMA, f"WELCOME: expected schema {self.schema.sha256}, got {welcome.schema_sha256}"
             )
         if welcome.major not in self._greeting.majors:
             raise RemoteProtocolError(
@@ -306,7 +329,7 @@ class ClientSession:
                 majors=greeting.majors,
                 client=greeting.client,
                 game=greeting.game,
-                schema=self._schema,
+                schema=self.schema,
                 nonce=self._nonce,
                 capabilities=greeting.capabilities,
                 resume=self._resume,
@@ -360,7 +383,7 @@ class SchemaChanged:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class SnapshotArrived:
     """A checked snapshot; older ones of the same game that nobody took are dropped and counted.
 
@@ -416,14 +439,6 @@ class SessionCounters:
         """Counts another's, too."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """A schema and its checks, replaced together."""
-
-    schema: Schema
-    border: Border
 
 
 class ServerSession:
@@ -520,16 +535,30 @@ class ServerSession:
         if layout is None:
             raise LocalProtocolError("ACTION: expected an open session, got none")
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        session = session or self.number
+        data = layout.codec.write_action(action, session, self._sequence, now_us)
+        if data is None:
+            stamp = Stamp(session, layout.schema.schema_id, self._sequence, now_us)
+            data = encode_stamped(action, layout.schema, self._fitting(action, layout), stamp)
+        self.counters.actions += 1
+        return data
+
+    def _fitting(self, action: Action, layout: _Layout) -> Floats:
         if action.steps.ndim != 3 or action.steps.shape[2] != len(layout.schema.channels):
             raise LocalProtocolError(
                 f"ACTION: steps expected shape (n, m, {len(layout.schema.channels)}), got {action.steps.shape}"
             )
-        stamp = Stamp(session or self.number, layout.schema.schema_id, self._sequence, now_us)
-        data = encode_stamped(action, layout.schema, layout.border.fit(action), stamp)
-        self.counters.actions += 1
-        return data
+        return layout.border.fit(action)
 
     def _receive(self, data: bytes, now_us: int) -> Received:
+        if self._layout is not None and self._seen is None and self.phase is Phase.LIVE:
+            usual = self._layout.codec.read_snapshot(data, self.number, self._last_tick)
+            if usual is not None:
+                return (
+                    Received()
+                    if self._too_often(now_us)
+                    else self._arrived(SnapshotArrived(self.number, usual, now_us))
+                )
         header = read_header(data, self._offer.limits)
         if self.phase is not Phase.LIVE and header.kind is not Kind.HELLO:
             return self._refuse(ErrorCode.SESSION, f"{header.kind.name}: expected HELLO first", header.session)
@@ -542,9 +571,10 @@ class ServerSession:
             )
             return Received(replies=(encode(report),))
         if header.kind is Kind.SNAPSHOT:  # judged by its header first: what is dropped costs nothing
-            untimely = self._untimely(header, now_us)
-            if untimely is not None:
-                return untimely
+            if self._too_often(now_us):
+                return Received()
+            if header.tick <= self._last_tick:
+                return self._stale(header.tick)
         message = decode(data, self._layout.schema if self._layout else None, self._offer.limits, header)
         match message:
             case Hello():
@@ -614,7 +644,7 @@ class ServerSession:
             return self._refuse(ErrorCode.MODEL, str(error))
         except Refused as error:
             return self._refuse(error.code, str(error))
-        self._layout = _Layout(schema, Border(schema))
+        self._layout = _Layout.of(schema, self._offer.limits)
         return warnings
 
     def _refuse(self, code: ErrorCode, text: str, session: int = 0) -> Received:
@@ -650,28 +680,30 @@ class ServerSession:
         assert self._layout is not None  # LIVE implies a schema
         snapshot = self._whole(message)
         admitted = self._layout.border.admit(snapshot)
-        self._last_tick = snapshot.tick
-        self.counters.snapshots += 1
         self.counters.clamped += admitted.clamped
         self.counters.masked += admitted.masked
-        arrived = SnapshotArrived(
-            self.number, admitted.snapshot, now_us, admitted.clamped, admitted.masked, admitted.note
+        return self._arrived(
+            SnapshotArrived(self.number, admitted.snapshot, now_us, admitted.clamped, admitted.masked, admitted.note)
         )
-        return Received((arrived,))
 
-    def _untimely(self, header: Header, now_us: int) -> Received | None:
-        """Returns what a snapshot leads to that comes too often or too late, None where it is to be read."""
+    def _arrived(self, event: SnapshotArrived) -> Received:
+        self._last_tick = event.snapshot.tick
+        self.counters.snapshots += 1
+        return Received((event,))
+
+    def _too_often(self, now_us: int) -> bool:
+        """Counts one more snapshot in this second; says whether that is beyond the limit."""
         second = now_us // 1_000_000
         self._in_second = self._in_second + 1 if second == self._second else 1
         self._second = second
-        if self._in_second > self._offer.limits.snapshots_per_s:
-            self.counters.dropped_rate += 1
-            return Received()
-        if header.tick > self._last_tick:
-            return None
+        too_often = self._in_second > self._offer.limits.snapshots_per_s
+        self.counters.dropped_rate += too_often
+        return too_often
+
+    def _stale(self, tick: int) -> Received:
         self.counters.dropped_stale += 1
-        text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {header.tick}"
-        return Received(replies=(encode(_report(self.number, ErrorCode.STALE, False, text, header.tick)),))
+        text = f"SNAPSHOT: expected a tick above {self._last_tick}, got {tick}"
+        return Received(replies=(encode(_report(self.number, ErrorCode.STALE, False, text, tick)),))
 
     def _whole(self, message: Snapshot | Delta) -> Snapshot:
         if self._seen is not None:

@@ -15,14 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zmq
 
-from npc_bridge.endpoints import Context, Socket, server_options
+from npc_bridge.endpoints import Context, Socket, send_now, server_options
 from npc_bridge.keys import ServerKeys
 from npc_bridge.limits import Limits
 from npc_bridge.messages import Action
@@ -54,16 +54,25 @@ def schema(npcs: int = NPCS) -> Schema:
     )
 
 
-def answer(ids: np.ndarray, tick: int, chunk: int) -> Action:
-    """Returns one step for every NPC, as a planner would."""
-    n = len(ids)
-    nothing = np.zeros(n, np.float32)
+def answer(ids: np.ndarray, tick: int, chunk: int, received_us: int = 0) -> Action:
+    """Returns one step for every NPC, as a planner would; the same one at all times, as the other servers do."""
+    steps, expected, nothing, status, bark = _still(len(ids))
     return Action(
         session=0, schema_id=0, source_tick=tick, apply_tick=tick + 1, valid_until_tick=tick + 1, chunk=chunk,
-        sequence=0, received_us=0, planned_us=0, sent_us=0, ids=ids, steps=np.zeros((n, 1, CHANNELS), np.float32),
-        expected=np.zeros((n, 1, 4), np.float32), brake=nothing, tolerance=nothing, status=np.ones(n, np.uint8),
-        bark=np.zeros(n, np.uint16),
+        sequence=0, received_us=received_us, planned_us=0, sent_us=0, ids=ids, steps=steps, expected=expected,
+        brake=nothing, tolerance=nothing, status=status, bark=bark,
     )  # fmt: skip
+
+
+@cache
+def _still(n: int) -> tuple[np.ndarray, ...]:
+    return (
+        np.zeros((n, 1, CHANNELS), np.float32),
+        np.zeros((n, 1, 4), np.float32),
+        np.zeros(n, np.float32),
+        np.ones(n, np.uint8),
+        np.zeros(n, np.uint16),
+    )
 
 
 REPLY = np.zeros((NPCS, CHANNELS), np.float32)
@@ -116,13 +125,13 @@ def session() -> None:
                 peer = router.recv(zmq.NOBLOCK)
                 received = game.receive(router.recv(zmq.NOBLOCK), 0)
                 for reply in received.replies:
-                    router.send_multipart((peer, reply), zmq.NOBLOCK)
+                    send_now(router, peer, reply)
                 for event in received.events:
                     if isinstance(event, SnapshotArrived):
                         chunk += 1
                         snapshot = event.snapshot
                         action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk)
-                        router.send_multipart((peer, game.action(action, 0)), zmq.NOBLOCK)
+                        send_now(router, peer, game.action(action, 0))
         except zmq.Again:
             continue
 
@@ -138,8 +147,8 @@ def bridge(asked: Callable[[], None] = lambda: None, keys: ServerKeys | None = N
                     chunk += 1
                     asked()
                     snapshot = event.snapshot
-                    action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk)
-                    server.send(event.session, replace(action, received_us=event.received_us))
+                    action = answer(snapshot.blocks["npc"].ids, snapshot.tick, chunk, event.received_us)
+                    server.send(event.session, action)
 
 
 def bridge_keys() -> None:
