@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -919,9 +920,12 @@ def _at_least_zero(value: float) -> float:
     return value
 
 
+_SCHEMA_OF = lru_cache(maxsize=16)(Schema.from_canonical)  # games of one kind, and one that comes back, say the same
+
+
 def _read_schema(r: Reader, header: Header, limits: Limits) -> Schema:
     try:
-        schema = Schema.from_canonical(r.blob("schema", limits.schema_bytes))
+        schema = _SCHEMA_OF(r.blob("schema", limits.schema_bytes))
     except SchemaError as error:
         raise RemoteProtocolError(ErrorCode.SCHEMA, str(error)) from None
     _same_schema(header, schema)
