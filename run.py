@@ -30,6 +30,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
 
+CODEC = ("--no-build-isolation", "--no-deps", "--force-reinstall", str(ROOT / "bridge" / "codec"))
+
 # What pip fetches, in MB, to say so before it starts. Measured on Linux x86-64, Python 3.11.
 TORCH_CPU_MB = 200
 TORCH_CUDA_MB = 3000  # what an index without CPU builds gives on Linux: torch with the CUDA libraries
@@ -109,6 +111,7 @@ def install(what: str) -> int:
                 "\nrun.py: pip failed, its message is above. If the connection broke: run this again.", file=sys.stderr
             )
             return 1
+    compile_codec()
     if call([str(PYTHON), "-m", "npc_sdk.kernels.warm"]):  # compiles once, so that the first brain need not
         return 1
     stamp.write_text(wanted)
@@ -116,9 +119,27 @@ def install(what: str) -> int:
     return 0
 
 
+def compile_codec() -> None:
+    """Build the bridge's compiled codec; without a C compiler all works, and a round trip takes twice as long."""
+    command = [str(PYTHON), "-m", "pip", "install", *CODEC]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if built.returncode:
+        print(
+            "run.py: the bridge's codec was not compiled; it reads frames in Python, at twice the time.\n"
+            f"        to have it: sudo apt install gcc python3-dev, then {' '.join(command)}",
+            flush=True,
+        )
+
+
 def steps(what: str) -> list[list[str]]:
     """Return what to hand to `pip install`, one call after another."""
-    tools = ["--upgrade", "pip", "hatchling", "editables"]  # a pip with dependency groups, the build tools
+    tools = [
+        "--upgrade",
+        "pip",
+        "hatchling",
+        "editables",
+        "setuptools",
+    ]  # a pip with dependency groups, the build tools
     package = ["--no-build-isolation", "-e", f"{ROOT}[demo]"]
     if what == "test":
         package[-1] = f"{ROOT}[demo,tune,bench,metrics,pettingzoo,panda]"
@@ -131,7 +152,7 @@ def steps(what: str) -> list[list[str]]:
 def fingerprint() -> str:
     """Return what changes when an installation is out of date."""
     digest = hashlib.sha256()
-    for name in ("constraints.txt", "pyproject.toml"):
+    for name in ("constraints.txt", "pyproject.toml", "bridge/codec/setup.py", "bridge/codec/codec.c"):
         digest.update((ROOT / name).read_bytes())
     digest.update(f"{sys.version} {ROOT} {os.environ.get('NPC_SDK_TORCH_INDEX', '')}".encode())
     return digest.hexdigest()

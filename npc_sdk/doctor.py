@@ -69,6 +69,7 @@ def examine() -> tuple[Finding, ...]:
             check_numpy,
             check_msgpack,
             check_zmq,
+            check_codec,
             check_loopback,
             check_torch,
             check_threads,
@@ -110,6 +111,16 @@ def check_zmq() -> Finding:
         oldest = ".".join(map(str, OLDEST_ZMQ))
         return Finding("zmq", Verdict.BROKEN, f"{text}, expected libzmq {oldest} or newer", "pip install -U pyzmq")
     return Finding("zmq", Verdict.GOOD, text)
+
+
+def check_codec() -> Finding:
+    """Check whether the bridge reads and writes its frames by compiled code."""
+    from npc_bridge import codec
+
+    if codec.compiled is not None:
+        return Finding("codec", Verdict.GOOD, f"compiled, version {codec.VERSION}")
+    remedy = "pip install ./bridge/codec in a checkout halves a round trip (needs a C compiler and Python's headers)"
+    return Finding("codec", Verdict.NOTE, "frames are read and written in Python", remedy)
 
 
 def check_loopback(ports: tuple[int, ...] = PORTS) -> Finding:

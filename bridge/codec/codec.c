@@ -17,6 +17,7 @@
 #error "the wire is little-endian: on this machine npc_bridge does without a compiled codec"
 #endif
 
+enum { VERSION = 1 }; /* npc_bridge.codec uses no other: counted up with every change of what is asked or answered */
 enum { HEADER = 48, BLOCK = 8, TIMING = 48, ALIGN = 16 };
 enum { SNAPSHOT = 4, ACTION = 5 };
 enum { KEYFRAME = 1, PLAIN_FLAGS = 1 | 4 | 8 }; /* all known ones but that of a delta */
@@ -792,7 +793,8 @@ PyMODINIT_FUNC PyInit_npc_bridge_codec(void)
         intern(executing_names, EXECUTING_NAMES, EXECUTING_SLOTS) < 0 || intern(action_names, ACTION_NAMES, ACTION_SLOTS) < 0)
         return NULL;
     PyObject *made = PyModule_Create(&module), *type = PyType_FromSpec(&spec);
-    if (made == NULL || type == NULL || PyModule_AddObjectRef(made, "Codec", type) < 0)
+    if (made == NULL || type == NULL || PyModule_AddObjectRef(made, "Codec", type) < 0 ||
+        PyModule_AddIntConstant(made, "VERSION", VERSION) < 0)
         Py_CLEAR(made);
     Py_XDECREF(type);
     return made;

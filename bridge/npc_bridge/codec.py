@@ -16,10 +16,15 @@ from .limits import Limits
 from .messages import Action, EntityBlock, Executing, Snapshot
 from .schema import Schema
 
+VERSION = 1  # of the compiled one that fits; another is not used
+
 try:
     import npc_bridge_codec as compiled
 except ImportError:
     compiled = None
+else:
+    if compiled.VERSION != VERSION:
+        compiled = None
 
 
 class Codec(Protocol):

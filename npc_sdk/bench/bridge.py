@@ -17,6 +17,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from npc_bridge import codec
 from npc_bridge.client import Client
 from npc_bridge.endpoints import client_options, game_context
 from npc_bridge.frames import FLAG_KEYFRAME
@@ -279,6 +280,7 @@ def _figures(found: Mapping[str, Floats], decode: float) -> dict[str, Json]:
     }
     return {
         "machine": machine(),
+        "codec": "python" if codec.compiled is None else "compiled",
         "npcs": NPCS,
         "fields": FIELDS,
         "rounds": len(found["bridge"]),
@@ -302,6 +304,7 @@ def _told(found: Mapping[str, Floats], figures: Mapping[str, Json]) -> list[str]
     return [
         *table(("wire", "p50 us", "p95", "p99"), body),
         "",
+        f"codec: {figures['codec']}",
         f"bridge / bare ZeroMQ polled alike {figures['ratio_to_raw_pyzmq_polled_p50']:.2f} (promise {PROMISED_RAW:g}), "
         f"with the planner's thread {figures['ratio_with_planner_thread_p50']:.2f}",
         f"JSON over TCP / bridge {figures['json_over_tcp_ratio']:.1f} (promise {PROMISED_JSON:g}), "

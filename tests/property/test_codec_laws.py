@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import runpy
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -467,3 +470,10 @@ def test_without_it_everything_is_left_to_others(monkeypatch: pytest.MonkeyPatch
     assert absent.write_snapshot(1, 2, 3, 4, SNAPSHOT.blocks, SNAPSHOT.executing) is None
     assert absent.read_action(TOLD, ACTION.session) is None
     assert absent.write_action(ACTION, 1, 2, 3) is None
+
+
+@pytest.mark.parametrize("versions", [(0, False), (door.VERSION, True)])
+def test_a_codec_of_another_version_is_not_used(versions: tuple[int, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    version, used = versions
+    monkeypatch.setitem(sys.modules, "npc_bridge_codec", SimpleNamespace(VERSION=version))
+    assert (runpy.run_path(str(door.__file__), run_name="npc_bridge.codec")["compiled"] is not None) is used

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from documented import PAGE, documented_keys, printed_keys
 
+from npc_bridge import codec
 from npc_sdk import cli, doctor
 from npc_sdk.doctor import Finding, Verdict
 from npc_sdk.envs.arena.maps import make_map
@@ -50,6 +51,13 @@ def test_a_port_in_use_is_noted() -> None:
         finding = doctor.check_loopback((port,))
     assert finding.verdict is Verdict.NOTE
     assert str(port) in finding.found
+
+
+def test_a_bridge_without_compiled_code_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "compiled", None)
+    assert doctor.check_codec().verdict is Verdict.NOTE
+    monkeypatch.setattr(codec, "compiled", codec)
+    assert doctor.check_codec().verdict is Verdict.GOOD
 
 
 def test_more_threads_than_one_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
