@@ -373,6 +373,34 @@ def test_limits_are_kept() -> None:
         assert codec_of(SCHEMA, limits).read_action(TOLD, ACTION.session) is None
 
 
+def test_what_is_just_within_the_limits_is_taken() -> None:
+    npcs = EntityBlock(np.arange(1, 25, dtype=np.uint32), np.zeros((24, 5), np.float32))
+    none = np.zeros(24, np.uint32)
+    doing = Executing(npcs.ids, none, none.astype(np.uint16), none.astype(np.uint8))
+    full = encode(replace(SNAPSHOT, blocks={"npc": npcs}, executing=doing), SCHEMA)
+    told = encode(sample_action(npcs=24, m=64), SCHEMA)
+    just = codec_of(SCHEMA, replace(LIMITS, entities=24, steps=64))
+    assert just.read_snapshot(full, SNAPSHOT.session, -1) is not None
+    assert just.read_action(told, ACTION.session) is not None
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Action)])
+def test_an_action_without_one_of_its_parts_is_left_to_others(name: str) -> None:
+    parts = {f.name: getattr(ACTION, f.name) for f in fields(Action)}
+    whole: Any = SimpleNamespace(**parts)
+    assert CODEC.write_action(whole, 1, 2, 3) == CODEC.write_action(ACTION, 1, 2, 3) is not None
+    del parts[name]
+    part: Any = SimpleNamespace(**parts)
+    assert CODEC.write_action(part, 1, 2, 3) is None
+
+
+def test_a_frame_that_is_shorter_than_its_table_is_left_to_others() -> None:
+    for blocks, doing in ((2, 1), (3, 1), (3, 2), (255, 1)):
+        head = SEEN[:36] + bytes(7) + bytes([blocks]) + doing.to_bytes(4, "little")
+        for size in range(HEADER_BYTES + 8 * blocks + 16):
+            assert not agree((head[:42] + b"\x01" + head[43:] + bytes(size))[: HEADER_BYTES + size], SNAPSHOT.session)
+
+
 def test_more_rows_of_a_type_than_it_has_are_left_to_others() -> None:
     many = replace(
         SNAPSHOT, blocks={"player": EntityBlock(np.arange(1, 4, dtype=np.uint32), np.zeros((3, 5), np.float32))}
