@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npc_bridge.ladder import Ladder
-from npc_bridge.messages import Snapshot
+from npc_bridge.messages import RUNG_CALLBACK, Snapshot
 from npc_bridge.schema import ENTITY_ROLES, Polygon, Schema
 from npc_sdk.belief import NPC, BeliefTable, Frame, Sight, Slots, Tracker, with_players_of
 from npc_sdk.constraints import (
@@ -34,12 +34,14 @@ from npc_sdk.constraints.admission import listed, names_of, smallest
 from npc_sdk.errors import ConstraintError, nearest
 from npc_sdk.geometry import MapTables, build_map, signed_area
 from npc_sdk.geometry.places import build_places
+from npc_sdk.geometry.vectors import wrap
 from npc_sdk.runtime.witness import Witness
 from npc_sdk.shield import Others, Outstanding, ShieldConfig, check_margins
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 _STANDS = 1e-6  # m and m/s within which an NPC is at rest, and nothing it was told moves it
+_HEADS = 0.05  # m/s from which on a velocity says where an NPC is heading
 _PACE = 8  # gaps between snapshots, the shortest of which is the pace of a brain that keeps up
 
 
@@ -81,7 +83,9 @@ class Game:
         self.ways = self.map  # the map on which ways are found, forbidden zones in it
         self.slots = Slots(schema)
         self.horizon = horizon
-        self.ladder = Ladder(schema)  # mirrors the client's last hop, to know what it will execute
+        self.ladder = Ladder(schema, self._go_on)  # mirrors the client's last hop, to know what it will execute
+        self._headings: tuple[int, dict[int, float]] = (0, {})  # a tick, and where NPCs headed in it, rad
+        self._turns: dict[int, float] = {}  # rad a tick, of the NPCs that the game itself moves
         self.witness = Witness(schema)
         self.plans = Plans.none(self.slots.size, horizon)
         self.outstanding = Outstanding()
@@ -227,12 +231,14 @@ class Game:
         """Rolls our own NPCs forward, through what they have been told, to the tick at which an answer can apply.
 
         Returns positions and velocities, n 2 each, and headings, n. Exact under K1 and K2 (docs/explanation/shield.md)
-        when every issued chunk arrives in time.
+        when every issued chunk arrives in time; of NPCs that the game still moves itself a guess, and where that is
+        wrong they brake once before they are led.
         """
         frame = self.frame
         assert frame is not None
         pose = frame.pose[0, slots].astype(np.float64)
         ids, heading = frame.ids[0, slots], self.facing(slots)
+        self._watch(snapshot, ids, pose[:, 2:])
         alive = np.ones(len(slots), np.bool_)
         for tick in range(snapshot.tick, snapshot.tick + lead):
             step = self.ladder.step(tick, ids, pose.astype(np.float32), alive)
@@ -240,6 +246,32 @@ class Game:
             pose = np.concatenate([pose[:, :2] + velocity * self.dt, velocity], 1)
             heading = np.where((velocity != 0.0).any(1), np.arctan2(velocity[:, 1], velocity[:, 0]), heading)
         return pose[:, :2], pose[:, 2:], heading
+
+    def _watch(self, snapshot: Snapshot, ids: NDArray[np.uint32], velocity: NDArray[np.float64]) -> None:
+        """Notes whom the game itself moves, and how fast they turn: by this snapshot and the one before."""
+        (tick, before), doing = self._headings, snapshot.executing
+        moving = np.hypot(velocity[:, 0], velocity[:, 1]) > _HEADS
+        headings = np.arctan2(velocity[:, 1], velocity[:, 0])
+        now = dict(zip(ids[moving].tolist(), headings[moving].tolist(), strict=True))
+        called = set(doing.ids[doing.rung == RUNG_CALLBACK].tolist())
+        ticks = max(1, snapshot.tick - tick)
+        self._turns = dict.fromkeys(called, 0.0)
+        for npc in called & now.keys() & before.keys():
+            self._turns[npc] = float(wrap(np.array(now[npc] - before[npc]))) / ticks
+        self._headings = snapshot.tick, now
+
+    def _go_on(self, tick: int, ids: NDArray[np.uint32], pose: Floats) -> Floats:
+        """Stands for the game's own behaviour: whom it moves keeps speed and turn, the others brake (NaN).
+
+        Constant turn rate and velocity; Schubert, Richter, Wanielik, "Comparison and evaluation of advanced motion
+        models for vehicle tracking" (2008).
+        """
+        commands = np.tile(np.array([c.default for c in self.schema.channels], np.float32), (len(ids), 1))
+        turn = np.array([self._turns.get(npc, np.nan) for npc in ids.tolist()])
+        x, y, cos, sin = pose[:, 2], pose[:, 3], np.cos(turn), np.sin(turn)
+        commands[:, self.schema.channel("move_x")] = x * cos - y * sin
+        commands[:, self.schema.channel("move_y")] = x * sin + y * cos
+        return commands
 
     def facing(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
         """Returns where the newest snapshot shows our NPCs to face: n, rad."""

@@ -10,9 +10,10 @@ import torch
 
 from npc_bridge.border import Border
 from npc_bridge.frames import FLAG_KEYFRAME
-from npc_bridge.ladder import Ladder
+from npc_bridge.ladder import Fallback, Ladder
 from npc_bridge.messages import (
     RUNG_BRAKE,
+    RUNG_CALLBACK,
     RUNG_PLAN,
     RUNG_TAIL,
     STATUS_PLANNED,
@@ -208,22 +209,29 @@ def test_a_weight_change_is_in_the_next_decision() -> None:
 
 
 class Line:
-    """A game and a brain with `lead` ticks between them; some answers can be lost."""
+    """A game and a brain with `lead` ticks between them, from tick `begins` on; some answers can be lost."""
 
-    def __init__(self, lead: int, lose: set[int] = frozenset()) -> None:  # type: ignore[assignment]  # an empty set
+    def __init__(
+        self,
+        lead: int,
+        lose: set[int] = frozenset(),  # type: ignore[assignment]  # an empty set
+        fallback: Fallback | None = None,
+        begins: int = 0,
+    ) -> None:
         self.board, self.game, self.lead, self.lose = Board(), arena(), lead, lose
         self.brain = runtime(self.board, lead_ticks=lead, stagger=True)
         self.schema = arena_schema(self.game.maps[0], self.game.config)
-        self.ladder = Ladder(self.schema)
+        self.ladder = Ladder(self.schema, fallback)
         self.brain.register("g", self.schema)
         self.rungs: list[np.ndarray] = []
+        self.begins = begins
 
     def run(self, ticks: int) -> None:
         flying: list[tuple[int, Action]] = []
         for tick in range(ticks):
-            ((_, action, _),) = self.brain.tick([("g", snapshot(self.game, tick, self.ladder))])
-            if tick not in self.lose:
-                flying.append((tick + self.lead, action))
+            if tick >= self.begins:
+                ((_, action, _),) = self.brain.tick([("g", snapshot(self.game, tick, self.ladder))])
+                flying += [(tick + self.lead, action)] if tick not in self.lose else []
             for due, arrived in flying:
                 if due == tick:
                     self.ladder.accept(arrived)
@@ -290,6 +298,24 @@ def test_a_game_that_begins_gets_its_first_decisions_in_bites() -> None:
         ((_, _, report),) = brain.tick([("g", snapshot(game, tick, ladder))])
         planned.append(int((report.game.plans.start[report.slots] >= 0).sum()))
     assert planned == [4, 8, 8]
+
+
+@pytest.mark.parametrize(("turn", "stops"), [(0.0, 0), (0.2, 1)])
+def test_npcs_that_the_game_walks_about_are_led_by_the_first_answer_or_the_second(turn: float, stops: int) -> None:
+    """How they turn takes two snapshots to see: by then the first answer has made them brake for a tick."""
+
+    def walk(tick: int, ids: np.ndarray, pose: np.ndarray) -> np.ndarray:
+        phase = turn * tick + ids.astype(np.float64)
+        commands = np.zeros((len(ids), len(CHANNELS)), np.float32)
+        commands[:, 0], commands[:, 1] = 0.5 * np.cos(phase), 0.5 * np.sin(phase)
+        return commands
+
+    line = Line(2, fallback=walk, begins=8)
+    line.run(20)
+    rungs = np.stack(line.rungs)
+    assert (rungs[:10] == RUNG_CALLBACK).all()
+    assert (rungs[10 : 10 + stops] == RUNG_BRAKE).all()
+    assert (rungs[10 + stops :] == RUNG_PLAN).all()
 
 
 def test_lost_answers_are_bridged_by_the_certified_rest() -> None:
