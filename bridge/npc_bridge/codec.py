@@ -8,6 +8,7 @@ then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
@@ -18,13 +19,16 @@ from .schema import Schema
 
 VERSION = 1  # of the compiled one that fits; another is not used
 
-try:
-    import npc_bridge_codec as compiled
-except ImportError:
-    compiled = None
-else:
-    if compiled.VERSION != VERSION:
-        compiled = None
+
+def _installed() -> ModuleType | None:
+    try:
+        import npc_bridge_codec
+    except ImportError:
+        return None
+    return npc_bridge_codec if npc_bridge_codec.VERSION == VERSION else None
+
+
+compiled = _installed()
 
 
 class Codec(Protocol):
