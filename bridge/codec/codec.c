@@ -308,7 +308,7 @@ static PyObject *blocks_object(const Codec *self, PyObject *frame, const Block *
 /* read_snapshot(frame, session, last_tick): a complete Snapshot of this session, newer than the last. */
 static PyObject *read_snapshot(Codec *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    Header h;
+    Header h = {0};
     Block block[MOST_KINDS];
     uint64_t session;
     int64_t last_tick;
@@ -495,7 +495,7 @@ static int sound(const Codec *self, const Header *h, const Timing *t, const Told
 /* read_action(frame, session): an Action for this session. */
 static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    Header h;
+    Header h = {0};
     Timing t;
     uint64_t session, reserved, sizes[TOLD], at = HEADER + TIMING;
     const char *part[TOLD];

@@ -362,6 +362,15 @@ def test_what_is_no_message_is_left_to_others() -> None:
         assert CODEC.read_action(frame, ACTION.session) is None
 
 
+def test_a_good_frame_does_not_speak_for_the_next() -> None:
+    bad: tuple[Any, ...] = (b"XPCW" + SEEN[4:], b"XPCW" + TOLD[4:], bytearray(SEEN), bytearray(TOLD), SEEN[:40], b"")
+    for frame in bad:
+        assert CODEC.read_snapshot(SEEN, SNAPSHOT.session, -1) is not None
+        assert CODEC.read_snapshot(frame, SNAPSHOT.session, -1) is None
+        assert CODEC.read_action(TOLD, ACTION.session) is not None
+        assert CODEC.read_action(frame, ACTION.session) is None
+
+
 def test_limits_are_kept() -> None:
     assert (
         codec_of(SCHEMA, replace(LIMITS, frame_bytes=len(SEEN))).read_snapshot(SEEN, SNAPSHOT.session, -1) is not None
