@@ -6,6 +6,7 @@ Prints the port it listens at and ends when standard input does. What each of th
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -123,7 +124,10 @@ def session() -> None:
         try:
             while True:
                 peer = router.recv(zmq.NOBLOCK)
-                received = game.receive(router.recv(zmq.NOBLOCK), 0)
+                frame = router.recv(zmq.NOBLOCK) if router.getsockopt(zmq.RCVMORE) else b""
+                if router.getsockopt(zmq.RCVMORE):
+                    raise SystemExit("bench: a frame was expected, several came")
+                received = game.receive(frame, 0)
                 for reply in received.replies:
                     send_now(router, peer, reply)
                 for event in received.events:
@@ -141,6 +145,8 @@ def bridge(asked: Callable[[], None] = lambda: None, keys: ServerKeys | None = N
     with BridgeServer(Endpoints(control="", telemetry=""), ANY_RATE, keys=keys) as server:
         _listening(int(server.endpoints.data.rpartition(":")[2]))
         chunk = 0
+        gc.collect()
+        gc.freeze()  # as `npc-sdk serve` does
         while True:
             for event in server.poll(200):
                 if isinstance(event, SnapshotArrived):
