@@ -121,9 +121,8 @@ def install(what: str) -> int:
 
 def compile_codec() -> None:
     """Build the bridge's compiled codec; without a C compiler all works, and a round trip takes twice as long."""
-    command = [str(PYTHON), "-m", "pip", "install", *CODEC]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if built.returncode:
+    command = [str(PYTHON), "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), *CODEC]
+    if not succeeds(command):
         print(
             "run.py: the bridge's codec was not compiled; it reads frames in Python, at twice the time.\n"
             f"        to have it: sudo apt install gcc python3-dev, then {' '.join(command)}",
@@ -179,6 +178,11 @@ def missing(what: str, remedy: str) -> int:
     """Say what is not there and what to do about it."""
     print(f"run.py: missing: {what}\n        do this: {remedy}", file=sys.stderr)
     return 1
+
+
+def succeeds(command: list[str]) -> bool:
+    """Run a command whose words matter to nobody, and say whether it did what it should."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def call(command: list[str]) -> int:

@@ -54,7 +54,11 @@ def commands(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]
             run.PYTHON.touch()
         return 0
 
+    def succeeds(command: list[str]) -> bool:
+        return call(command) == 0
+
     monkeypatch.setattr(run, "call", call)
+    monkeypatch.setattr(run, "succeeds", succeeds)
     return called
 
 
@@ -134,6 +138,20 @@ def test_a_second_run_installs_nothing(run: ModuleType, commands: list[list[str]
     ]
 
 
+def test_without_a_compiler_the_rest_is_installed_and_what_is_missing_is_told(
+    run: ModuleType, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "succeeds", lambda command: False)
+    assert run.main(["setup"]) == 0
+    assert "codec was not compiled" in capsys.readouterr().out
+    assert not any(str(ROOT / "bridge" / "codec") in command for command in commands)
+
+
+def test_with_a_compiler_the_codec_is_built(run: ModuleType, commands: list[list[str]]) -> None:
+    assert run.main(["setup"]) == 0
+    assert any(str(ROOT / "bridge" / "codec") in command for command in commands)
+
+
 def test_the_download_size_is_told_before_anything_is_fetched(
     run: ModuleType, commands: list[list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +165,7 @@ def test_the_download_size_is_told_before_anything_is_fetched(
 def test_every_pip_call_is_held_to_the_constraints(run: ModuleType, commands: list[list[str]]) -> None:
     run.main(["setup"])
     pip = [command for command in commands if "pip" in command]
-    assert len(pip) == 2
+    assert len(pip) == 3
     assert all(command[command.index("-c") + 1] == str(ROOT / "constraints.txt") for command in pip)
 
 
