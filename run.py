@@ -122,10 +122,12 @@ def install(what: str) -> int:
 def compile_codec() -> None:
     """Build the bridge's compiled codec; without a C compiler all works, and a round trip takes twice as long."""
     command = [str(PYTHON), "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), *CODEC]
-    if not succeeds(command):
+    why = why_not(command)
+    if why:
         print(
-            "run.py: the bridge's codec was not compiled; it reads frames in Python, at twice the time.\n"
-            f"        to have it: sudo apt install gcc python3-dev, then {' '.join(command)}",
+            f"run.py: the bridge's codec was not compiled; it reads frames in Python, at twice the time: {why}\n"
+            "        to have it: a C compiler and Python's headers (Debian: sudo apt install gcc python3-dev), then\n"
+            f"        {' '.join(command)}",
             flush=True,
         )
 
@@ -180,9 +182,11 @@ def missing(what: str, remedy: str) -> int:
     return 1
 
 
-def succeeds(command: list[str]) -> bool:
-    """Run a command whose words matter to nobody, and say whether it did what it should."""
-    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+def why_not(command: list[str]) -> str:
+    """Run a command quietly; return "" if it did what it should, else the last that it said of an error."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "error:" in line.lower()]
+    return (said or [f"exit status {done.returncode}"])[0] if done.returncode else ""
 
 
 def call(command: list[str]) -> int:

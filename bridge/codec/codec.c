@@ -2,7 +2,7 @@
  *
  * Each function answers None for whatever is unusual, be it wrong or only rare: npc_bridge.messages and
  * npc_bridge.border decide about that, repair it or say what is wrong with it. What is answered here they would have
- * answered in the same way; tests/property/test_codec.py holds the two against each other. Layouts: PROTOCOL.md. */
+ * answered in the same way; tests/property/test_codec_laws.py holds the two against each other. Layouts: PROTOCOL.md. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -15,6 +15,9 @@
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the wire is little-endian: on this machine npc_bridge does without a compiled codec"
+#endif
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "NaN must compare false: build without -ffast-math"
 #endif
 
 enum { VERSION = 1 }; /* npc_bridge.codec uses no other: counted up with every change of what is asked or answered */
@@ -43,8 +46,10 @@ typedef struct {
     Kind *kind;
     Range channels;
     char *discrete; /* by channel */
-    PyObject *classes; /* Snapshot, EntityBlock, Executing, Action */
+    PyObject *classes; /* by CLASS_* */
 } Codec;
+
+enum { CLASS_SNAPSHOT, CLASS_BLOCK, CLASS_EXECUTING, CLASS_ACTION, CLASSES };
 
 typedef struct {
     uint16_t flags, fields;
@@ -63,7 +68,7 @@ static const char *ACTION_NAMES[] = {"session",  "schema_id",   "source_tick", "
                                      "sequence", "received_us", "planned_us",  "sent_us",    "ids",              "steps",
                                      "expected", "brake",       "tolerance",   "status",     "bark",             "flags"};
 enum { SNAPSHOT_SLOTS = 8, BLOCK_SLOTS = 2, EXECUTING_SLOTS = 4, ACTION_SLOTS = 18 };
-enum { IDS_SLOT = 10, STEPS_SLOT, EXPECTED_SLOT, BRAKE_SLOT, TOLERANCE_SLOT, STATUS_SLOT, BARK_SLOT, FLAGS_SLOT };
+enum { IDS_SLOT = 10, STEPS_SLOT = 11, FLAGS_SLOT = 17 };
 static PyObject *snapshot_names[SNAPSHOT_SLOTS], *block_names[BLOCK_SLOTS], *executing_names[EXECUTING_SLOTS],
     *action_names[ACTION_SLOTS];
 
@@ -197,7 +202,7 @@ static void write_header(char *at, const Header *h)
 /* arrays */
 
 /* Returns a view of a frame, which cannot be written to; the frame lives as long as it does. */
-static PyObject *view(PyObject *frame, const char *at, int type, int dims, const npy_intp *shape)
+static PyObject *view(PyObject *frame, const void *at, int type, int dims, const npy_intp *shape)
 {
     PyObject *array = PyArray_New(&PyArray_Type, dims, shape, type, NULL, (void *)at, 0,
                                   NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED, NULL);
@@ -217,7 +222,8 @@ static const void *numbers(PyObject *object, int type, int dims, const npy_intp 
     if (object == NULL || !PyArray_CheckExact(object))
         return NULL;
     PyArrayObject *array = (PyArrayObject *)object;
-    if (PyArray_NDIM(array) != dims || !PyArray_EquivTypenums(PyArray_TYPE(array), type) || !PyArray_ISCARRAY_RO(array))
+    const int number = PyArray_TYPE(array); /* below 0 for types that have none */
+    if (PyArray_NDIM(array) != dims || number < 0 || !PyArray_EquivTypenums(number, type) || !PyArray_ISCARRAY_RO(array))
         return NULL;
     for (int i = 0; i < dims; i++)
         if (PyArray_DIM(array, i) != shape[i])
@@ -240,10 +246,10 @@ static char *put(char *at, const void *numbers, uint64_t size)
     return at + padded(size);
 }
 
-/* Returns a frozen dataclass, as its own constructor makes it; takes over the values, some of which may be missing. */
-static PyObject *filled(PyObject *class, PyObject **names, PyObject **values, int count)
+/* Returns a record, as its own constructor makes it; takes over the values, some of which may be missing. */
+static PyObject *filled(const Codec *self, int class, PyObject **names, PyObject **values, int count)
 {
-    PyTypeObject *type = (PyTypeObject *)class;
+    PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(self->classes, class);
     PyObject *made = type->tp_alloc(type, 0);
     for (int i = 0; i < count; i++) {
         if (made != NULL && (values[i] == NULL || PyObject_GenericSetAttr(made, names[i], values[i]) < 0))
@@ -251,6 +257,26 @@ static PyObject *filled(PyObject *class, PyObject **names, PyObject **values, in
         Py_XDECREF(values[i]);
     }
     return made;
+}
+
+/* Takes the values of a record, which are to be let go of in any case; says whether it is just one of that class, and
+ * whole. Of another one, to ask for a value might run anything. */
+static int taken(const Codec *self, int class, PyObject *record, PyObject **names, PyObject **values, int count)
+{
+    int whole = self->classes != NULL && (PyObject *)Py_TYPE(record) == PyTuple_GET_ITEM(self->classes, class);
+    for (int i = 0; i < count; i++) {
+        values[i] = whole ? PyObject_GetAttr(record, names[i]) : NULL;
+        whole = values[i] != NULL;
+    }
+    if (!whole)
+        PyErr_Clear();
+    return whole;
+}
+
+static void let_go(PyObject **values, int count)
+{
+    for (int i = 0; i < count; i++)
+        Py_XDECREF(values[i]);
 }
 
 /* SNAPSHOT */
@@ -297,7 +323,7 @@ static PyObject *blocks_object(const Codec *self, PyObject *frame, const Block *
         const npy_intp shape[] = {block[i].rows, kind->range.width};
         PyObject *values[] = {view(frame, data + block[i].ids, NPY_UINT32, 1, shape),
                               view(frame, data + block[i].values, NPY_FLOAT32, 2, shape)};
-        PyObject *made = filled(PyTuple_GET_ITEM(self->classes, 1), block_names, values, BLOCK_SLOTS);
+        PyObject *made = filled(self, CLASS_BLOCK, block_names, values, BLOCK_SLOTS);
         if (made == NULL || PyDict_SetItem(blocks, kind->name, made) < 0)
             Py_CLEAR(blocks);
         Py_XDECREF(made);
@@ -343,42 +369,60 @@ static PyObject *read_snapshot(Codec *self, PyObject *const *args, Py_ssize_t na
         PyLong_FromLongLong(h.time_us),
         PyLong_FromUnsignedLong(h.sequence),
         blocks_object(self, frame, block, h.blocks),
-        filled(PyTuple_GET_ITEM(self->classes, 2), executing_names, arrays, EXECUTING_SLOTS),
+        filled(self, CLASS_EXECUTING, executing_names, arrays, EXECUTING_SLOTS),
         PyLong_FromLong(h.flags),
     };
-    return filled(PyTuple_GET_ITEM(self->classes, 0), snapshot_names, values, SNAPSHOT_SLOTS);
+    return filled(self, CLASS_SNAPSHOT, snapshot_names, values, SNAPSHOT_SLOTS);
 }
 
 typedef struct {
-    PyObject *held[2]; /* the arrays, while their numbers are read */
+    PyObject *held[BLOCK_SLOTS]; /* the arrays, while their numbers are read */
     const void *ids, *values;
-    npy_intp rows;
+    npy_intp rows; /* -1 where the snapshot has no such block */
 } Rows;
 
-/* Finds the arrays of all blocks, in the order of the schema; returns how many there are, -1 where one is unusual. */
-static int find_rows(const Codec *self, PyObject *blocks, Rows *rows)
+/* Takes the arrays of all blocks, in the order of the schema; returns how many blocks there are, -1 where one is unusual. */
+static int take_rows(const Codec *self, PyObject *blocks, Rows *rows)
 {
-    int found = 0;
+    int found = 0, usual = 1;
     for (Py_ssize_t i = 0; i < self->kinds; i++) {
+        PyObject *block = usual ? PyDict_GetItemWithError(blocks, self->kind[i].name) : NULL;
         rows[i] = (Rows){{NULL, NULL}, NULL, NULL, -1};
-        PyObject *block = PyDict_GetItemWithError(blocks, self->kind[i].name);
-        if (block == NULL)
-            continue;
-        found++;
-        Py_INCREF(block); /* asking for an attribute may run anything */
-        for (int slot = 0; slot < BLOCK_SLOTS; slot++)
-            rows[i].held[slot] = PyObject_GetAttr(block, block_names[slot]);
-        Py_DECREF(block);
-        PyErr_Clear(); /* no attribute: no array */
-        const npy_intp shape[] = {length(rows[i].held[0]), self->kind[i].range.width};
-        rows[i].ids = numbers(rows[i].held[0], NPY_UINT32, 1, shape);
-        rows[i].values = numbers(rows[i].held[1], NPY_FLOAT32, 2, shape);
-        rows[i].rows = shape[0];
-        if (rows[i].ids == NULL || rows[i].values == NULL)
-            found = -1 - MOST_KINDS;
+        if (block != NULL) {
+            usual = taken(self, CLASS_BLOCK, block, block_names, rows[i].held, BLOCK_SLOTS);
+            rows[i].rows = length(rows[i].held[0]);
+            found++;
+        }
     }
     PyErr_Clear();
-    return found == PyDict_GET_SIZE(blocks) ? found : -1;
+    return usual && found == PyDict_GET_SIZE(blocks) ? found : -1;
+}
+
+/* Finds the numbers of blocks that have been taken; says whether all are as the wire has them, and counts the rows. */
+static int find_rows(const Codec *self, Rows *rows, uint64_t *count)
+{
+    for (Py_ssize_t i = 0; i < self->kinds; i++) {
+        if (rows[i].held[0] == NULL)
+            continue;
+        const npy_intp shape[] = {rows[i].rows, self->kind[i].range.width};
+        rows[i].ids = numbers(rows[i].held[0], NPY_UINT32, 1, shape);
+        rows[i].values = numbers(rows[i].held[1], NPY_FLOAT32, 2, shape);
+        if (rows[i].ids == NULL || rows[i].values == NULL)
+            return 0;
+        *count += (uint64_t)rows[i].rows;
+    }
+    return *count <= UINT32_MAX;
+}
+
+/* Finds the numbers of `executing`; says whether all are as the wire has them, and how many there are. */
+static int find_executing(PyObject **held, const void **numbers_of, uint32_t *count)
+{
+    const npy_intp n = length(held[0]);
+    for (int i = 0; i < EXECUTING; i++)
+        if ((numbers_of[i] = numbers(held[i], EXECUTING_TYPES[i], 1, &n)) == NULL)
+            return 0;
+    *count = (uint32_t)n;
+    return n <= UINT32_MAX;
 }
 
 static PyObject *snapshot_bytes(const Codec *self, const Header *h, const Rows *rows, const void **executing)
@@ -416,7 +460,7 @@ static PyObject *snapshot_bytes(const Codec *self, const Header *h, const Rows *
 /* write_snapshot(session, tick, time_us, sequence, blocks, executing): the bytes of a complete SNAPSHOT. */
 static PyObject *write_snapshot(Codec *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    uint64_t session, sequence, rows_in_all = 0;
+    uint64_t session, sequence, count = 0;
     Header h = {.flags = KEYFRAME, .schema_id = self->schema_id, .kind = SNAPSHOT, .dtype = 1};
     Rows rows[MOST_KINDS];
     PyObject *doing[EXECUTING], *frame = NULL;
@@ -426,33 +470,20 @@ static PyObject *write_snapshot(Codec *self, PyObject *const *args, Py_ssize_t n
     if (!whole_number(args[0], UINT32_MAX, &session) || !whole_number(args[1], UINT64_MAX, &h.tick) ||
         !time_number(args[2], &h.time_us) || !whole_number(args[3], UINT32_MAX, &sequence) || !PyDict_CheckExact(args[4]))
         Py_RETURN_NONE;
-    for (int i = 0; i < EXECUTING; i++)
-        doing[i] = PyObject_GetAttr(args[5], executing_names[i]);
-    PyErr_Clear();
-    const npy_intp extra = length(doing[0]);
-    int usual = extra >= 0 && extra <= UINT32_MAX;
-    for (int i = 0; i < EXECUTING; i++) {
-        executing[i] = numbers(doing[i], EXECUTING_TYPES[i], 1, &extra);
-        usual &= executing[i] != NULL;
-    }
-    const int found = find_rows(self, args[4], rows);
-    for (Py_ssize_t i = 0; i < self->kinds; i++)
-        rows_in_all += rows[i].rows > 0 ? (uint64_t)rows[i].rows : 0;
-    if (usual && found >= 0 && rows_in_all <= UINT32_MAX) {
+    const int whole = taken(self, CLASS_EXECUTING, args[5], executing_names, doing, EXECUTING);
+    const int found = take_rows(self, args[4], rows);
+    if (whole && found >= 0 && find_executing(doing, executing, &h.extra) && find_rows(self, rows, &count)) {
         h.session = (uint32_t)session;
         h.sequence = (uint32_t)sequence;
-        h.count = (uint32_t)rows_in_all;
+        h.count = (uint32_t)count;
         h.blocks = (uint8_t)found;
-        h.extra = (uint32_t)extra;
         frame = snapshot_bytes(self, &h, rows, executing);
     } else {
         frame = Py_NewRef(Py_None);
     }
-    for (int i = 0; i < EXECUTING; i++)
-        Py_XDECREF(doing[i]);
+    let_go(doing, EXECUTING);
     for (Py_ssize_t i = 0; i < self->kinds; i++)
-        for (int slot = 0; slot < BLOCK_SLOTS; slot++)
-            Py_XDECREF(rows[i].held[slot]);
+        let_go(rows[i].held, BLOCK_SLOTS);
     return frame;
 }
 
@@ -465,14 +496,11 @@ typedef struct {
     uint16_t steps, channels;
 } Timing;
 
-typedef struct { /* n NPCs, m steps, k channels */
-    const uint32_t *ids;
-    const float *steps, *expected, *brake, *tolerance;
-    const uint8_t *status;
-    const uint16_t *bark;
-} Told;
-
-enum { TOLD = 7 };
+/* The arrays of an ACTION, in their order on the wire and in the dataclass; n NPCs, m steps, k channels. */
+enum { IDS, STEPS, EXPECTED, BRAKE, TOLERANCE, STATUS, BARK, TOLD };
+static const int TOLD_TYPES[TOLD] = {NPY_UINT32,  NPY_FLOAT32, NPY_FLOAT32, NPY_FLOAT32,
+                                     NPY_FLOAT32, NPY_UINT8,   NPY_UINT16};
+static const int TOLD_DIMS[TOLD] = {1, 3, 3, 1, 1, 1, 1};
 
 /* Says how many bytes each array of an ACTION has. */
 static void told_sizes(uint64_t n, uint64_t m, uint64_t k, uint64_t *sizes)
@@ -482,14 +510,14 @@ static void told_sizes(uint64_t n, uint64_t m, uint64_t k, uint64_t *sizes)
         sizes[i] = n * each[i];
 }
 
-static int sound(const Codec *self, const Header *h, const Timing *t, const Told *told)
+static int sound(const Codec *self, const Header *h, const Timing *t, const void *const *told)
 {
     const Py_ssize_t n = h->count, m = t->steps, k = t->channels;
     uint32_t last = 0;
-    return h->tick <= t->apply && t->apply <= t->until && growing(told->ids, n, &last) &&
-           within(told->steps, n * m * k, &self->channels) && whole(self, told->steps, n * m) &&
-           between(told->expected, n * m * POSE, -FLT_MAX, FLT_MAX) && between(told->brake, n, 0.0f, FLT_MAX) &&
-           between(told->tolerance, n, 0.0f, FLT_MAX) && at_most(told->status, n, STATUS_BITS);
+    return h->tick <= t->apply && t->apply <= t->until && growing(told[IDS], n, &last) &&
+           within(told[STEPS], n * m * k, &self->channels) && whole(self, told[STEPS], n * m) &&
+           between(told[EXPECTED], n * m * POSE, -FLT_MAX, FLT_MAX) && between(told[BRAKE], n, 0.0f, FLT_MAX) &&
+           between(told[TOLERANCE], n, 0.0f, FLT_MAX) && at_most(told[STATUS], n, STATUS_BITS);
 }
 
 /* read_action(frame, session): an Action for this session. */
@@ -498,7 +526,7 @@ static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t narg
     Header h = {0};
     Timing t;
     uint64_t session, reserved, sizes[TOLD], at = HEADER + TIMING;
-    const char *part[TOLD];
+    const void *told[TOLD];
     if (nargs != 2)
         return PyErr_Format(PyExc_TypeError, "read_action: expected 2 arguments, got %zd", nargs);
     PyObject *frame = args[0];
@@ -522,16 +550,11 @@ static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t narg
         Py_RETURN_NONE;
     told_sizes(h.count, t.steps, t.channels, sizes);
     for (int i = 0; i < TOLD; i++) {
-        part[i] = data + at;
+        told[i] = data + at;
         at += padded(sizes[i]);
     }
-    if (at != (uint64_t)PyBytes_GET_SIZE(frame))
+    if (at != (uint64_t)PyBytes_GET_SIZE(frame) || !sound(self, &h, &t, told))
         Py_RETURN_NONE;
-    const Told told = {(const uint32_t *)part[0], (const float *)part[1],   (const float *)part[2],   (const float *)part[3],
-                       (const float *)part[4],    (const uint8_t *)part[5], (const uint16_t *)part[6]};
-    if (!sound(self, &h, &t, &told))
-        Py_RETURN_NONE;
-    const npy_intp steps[] = {h.count, t.steps, t.channels}, expected[] = {h.count, t.steps, POSE};
     PyObject *values[ACTION_SLOTS] = {
         PyLong_FromUnsignedLong(h.session),
         PyLong_FromUnsignedLong(h.schema_id),
@@ -543,16 +566,12 @@ static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t narg
         PyLong_FromLongLong(t.received_us),
         PyLong_FromLongLong(t.planned_us),
         PyLong_FromLongLong(h.time_us),
-        view(frame, part[0], NPY_UINT32, 1, steps),
-        view(frame, part[1], NPY_FLOAT32, 3, steps),
-        view(frame, part[2], NPY_FLOAT32, 3, expected),
-        view(frame, part[3], NPY_FLOAT32, 1, steps),
-        view(frame, part[4], NPY_FLOAT32, 1, steps),
-        view(frame, part[5], NPY_UINT8, 1, steps),
-        view(frame, part[6], NPY_UINT16, 1, steps),
-        PyLong_FromLong(h.flags),
+        [FLAGS_SLOT] = PyLong_FromLong(h.flags),
     };
-    return filled(PyTuple_GET_ITEM(self->classes, 3), action_names, values, ACTION_SLOTS);
+    const npy_intp shape[] = {h.count, t.steps, t.channels}, poses[] = {h.count, t.steps, POSE};
+    for (int i = 0; i < TOLD; i++)
+        values[IDS_SLOT + i] = view(frame, told[i], TOLD_TYPES[i], TOLD_DIMS[i], i == EXPECTED ? poses : shape);
+    return filled(self, CLASS_ACTION, action_names, values, ACTION_SLOTS);
 }
 
 /* Reads the numbers of an Action besides its arrays; session, schema id, sequence and sent_us are not asked. */
@@ -577,23 +596,19 @@ static PyObject *action_bytes(const Codec *self, PyObject **slot, Header *h)
     if (slot[STEPS_SLOT] != NULL && PyArray_CheckExact(slot[STEPS_SLOT]) &&
         PyArray_NDIM((PyArrayObject *)slot[STEPS_SLOT]) == 3)
         m = PyArray_DIM((PyArrayObject *)slot[STEPS_SLOT], 1);
-    const npy_intp steps[] = {n, m, k}, expected[] = {n, m, POSE};
-    const Told told = {
-        numbers(slot[IDS_SLOT], NPY_UINT32, 1, steps),        numbers(slot[STEPS_SLOT], NPY_FLOAT32, 3, steps),
-        numbers(slot[EXPECTED_SLOT], NPY_FLOAT32, 3, expected), numbers(slot[BRAKE_SLOT], NPY_FLOAT32, 1, steps),
-        numbers(slot[TOLERANCE_SLOT], NPY_FLOAT32, 1, steps), numbers(slot[STATUS_SLOT], NPY_UINT8, 1, steps),
-        numbers(slot[BARK_SLOT], NPY_UINT16, 1, steps),
-    };
-    const void *part[TOLD] = {told.ids, told.steps, told.expected, told.brake, told.tolerance, told.status, told.bark};
-    for (int i = 0; i < TOLD; i++)
-        if (part[i] == NULL)
+    const npy_intp shape[] = {n, m, k}, poses[] = {n, m, POSE};
+    const void *told[TOLD];
+    for (int i = 0; i < TOLD; i++) {
+        told[i] = numbers(slot[IDS_SLOT + i], TOLD_TYPES[i], TOLD_DIMS[i], i == EXPECTED ? poses : shape);
+        if (told[i] == NULL)
             Py_RETURN_NONE;
+    }
     if (n > UINT32_MAX || m > UINT16_MAX || !action_numbers(slot, h, &t))
         Py_RETURN_NONE;
     h->count = (uint32_t)n;
     t.steps = (uint16_t)m;
     t.channels = (uint16_t)k;
-    if (!sound(self, h, &t, &told))
+    if (!sound(self, h, &t, told))
         Py_RETURN_NONE;
     uint64_t sizes[TOLD], size = HEADER + TIMING;
     told_sizes(h->count, t.steps, t.channels, sizes);
@@ -615,7 +630,7 @@ static PyObject *action_bytes(const Codec *self, PyObject **slot, Header *h)
     memset(at + 40, 0, 8);
     at += TIMING;
     for (int i = 0; i < TOLD; i++)
-        at = put(at, part[i], sizes[i]);
+        at = put(at, told[i], sizes[i]);
     return frame;
 }
 
@@ -632,15 +647,9 @@ static PyObject *write_action(Codec *self, PyObject *const *args, Py_ssize_t nar
         Py_RETURN_NONE;
     h.session = (uint32_t)session;
     h.sequence = (uint32_t)sequence;
-    int missing = 0;
-    for (int i = 0; i < ACTION_SLOTS; i++) {
-        slot[i] = PyObject_GetAttr(args[0], action_names[i]);
-        missing |= slot[i] == NULL;
-    }
-    PyErr_Clear();
-    PyObject *frame = missing ? Py_NewRef(Py_None) : action_bytes(self, slot, &h);
-    for (int i = 0; i < ACTION_SLOTS; i++)
-        Py_XDECREF(slot[i]);
+    const int whole = taken(self, CLASS_ACTION, args[0], action_names, slot, ACTION_SLOTS);
+    PyObject *frame = whole ? action_bytes(self, slot, &h) : Py_NewRef(Py_None);
+    let_go(slot, ACTION_SLOTS);
     return frame;
 }
 
@@ -706,18 +715,18 @@ static int codec_init(Codec *self, PyObject *args, PyObject *keywords)
     static char *names[] = {"schema_id", "frame_bytes", "rows", "steps", "entities", "low", "high", "discrete", "classes", NULL};
     unsigned long long frame_bytes, rows, steps;
     PyObject *entities, *low, *high, *discrete, *classes;
-    if (self->classes != NULL) {
+    if (self->channels.low != NULL) { /* what is made first: also where the rest was refused */
         PyErr_SetString(PyExc_TypeError, "Codec: made already");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "IKKKO!SSSO!", names, &self->schema_id, &frame_bytes, &rows, &steps,
                                      &PyTuple_Type, &entities, &low, &high, &discrete, &PyTuple_Type, &classes))
         return -1;
-    if (PyTuple_GET_SIZE(classes) != 4) {
+    if (PyTuple_GET_SIZE(classes) != CLASSES) {
         PyErr_SetString(PyExc_ValueError, "classes: expected Snapshot, EntityBlock, Executing and Action");
         return -1;
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < CLASSES; i++)
         if (!PyType_Check(PyTuple_GET_ITEM(classes, i))) {
             PyErr_SetString(PyExc_TypeError, "classes: expected types");
             return -1;

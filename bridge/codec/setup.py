@@ -5,7 +5,7 @@ import os
 import numpy
 from setuptools import Extension, setup
 
-GCC = ["-O3", "-std=c11", "-Wall", "-Wextra"]  # and clang
+GCC = ["-O3", "-std=c11", "-fno-fast-math", "-Wall", "-Wextra"]  # and clang
 
 setup(
     ext_modules=[
@@ -15,5 +15,6 @@ setup(
             include_dirs=[numpy.get_include()],
             extra_compile_args=[] if os.name == "nt" else GCC,
         )
-    ]
+    ],
+    options={"build_ext": {"force": True}},  # whatever an earlier build left behind
 )

@@ -48,7 +48,7 @@ from .messages import (
 from .packing import Value
 from .recording import ChannelId, Direction, Recorder
 from .schema import Schema
-from .session import Acted, ClientSession, Greeting, Phase, Reported, Welcomed
+from .session import LIVE, Acted, ClientSession, Greeting, Phase, Reported, Welcomed
 
 LOG = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class Client:
         if self._closed:
             return ()
         now_us = self._clock_us()
-        if self._session.phase is not Phase.LIVE or now_us - self._watched_us >= WATCH_US:
+        if self._session.phase is not LIVE or now_us - self._watched_us >= WATCH_US:
             self._watch(now_us)
         accepted = []
         for _ in range(FRAMES_PER_POLL):
@@ -423,7 +423,7 @@ class Client:
         except RemoteProtocolError as error:
             self._greeted_us = None  # it did answer
             fault = of_code(error.code, f"from {self.endpoint}: {error}")
-            if self._session.phase is Phase.LIVE:
+            if self._session.phase is LIVE:
                 self._passing(fault, self._tick)
             else:
                 self._lasting(fault)

@@ -36,6 +36,7 @@ class Codec(Protocol):
 
     def read_snapshot(self, frame: bytes, session: int, last_tick: int, /) -> Snapshot | None:
         """Returns a complete snapshot of this session, newer than `last_tick` and within the schema's ranges."""
+        return None
 
     def write_snapshot(
         self,
@@ -48,37 +49,19 @@ class Codec(Protocol):
         /,
     ) -> bytes | None:
         """Returns a complete snapshot as `messages.encode` would."""
+        return None
 
     def read_action(self, frame: bytes, session: int, /) -> Action | None:
         """Returns an action for this session that `Border.check` would pass."""
+        return None
 
     def write_action(self, action: Action, session: int, sequence: int, sent_us: int, /) -> bytes | None:
         """Returns an action that `Border.fit` would leave alone, as `messages.encode_stamped` would."""
+        return None
 
 
-class NoCodec:
-    """Leaves everything to `messages` and `border`."""
-
-    def read_snapshot(self, frame: bytes, session: int, last_tick: int, /) -> Snapshot | None:
-        """Returns None."""
-
-    def write_snapshot(
-        self,
-        session: int,
-        tick: int,
-        time_us: int,
-        sequence: int,
-        blocks: Mapping[str, EntityBlock],
-        executing: Executing,
-        /,
-    ) -> bytes | None:
-        """Returns None."""
-
-    def read_action(self, frame: bytes, session: int, /) -> Action | None:
-        """Returns None."""
-
-    def write_action(self, action: Action, session: int, sequence: int, sent_us: int, /) -> bytes | None:
-        """Returns None."""
+class NoCodec(Codec):
+    """Leaves everything to `messages` and `border`: all of the above answer None."""
 
 
 def codec_of(schema: Schema, limits: Limits) -> Codec:

@@ -28,11 +28,11 @@ from .messages import Ack, Action, Control, Hello, Telemetry, decode, encode
 from .packing import Value
 from .schema import Schema
 from .session import (
+    LIVE,
     Admit,
     GameJoined,
     GameLeft,
     Offer,
-    Phase,
     Received,
     SchemaChanged,
     ServerSession,
@@ -471,13 +471,13 @@ class BridgeServer:
             incident = secrets.token_hex(4)
             LOG.exception("incident %s: session %d closed", incident, peer.session.number)
             text = f"the brain failed (incident {incident})"
-            live = peer.session.phase is Phase.LIVE
+            live = peer.session.phase is LIVE
             received = (
                 peer.session.close(ErrorCode.INTERNAL, text)
                 if live
                 else Received(replies=(error_frame(ErrorCode.INTERNAL, text),))
             )
-        if known is None and peer.session.phase is not Phase.LIVE:
+        if known is None and peer.session.phase is not LIVE:
             self.counters.refused += 1
         self._apply(peer, received)
 
@@ -500,7 +500,7 @@ class BridgeServer:
     def _apply(self, peer: _Peer, received: Received) -> None:
         for reply in received.replies:
             self._send_quietly(peer.routing_id, reply)
-        if peer.session.phase is Phase.LIVE:
+        if peer.session.phase is LIVE:
             self._peers[peer.routing_id] = peer
         else:
             self._peers.pop(peer.routing_id, None)

@@ -56,6 +56,11 @@ class Phase(Enum):
     CLOSED = "closed"  # server: over, for ever
 
 
+LIVE = (
+    Phase.LIVE
+)  # asked for with every message: to look a member up takes Python 3.11 as long as a comparison of blocks
+
+
 class Cue(Enum):
     """What moves a session on, besides messages."""
 
@@ -184,7 +189,7 @@ class ClientSession:
     @property
     def session(self) -> int:
         """Number of the open session, 0 if there is none."""
-        return self.welcome.session if self.welcome is not None and self.phase is Phase.LIVE else 0
+        return self.welcome.session if self.welcome is not None and self.phase is LIVE else 0
 
     def connected(self, now_us: int) -> bytes:
         """Begins a handshake; returns the HELLO to send."""
@@ -207,7 +212,7 @@ class ClientSession:
 
     def due(self, now_us: int) -> bytes | None:
         """Returns a HELLO if one has to be repeated now."""
-        if self.phase is Phase.LIVE or self._hello_us is None:
+        if self.phase is LIVE or self._hello_us is None:
             return None
         waited_us = now_us - self._hello_us
         if self.phase is Phase.REFUSED and waited_us >= REFUSED_AGAIN_US:
@@ -226,7 +231,7 @@ class ClientSession:
             LocalProtocolError: arrays that do not fit the schema.
         MessageTooLarge: a message beyond the server's limits.
         """
-        if self.welcome is None or self.phase is not Phase.LIVE:
+        if self.welcome is None or self.phase is not LIVE:
             return None
         session, most = self.welcome.session, self.welcome.limits.frame_bytes
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
@@ -267,7 +272,7 @@ class ClientSession:
             RemoteProtocolError: the server broke the protocol.
         """
         layout = self._layout
-        if self.phase is Phase.LIVE and self.welcome is not None:  # where an action has its place
+        if self.phase is LIVE and self.welcome is not None:  # where an action has its place
             action = layout.codec.read_action(data, self.welcome.session)
             if action is not None:
                 return self._acted(action)
@@ -478,7 +483,7 @@ class ServerSession:
     def resumes(self, hello: Hello) -> bool:
         """Says whether a HELLO asks to go on with this very session, unchanged."""
         mine = self._hello
-        if self.phase is not Phase.LIVE or mine is None:
+        if self.phase is not LIVE or mine is None:
             return False
         if not secrets.compare_digest(hello.resume.encode(), self._resume.encode()):
             return False
@@ -503,7 +508,7 @@ class ServerSession:
         self._good = 0
         self._bad += 1
         self.counters.bad += 1
-        if self.phase is not Phase.LIVE:
+        if self.phase is not LIVE:
             return self._refuse(code, text)
         if self._bad >= self._offer.limits.bad_messages:
             return self.close(code, f"{text} (message {self._bad} of this kind; the session is closed)")
@@ -551,16 +556,14 @@ class ServerSession:
         return layout.border.fit(action)
 
     def _receive(self, data: bytes, now_us: int) -> Received:
-        if self._layout is not None and self._seen is None and self.phase is Phase.LIVE:
+        live = self.phase is LIVE
+        if live and self._layout is not None and self._seen is None and not self._spent(now_us):
             usual = self._layout.codec.read_snapshot(data, self.number, self._last_tick)
             if usual is not None:
-                return (
-                    Received()
-                    if self._too_often(now_us)
-                    else self._arrived(SnapshotArrived(self.number, usual, now_us))
-                )
+                self._count(now_us)
+                return self._arrived(SnapshotArrived(self.number, usual, now_us))
         header = read_header(data, self._offer.limits)
-        if self.phase is not Phase.LIVE and header.kind is not Kind.HELLO:
+        if not live and header.kind is not Kind.HELLO:
             return self._refuse(ErrorCode.SESSION, f"{header.kind.name}: expected HELLO first", header.session)
         if header.kind is not Kind.HELLO and header.session != self.number:
             report = _report(
@@ -571,7 +574,10 @@ class ServerSession:
             )
             return Received(replies=(encode(report),))
         if header.kind is Kind.SNAPSHOT:  # judged by its header first: what is dropped costs nothing
-            if self._too_often(now_us):
+            spent = self._spent(now_us)
+            self._count(now_us)
+            if spent:
+                self.counters.dropped_rate += 1
                 return Received()
             if header.tick <= self._last_tick:
                 return self._stale(header.tick)
@@ -591,7 +597,7 @@ class ServerSession:
         )
 
     def _greeted(self, hello: Hello) -> Received:
-        if self.phase is Phase.LIVE and hello == self._hello and self._welcome is not None:
+        if self.phase is LIVE and hello == self._hello and self._welcome is not None:
             return Received(replies=(encode(self._welcome),))  # said twice because the answer took long
         if self.resumes(hello) and self._welcome is not None:
             self._hello = hello
@@ -605,7 +611,7 @@ class ServerSession:
         warnings = self._register(hello.schema)
         if isinstance(warnings, Received):
             return warnings
-        left = (GameLeft(self.number, "the game said HELLO again"),) if self.phase is Phase.LIVE else ()
+        left = (GameLeft(self.number, "the game said HELLO again"),) if self.phase is LIVE else ()
         self._move(Kind.HELLO)
         self.number, self._last_tick, self._bad = self._numbers(), -1, 0
         self._resume = secrets.token_hex(16)
@@ -648,7 +654,7 @@ class ServerSession:
         return warnings
 
     def _refuse(self, code: ErrorCode, text: str, session: int = 0) -> Received:
-        if self.phase is Phase.LIVE:
+        if self.phase is LIVE:
             return self.close(code, text)
         return Received(replies=(encode(_report(session, code, True, text)),))
 
@@ -691,14 +697,15 @@ class ServerSession:
         self.counters.snapshots += 1
         return Received((event,))
 
-    def _too_often(self, now_us: int) -> bool:
-        """Counts one more snapshot in this second; says whether that is beyond the limit."""
+    def _spent(self, now_us: int) -> bool:
+        """Says whether one more snapshot in this second is beyond the limit."""
+        return now_us // 1_000_000 == self._second and self._in_second >= self._offer.limits.snapshots_per_s
+
+    def _count(self, now_us: int) -> None:
+        """Counts one more snapshot in this second."""
         second = now_us // 1_000_000
         self._in_second = self._in_second + 1 if second == self._second else 1
         self._second = second
-        too_often = self._in_second > self._offer.limits.snapshots_per_s
-        self.counters.dropped_rate += too_often
-        return too_often
 
     def _stale(self, tick: int) -> Received:
         self.counters.dropped_stale += 1
@@ -742,6 +749,7 @@ def _next(table: Mapping[tuple[Phase, Kind | Cue], Phase], phase: Phase, cause: 
 
 __all__ = [
     "CLIENT_TABLE",
+    "LIVE",
     "SERVER_TABLE",
     "Acted",
     "Admit",

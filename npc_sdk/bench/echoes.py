@@ -90,7 +90,7 @@ def raw_polled(said: Callable[[bytes], bytes] = lambda state: REPLY.tobytes()) -
         try:
             while True:
                 peer, state = router.recv_multipart(zmq.NOBLOCK)
-                router.send_multipart((peer, said(state)), zmq.NOBLOCK)
+                send_now(router, peer, said(state))
         except zmq.Again:
             continue
 
@@ -110,7 +110,7 @@ def raw_blocking() -> None:
     router = _router()
     while True:
         peer, _ = router.recv_multipart()
-        router.send_multipart((peer, REPLY.tobytes()))
+        send_now(router, peer, REPLY.tobytes())
 
 
 def session() -> None:

@@ -84,7 +84,7 @@ class Game:
         self.slots = Slots(schema)
         self.horizon = horizon
         self.ladder = Ladder(schema, self._go_on)  # mirrors the client's last hop, to know what it will execute
-        self._headings: tuple[int, dict[int, float]] = (0, {})  # a tick, and where NPCs headed in it, rad
+        self._before: tuple[int, NDArray[np.uint32], NDArray[np.float64]] | None = None  # tick, ids, velocities n 2
         self._turns: dict[int, float] = {}  # rad a tick, of the NPCs that the game itself moves
         self.witness = Witness(schema)
         self.plans = Plans.none(self.slots.size, horizon)
@@ -248,17 +248,19 @@ class Game:
         return pose[:, :2], pose[:, 2:], heading
 
     def _watch(self, snapshot: Snapshot, ids: NDArray[np.uint32], velocity: NDArray[np.float64]) -> None:
-        """Notes whom the game itself moves, and how fast they turn: by this snapshot and the one before."""
-        (tick, before), doing = self._headings, snapshot.executing
-        moving = np.hypot(velocity[:, 0], velocity[:, 1]) > _HEADS
-        headings = np.arctan2(velocity[:, 1], velocity[:, 0])
-        now = dict(zip(ids[moving].tolist(), headings[moving].tolist(), strict=True))
-        called = set(doing.ids[doing.rung == RUNG_CALLBACK].tolist())
-        ticks = max(1, snapshot.tick - tick)
-        self._turns = dict.fromkeys(called, 0.0)
-        for npc in called & now.keys() & before.keys():
-            self._turns[npc] = float(wrap(np.array(now[npc] - before[npc]))) / ticks
-        self._headings = snapshot.tick, now
+        """Notes whom the game itself moves, and how fast they turn: by this snapshot and an older one."""
+        doing = snapshot.executing
+        self._turns = dict.fromkeys(doing.ids[doing.rung == RUNG_CALLBACK].tolist(), 0.0)
+        if self._turns and self._before is not None and self._before[0] < snapshot.tick:
+            tick, known, then = self._before
+            both, now, before = np.intersect1d(ids, known, return_indices=True)
+            moving = np.minimum(np.hypot(*velocity[now].T), np.hypot(*then[before].T)) > _HEADS
+            turned = np.arctan2(*velocity[now, ::-1].T) - np.arctan2(*then[before, ::-1].T)
+            rates = np.where(moving, wrap(turned), 0.0) / (snapshot.tick - tick)
+            self._turns |= {
+                npc: rate for npc, rate in zip(both.tolist(), rates.tolist(), strict=True) if npc in self._turns
+            }
+        self._before = snapshot.tick, ids, velocity
 
     def _go_on(self, tick: int, ids: NDArray[np.uint32], pose: Floats) -> Floats:
         """Stands for the game's own behaviour: whom it moves keeps speed and turn, the others brake (NaN).

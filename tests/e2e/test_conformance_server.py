@@ -64,7 +64,7 @@ def mild(self: ServerSession, code: ErrorCode, text: str, tick: int = 0) -> Rece
 judged = ServerSession.bad
 BROKEN: list[tuple[str, Callable[..., object], str]] = [
     ("resumes", never, "a session goes on over another connection"),
-    ("_untimely", lambda *_: None, "a tick that does not grow is stale"),
+    ("_stale", lambda *_: Received(), "a tick that does not grow is stale"),
     ("bad", mild, "the tenth bad message ends the session"),
 ]
 

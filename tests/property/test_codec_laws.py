@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy._core._multiarray_umath import _get_sfloat_dtype
 
 from npc_bridge import codec as door
 from npc_bridge.border import Border
@@ -44,6 +45,7 @@ TOLD = encode(ACTION, SCHEMA)
 HEADS = {"SNAPSHOT": (SEEN, HEADER_BYTES + 32), "ACTION": (TOLD, HEADER_BYTES + 48)}  # with table or timing
 ODD = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3e38, 6.0, -6.0, 6.0000005, 100.0, 0.5, 1.0], np.float32)
 
+scaled = _get_sfloat_dtype()  # of NumPy's own tests: a type as those of other packages, without a number
 seeds = st.integers(0, 1 << 32)
 
 
@@ -275,6 +277,15 @@ def _action(rng: np.random.Generator, n: int, m: int) -> Action:
     )
 
 
+def _fresh(value: Any) -> Any:
+    """Returns a copy that shares no array and no record with another."""
+    if isinstance(value, dict):
+        return {key: _fresh(part) for key, part in value.items()}
+    if isinstance(value, Snapshot | Action | EntityBlock | Executing):
+        return type(value)(*(_fresh(getattr(value, f.name)) for f in fields(value)))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
 def _bent(frame: bytes, rng: np.random.Generator) -> bytes:
     """Returns it with one to three bytes changed."""
     bytes_ = bytearray(frame)
@@ -303,6 +314,7 @@ UNUSUAL: dict[str, Callable[[np.ndarray], Any]] = {
     "a subclass": lambda array: array.view(np.matrix) if array.ndim == 2 else None,
     "one row fewer": lambda array: array[:-1],
     "one axis more": lambda array: array[None],
+    "of a type without a number": lambda array: np.zeros(array.shape).view(scaled(1.0)),
     "nothing": lambda array: None,
 }
 
@@ -396,11 +408,46 @@ def test_what_is_just_within_the_limits_is_taken() -> None:
 @pytest.mark.parametrize("name", [f.name for f in fields(Action)])
 def test_an_action_without_one_of_its_parts_is_left_to_others(name: str) -> None:
     parts = {f.name: getattr(ACTION, f.name) for f in fields(Action)}
-    whole: Any = SimpleNamespace(**parts)
-    assert CODEC.write_action(whole, 1, 2, 3) == CODEC.write_action(ACTION, 1, 2, 3) is not None
-    del parts[name]
-    part: Any = SimpleNamespace(**parts)
+    alike: Any = SimpleNamespace(**parts)
+    assert CODEC.write_action(alike, 1, 2, 3) is None, "asking another class might run anything"
+    part = replace(ACTION)
+    assert CODEC.write_action(part, 1, 2, 3) is not None
+    delattr(part, name)
     assert CODEC.write_action(part, 1, 2, 3) is None
+
+
+@pytest.mark.parametrize("slot", ["ids", "values"])
+def test_a_snapshot_without_one_of_its_parts_is_left_to_others(slot: str) -> None:
+    block = replace(SNAPSHOT.blocks["npc"])
+    assert CODEC.write_snapshot(1, 2, 3, 4, {"npc": block}, SNAPSHOT.executing) is not None
+    delattr(block, slot)
+    assert CODEC.write_snapshot(1, 2, 3, 4, {"npc": block}, SNAPSHOT.executing) is None
+    for name in ("ids", "chunk", "step", "rung"):
+        doing = replace(SNAPSHOT.executing)
+        delattr(doing, name)
+        assert CODEC.write_snapshot(1, 2, 3, 4, SNAPSHOT.blocks, doing) is None
+
+
+class Shrinking:
+    """A block that takes the numbers of another away when it is asked for its own."""
+
+    def __init__(self, others: np.ndarray) -> None:
+        self._others = others
+
+    @property
+    def ids(self) -> np.ndarray:
+        self._others.resize((1, 5), refcheck=False)
+        return np.zeros(1, np.uint32)
+
+    values = ids
+
+
+def test_what_runs_code_when_it_is_asked_is_not_asked() -> None:
+    others = np.full((2, 5), 0.5, np.float32)
+    strange: Any = Shrinking(others)
+    player = EntityBlock(np.array([1, 2], np.uint32), others)
+    assert CODEC.write_snapshot(1, 2, 3, 4, {"player": player, "npc": strange}, SNAPSHOT.executing) is None
+    assert others.shape == (2, 5)
 
 
 def test_a_frame_that_is_shorter_than_its_table_is_left_to_others() -> None:
@@ -435,20 +482,19 @@ def test_a_frame_lives_as_long_as_what_was_read_from_it() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    nothing: Any = None
-    odd: Any = replace(SNAPSHOT.blocks["npc"], values=nothing)
-
     def use() -> None:
-        codec = codec_of(SCHEMA, LIMITS)
+        codec, snapshot, action = codec_of(SCHEMA, LIMITS), _fresh(SNAPSHOT), _fresh(ACTION)
         frame, told = bytes(bytearray(SEEN)), bytes(bytearray(TOLD))
         for seen in (frame, frame[:-1], told):
             codec.read_snapshot(seen, SNAPSHOT.session, -1)
             codec.read_action(seen, ACTION.session)
-        blocks = dict(SNAPSHOT.blocks)
+        blocks = dict(snapshot.blocks)
+        codec.write_snapshot(1, 2, 3, 4, blocks, snapshot.executing)
+        codec.write_action(action, 1, 2, 3)
+        del action.flags, snapshot.executing.rung, blocks["npc"].values
         codec.write_snapshot(1, 2, 3, 4, blocks, SNAPSHOT.executing)
-        codec.write_snapshot(1, 2, 3, 4, {**blocks, "npc": odd}, SNAPSHOT.executing)
-        codec.write_action(ACTION, 1, 2, 3)
-        codec.write_action(odd, 1, 2, 3)
+        codec.write_snapshot(1, 2, 3, 4, SNAPSHOT.blocks, snapshot.executing)
+        codec.write_action(action, 1, 2, 3)
 
     for _ in range(20):
         use()
@@ -493,6 +539,12 @@ def test_a_codec_that_is_not_made_as_it_should_be_says_so() -> None:
             make(**{**good, **bad})
     with pytest.raises(TypeError):
         CODEC.__init__(**good)  # type: ignore[misc]
+    half = make.__new__(make)
+    with pytest.raises(ValueError, match="discrete"):
+        half.__init__(**{**good, "discrete": b"", "entities": (("a", 1, bytes(4), bytes(4)),) * 200})
+    with pytest.raises(TypeError, match="made already"):
+        half.__init__(**good)
+    assert half.write_snapshot(1, 2, 3, 4, {}, SNAPSHOT.executing) is None
     empty = make.__new__(make)
     assert empty.read_snapshot(SEEN, SNAPSHOT.session, -1) is None
     assert empty.read_action(TOLD, ACTION.session) is None

@@ -54,11 +54,12 @@ def commands(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]
             run.PYTHON.touch()
         return 0
 
-    def succeeds(command: list[str]) -> bool:
-        return call(command) == 0
+    def why_not(command: list[str]) -> str:
+        called.append(command)
+        return ""
 
     monkeypatch.setattr(run, "call", call)
-    monkeypatch.setattr(run, "succeeds", succeeds)
+    monkeypatch.setattr(run, "why_not", why_not)
     return called
 
 
@@ -141,10 +142,16 @@ def test_a_second_run_installs_nothing(run: ModuleType, commands: list[list[str]
 def test_without_a_compiler_the_rest_is_installed_and_what_is_missing_is_told(
     run: ModuleType, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "succeeds", lambda command: False)
+    monkeypatch.setattr(run, "why_not", lambda command: "error: no compiler")
     assert run.main(["setup"]) == 0
-    assert "codec was not compiled" in capsys.readouterr().out
+    assert "codec was not compiled; it reads frames in Python, at twice the time: error: no" in capsys.readouterr().out
     assert not any(str(ROOT / "bridge" / "codec") in command for command in commands)
+
+
+def test_a_quiet_command_says_why_it_failed(run: ModuleType) -> None:
+    said = {"0": "", "3": "exit status 3", "'a\\nsome error: no compiler\\nb'": "some error: no compiler"}
+    for words, why in said.items():
+        assert run.why_not([sys.executable, "-c", f"import sys; sys.exit({words})"]) == why
 
 
 def test_with_a_compiler_the_codec_is_built(run: ModuleType, commands: list[list[str]]) -> None:
