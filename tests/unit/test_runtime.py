@@ -300,6 +300,17 @@ def test_a_game_that_begins_gets_its_first_decisions_in_bites() -> None:
     assert planned == [4, 8, 8]
 
 
+def test_a_snapshot_that_is_looked_at_twice_says_nothing_of_turns() -> None:
+    def walk(tick: int, ids: np.ndarray, pose: np.ndarray) -> np.ndarray:
+        return np.tile(np.float32([0.5] + [0.0] * (len(CHANNELS) - 1)), (len(ids), 1))
+
+    line = Line(2, fallback=walk, begins=99)
+    line.run(3)
+    shown = snapshot(line.game, 3, line.ladder)
+    first, again = (line.brain.tick([("g", shown)])[0][1] for _ in range(2))
+    np.testing.assert_array_equal(first.expected[:, 0], again.expected[:, 0])
+
+
 @pytest.mark.parametrize(("turn", "stops"), [(0.0, 0), (0.2, 1)])
 def test_npcs_that_the_game_walks_about_are_led_by_the_first_answer_or_the_second(turn: float, stops: int) -> None:
     """How they turn takes two snapshots to see: by then the first answer has made them brake for a tick."""
