@@ -134,13 +134,8 @@ def compile_codec() -> None:
 
 def steps(what: str) -> list[list[str]]:
     """Return what to hand to `pip install`, one call after another."""
-    tools = [
-        "--upgrade",
-        "pip",
-        "hatchling",
-        "editables",
-        "setuptools",
-    ]  # a pip with dependency groups, the build tools
+    # a pip with dependency groups, the build tools
+    tools = ["--upgrade", "pip", "hatchling", "editables", "setuptools"]
     package = ["--no-build-isolation", "-e", f"{ROOT}[demo]"]
     if what == "test":
         package[-1] = f"{ROOT}[demo,tune,bench,metrics,pettingzoo,panda]"
@@ -183,7 +178,7 @@ def missing(what: str, remedy: str) -> int:
 
 
 def why_not(command: list[str]) -> str:
-    """Run a command quietly; return "" if it did what it should, else the last that it said of an error."""
+    """Run a command quietly; return "" if it did what it should, else the first that it said of an error."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "error:" in line.lower()]
     return (said or [f"exit status {done.returncode}"])[0] if done.returncode else ""

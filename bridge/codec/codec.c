@@ -21,7 +21,7 @@
 #endif
 
 enum { VERSION = 1 }; /* npc_bridge.codec uses no other: counted up with every change of what is asked or answered */
-enum { HEADER = 48, BLOCK = 8, TIMING = 48, ALIGN = 16 };
+enum { HEADER = 48, ENTRY = 8, TIMING = 48, ALIGN = 16 };
 enum { SNAPSHOT = 4, ACTION = 5 };
 enum { KEYFRAME = 1, PLAIN_FLAGS = 1 | 4 | 8 }; /* all known ones but that of a delta */
 enum { LAST_RUNG = 4, STATUS_BITS = 7, POSE = 4, EXECUTING = 4, MOST_KINDS = 255 };
@@ -51,13 +51,32 @@ typedef struct {
 
 enum { CLASS_SNAPSHOT, CLASS_BLOCK, CLASS_EXECUTING, CLASS_ACTION, CLASSES };
 
+/* Three parts of messages, with their fields in the order and at the places that the wire has them. */
 typedef struct {
-    uint16_t flags, fields;
-    uint32_t session, schema_id, sequence, count, extra;
+    char magic[4];
+    uint8_t major, kind;
+    uint16_t flags;
+    uint32_t session, schema_id;
     uint64_t tick;
     int64_t time_us;
-    uint8_t kind, dtype, blocks;
+    uint32_t sequence, count;
+    uint16_t fields;
+    uint8_t dtype, blocks;
+    uint32_t extra;
 } Header;
+typedef struct {
+    uint16_t kind, width;
+    uint32_t rows;
+} Entry; /* of a SNAPSHOT's table */
+typedef struct {
+    uint64_t apply, until;
+    int64_t received_us, planned_us;
+    uint32_t chunk;
+    uint16_t steps, channels;
+    uint64_t reserved;
+} Timing; /* of an ACTION */
+_Static_assert(sizeof(Header) == HEADER && sizeof(Entry) == ENTRY && sizeof(Timing) == TIMING, "as on the wire");
+static const Header DATA = {.magic = {'N', 'P', 'C', 'W'}, .major = 1, .dtype = 1}; /* what all data messages begin with */
 
 /* names of attributes, in the order of their dataclasses */
 static const char *SNAPSHOT_NAMES[] = {"session", "schema_id", "tick",      "time_us",
@@ -164,39 +183,11 @@ static int read_header(const Codec *self, PyObject *frame, Header *h)
         return 0;
     const char *at = PyBytes_AS_STRING(frame);
     const uint64_t size = (uint64_t)PyBytes_GET_SIZE(frame);
-    if (size < HEADER || size > self->frame_bytes || memcmp(at, "NPCW\x01", 5))
+    if (size < HEADER || size > self->frame_bytes)
         return 0;
-    h->kind = (uint8_t)at[5];
-    memcpy(&h->flags, at + 6, 2);
-    memcpy(&h->session, at + 8, 4);
-    memcpy(&h->schema_id, at + 12, 4);
-    memcpy(&h->tick, at + 16, 8);
-    memcpy(&h->time_us, at + 24, 8);
-    memcpy(&h->sequence, at + 32, 4);
-    memcpy(&h->count, at + 36, 4);
-    memcpy(&h->fields, at + 40, 2);
-    h->dtype = (uint8_t)at[42];
-    h->blocks = (uint8_t)at[43];
-    memcpy(&h->extra, at + 44, 4);
-    return !(h->flags & ~PLAIN_FLAGS) && h->schema_id == self->schema_id && h->tick <= LAST_TICK && h->dtype == 1 &&
-           h->fields == 0;
-}
-
-static void write_header(char *at, const Header *h)
-{
-    memcpy(at, "NPCW\x01", 5);
-    at[5] = (char)h->kind;
-    memcpy(at + 6, &h->flags, 2);
-    memcpy(at + 8, &h->session, 4);
-    memcpy(at + 12, &h->schema_id, 4);
-    memcpy(at + 16, &h->tick, 8);
-    memcpy(at + 24, &h->time_us, 8);
-    memcpy(at + 32, &h->sequence, 4);
-    memcpy(at + 36, &h->count, 4);
-    memcpy(at + 40, &h->fields, 2);
-    at[42] = (char)h->dtype;
-    at[43] = (char)h->blocks;
-    memcpy(at + 44, &h->extra, 4);
+    memcpy(h, at, HEADER);
+    return !memcmp(h->magic, DATA.magic, 4) && h->major == DATA.major && !(h->flags & ~PLAIN_FLAGS) &&
+           h->schema_id == self->schema_id && h->tick <= LAST_TICK && h->dtype == DATA.dtype && h->fields == DATA.fields;
 }
 
 /* arrays */
@@ -231,12 +222,12 @@ static const void *numbers(PyObject *object, int type, int dims, const npy_intp 
     return PyArray_DATA(array);
 }
 
-/* Returns how many rows an array has, -1 where it is none. */
-static npy_intp length(PyObject *object)
+/* Returns how long an axis is of an array with so many, -1 where there is no such array. */
+static npy_intp extent(PyObject *object, int dims, int axis)
 {
-    if (object == NULL || !PyArray_CheckExact(object) || PyArray_NDIM((PyArrayObject *)object) != 1)
+    if (object == NULL || !PyArray_CheckExact(object) || PyArray_NDIM((PyArrayObject *)object) != dims)
         return -1;
-    return PyArray_DIM((PyArrayObject *)object, 0);
+    return PyArray_DIM((PyArrayObject *)object, axis);
 }
 
 static char *put(char *at, const void *numbers, uint64_t size)
@@ -282,34 +273,31 @@ static void let_go(PyObject **values, int count)
 /* SNAPSHOT */
 
 typedef struct {
-    uint32_t kind, rows;
+    Entry entry;
     uint64_t ids, values; /* where they begin */
 } Block;
 
 /* Finds the blocks and judges their numbers; returns where `executing` begins, 0 where something is unusual. */
 static uint64_t read_blocks(const Codec *self, const char *frame, uint64_t size, const Header *h, Block *block)
 {
-    uint64_t at = HEADER + padded((uint64_t)h->blocks * BLOCK), rows = 0;
+    uint64_t at = HEADER + padded((uint64_t)h->blocks * ENTRY), rows = 0;
     uint32_t next = 0, last = 0;
     if (size < at)
         return 0;
     for (int i = 0; i < h->blocks; i++) {
-        uint16_t kind, width;
-        memcpy(&kind, frame + HEADER + i * BLOCK, 2);
-        memcpy(&width, frame + HEADER + i * BLOCK + 2, 2);
-        memcpy(&block[i].rows, frame + HEADER + i * BLOCK + 4, 4);
-        if (kind < next || kind >= self->kinds || width != self->kind[kind].range.width ||
-            block[i].rows > self->kind[kind].most || block[i].rows > self->rows)
+        Entry e;
+        memcpy(&e, frame + HEADER + i * ENTRY, ENTRY);
+        if (e.kind < next || e.kind >= self->kinds || e.rows > self->kind[e.kind].most || e.rows > self->rows ||
+            e.width != self->kind[e.kind].range.width)
             return 0;
-        next = kind + 1u;
-        rows += block[i].rows;
-        block[i].kind = kind;
-        block[i].ids = at;
-        block[i].values = at + padded(4ull * block[i].rows);
-        at = block[i].values + padded(4ull * block[i].rows * width);
-        if (at > size || !growing((const uint32_t *)(frame + block[i].ids), block[i].rows, &last) ||
-            !within((const float *)(frame + block[i].values), (Py_ssize_t)block[i].rows * width, &self->kind[kind].range))
+        next = e.kind + 1u;
+        rows += e.rows;
+        const uint64_t ids = at, values = ids + padded(4ull * e.rows);
+        at = values + padded(4ull * e.rows * e.width);
+        if (at > size || !growing((const uint32_t *)(frame + ids), e.rows, &last) ||
+            !within((const float *)(frame + values), (Py_ssize_t)e.rows * e.width, &self->kind[e.kind].range))
             return 0;
+        block[i] = (Block){e, ids, values};
     }
     return rows == h->count ? at : 0;
 }
@@ -319,12 +307,11 @@ static PyObject *blocks_object(const Codec *self, PyObject *frame, const Block *
     const char *data = PyBytes_AS_STRING(frame);
     PyObject *blocks = PyDict_New();
     for (int i = 0; blocks != NULL && i < count; i++) {
-        const Kind *kind = &self->kind[block[i].kind];
-        const npy_intp shape[] = {block[i].rows, kind->range.width};
+        const npy_intp shape[] = {block[i].entry.rows, block[i].entry.width};
         PyObject *values[] = {view(frame, data + block[i].ids, NPY_UINT32, 1, shape),
                               view(frame, data + block[i].values, NPY_FLOAT32, 2, shape)};
         PyObject *made = filled(self, CLASS_BLOCK, block_names, values, BLOCK_SLOTS);
-        if (made == NULL || PyDict_SetItem(blocks, kind->name, made) < 0)
+        if (made == NULL || PyDict_SetItem(blocks, self->kind[block[i].entry.kind].name, made) < 0)
             Py_CLEAR(blocks);
         Py_XDECREF(made);
     }
@@ -390,7 +377,7 @@ static int take_rows(const Codec *self, PyObject *blocks, Rows *rows)
         rows[i] = (Rows){{NULL, NULL}, NULL, NULL, -1};
         if (block != NULL) {
             usual = taken(self, CLASS_BLOCK, block, block_names, rows[i].held, BLOCK_SLOTS);
-            rows[i].rows = length(rows[i].held[0]);
+            rows[i].rows = extent(rows[i].held[0], 1, 0);
             found++;
         }
     }
@@ -417,7 +404,7 @@ static int find_rows(const Codec *self, Rows *rows, uint64_t *count)
 /* Finds the numbers of `executing`; says whether all are as the wire has them, and how many there are. */
 static int find_executing(PyObject **held, const void **numbers_of, uint32_t *count)
 {
-    const npy_intp n = length(held[0]);
+    const npy_intp n = extent(held[0], 1, 0);
     for (int i = 0; i < EXECUTING; i++)
         if ((numbers_of[i] = numbers(held[i], EXECUTING_TYPES[i], 1, &n)) == NULL)
             return 0;
@@ -427,7 +414,7 @@ static int find_executing(PyObject **held, const void **numbers_of, uint32_t *co
 
 static PyObject *snapshot_bytes(const Codec *self, const Header *h, const Rows *rows, const void **executing)
 {
-    uint64_t size = HEADER + padded((uint64_t)h->blocks * BLOCK);
+    uint64_t size = HEADER + padded((uint64_t)h->blocks * ENTRY);
     for (Py_ssize_t i = 0; i < self->kinds; i++)
         if (rows[i].rows >= 0)
             size += padded(4ull * rows[i].rows) + padded(4ull * rows[i].rows * self->kind[i].range.width);
@@ -437,20 +424,17 @@ static PyObject *snapshot_bytes(const Codec *self, const Header *h, const Rows *
     if (frame == NULL)
         return NULL;
     char *data = PyBytes_AS_STRING(frame), *table = data + HEADER;
-    char *at = table + padded((uint64_t)h->blocks * BLOCK);
-    write_header(data, h);
+    char *at = table + padded((uint64_t)h->blocks * ENTRY);
+    memcpy(data, h, HEADER);
     memset(table, 0, (size_t)(at - table));
     for (Py_ssize_t i = 0; i < self->kinds; i++) {
         if (rows[i].rows < 0)
             continue;
-        const uint16_t kind = (uint16_t)i, width = (uint16_t)self->kind[i].range.width;
-        const uint32_t count = (uint32_t)rows[i].rows;
-        memcpy(table, &kind, 2);
-        memcpy(table + 2, &width, 2);
-        memcpy(table + 4, &count, 4);
-        table += BLOCK;
-        at = put(at, rows[i].ids, 4ull * count);
-        at = put(at, rows[i].values, 4ull * count * width);
+        const Entry e = {(uint16_t)i, (uint16_t)self->kind[i].range.width, (uint32_t)rows[i].rows};
+        memcpy(table, &e, ENTRY);
+        table += ENTRY;
+        at = put(at, rows[i].ids, 4ull * e.rows);
+        at = put(at, rows[i].values, 4ull * e.rows * e.width);
     }
     for (int i = 0; i < EXECUTING; i++)
         at = put(at, executing[i], (uint64_t)EXECUTING_BYTES[i] * h->extra);
@@ -461,7 +445,7 @@ static PyObject *snapshot_bytes(const Codec *self, const Header *h, const Rows *
 static PyObject *write_snapshot(Codec *self, PyObject *const *args, Py_ssize_t nargs)
 {
     uint64_t session, sequence, count = 0;
-    Header h = {.flags = KEYFRAME, .schema_id = self->schema_id, .kind = SNAPSHOT, .dtype = 1};
+    Header h = DATA;
     Rows rows[MOST_KINDS];
     PyObject *doing[EXECUTING], *frame = NULL;
     const void *executing[EXECUTING];
@@ -473,7 +457,10 @@ static PyObject *write_snapshot(Codec *self, PyObject *const *args, Py_ssize_t n
     const int whole = taken(self, CLASS_EXECUTING, args[5], executing_names, doing, EXECUTING);
     const int found = take_rows(self, args[4], rows);
     if (whole && found >= 0 && find_executing(doing, executing, &h.extra) && find_rows(self, rows, &count)) {
+        h.kind = SNAPSHOT;
+        h.flags = KEYFRAME;
         h.session = (uint32_t)session;
+        h.schema_id = self->schema_id;
         h.sequence = (uint32_t)sequence;
         h.count = (uint32_t)count;
         h.blocks = (uint8_t)found;
@@ -488,13 +475,6 @@ static PyObject *write_snapshot(Codec *self, PyObject *const *args, Py_ssize_t n
 }
 
 /* ACTION */
-
-typedef struct {
-    uint64_t apply, until;
-    int64_t received_us, planned_us;
-    uint32_t chunk;
-    uint16_t steps, channels;
-} Timing;
 
 /* The arrays of an ACTION, in their order on the wire and in the dataclass; n NPCs, m steps, k channels. */
 enum { IDS, STEPS, EXPECTED, BRAKE, TOLERANCE, STATUS, BARK, TOLD };
@@ -525,7 +505,7 @@ static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t narg
 {
     Header h = {0};
     Timing t;
-    uint64_t session, reserved, sizes[TOLD], at = HEADER + TIMING;
+    uint64_t session, sizes[TOLD], at = HEADER + TIMING;
     const void *told[TOLD];
     if (nargs != 2)
         return PyErr_Format(PyExc_TypeError, "read_action: expected 2 arguments, got %zd", nargs);
@@ -535,15 +515,8 @@ static PyObject *read_action(Codec *self, PyObject *const *args, Py_ssize_t narg
         PyBytes_GET_SIZE(frame) < HEADER + TIMING)
         Py_RETURN_NONE;
     const char *data = PyBytes_AS_STRING(frame);
-    memcpy(&t.apply, data + HEADER, 8);
-    memcpy(&t.until, data + HEADER + 8, 8);
-    memcpy(&t.received_us, data + HEADER + 16, 8);
-    memcpy(&t.planned_us, data + HEADER + 24, 8);
-    memcpy(&t.chunk, data + HEADER + 32, 4);
-    memcpy(&t.steps, data + HEADER + 36, 2);
-    memcpy(&t.channels, data + HEADER + 38, 2);
-    memcpy(&reserved, data + HEADER + 40, 8);
-    if (t.channels != self->channels.width || reserved || t.until > LAST_TICK || t.steps < 1 || t.steps > self->steps)
+    memcpy(&t, data + HEADER, TIMING);
+    if (t.channels != self->channels.width || t.reserved || t.until > LAST_TICK || t.steps < 1 || t.steps > self->steps)
         Py_RETURN_NONE;
     const uint64_t most = (uint64_t)PyBytes_GET_SIZE(frame) / 4; /* numbers, so that no product below overflows */
     if (h.count && (uint64_t)t.steps * (t.channels + POSE) > most / h.count)
@@ -591,11 +564,7 @@ static int action_numbers(PyObject **slot, Header *h, Timing *t)
 static PyObject *action_bytes(const Codec *self, PyObject **slot, Header *h)
 {
     Timing t = {0};
-    const npy_intp n = length(slot[IDS_SLOT]), k = self->channels.width;
-    npy_intp m = -1;
-    if (slot[STEPS_SLOT] != NULL && PyArray_CheckExact(slot[STEPS_SLOT]) &&
-        PyArray_NDIM((PyArrayObject *)slot[STEPS_SLOT]) == 3)
-        m = PyArray_DIM((PyArrayObject *)slot[STEPS_SLOT], 1);
+    const npy_intp n = extent(slot[IDS_SLOT], 1, 0), m = extent(slot[STEPS_SLOT], 3, 1), k = self->channels.width;
     const npy_intp shape[] = {n, m, k}, poses[] = {n, m, POSE};
     const void *told[TOLD];
     for (int i = 0; i < TOLD; i++) {
@@ -618,16 +587,9 @@ static PyObject *action_bytes(const Codec *self, PyObject **slot, Header *h)
     if (frame == NULL)
         return NULL;
     char *at = PyBytes_AS_STRING(frame);
-    write_header(at, h);
+    memcpy(at, h, HEADER);
     at += HEADER;
-    memcpy(at, &t.apply, 8);
-    memcpy(at + 8, &t.until, 8);
-    memcpy(at + 16, &t.received_us, 8);
-    memcpy(at + 24, &t.planned_us, 8);
-    memcpy(at + 32, &t.chunk, 4);
-    memcpy(at + 36, &t.steps, 2);
-    memcpy(at + 38, &t.channels, 2);
-    memset(at + 40, 0, 8);
+    memcpy(at, &t, TIMING);
     at += TIMING;
     for (int i = 0; i < TOLD; i++)
         at = put(at, told[i], sizes[i]);
@@ -638,14 +600,17 @@ static PyObject *action_bytes(const Codec *self, PyObject **slot, Header *h)
 static PyObject *write_action(Codec *self, PyObject *const *args, Py_ssize_t nargs)
 {
     uint64_t session, sequence;
-    Header h = {.schema_id = self->schema_id, .kind = ACTION, .dtype = 1, .extra = TIMING};
+    Header h = DATA;
     PyObject *slot[ACTION_SLOTS];
     if (nargs != 4)
         return PyErr_Format(PyExc_TypeError, "write_action: expected 4 arguments, got %zd", nargs);
     if (!whole_number(args[1], UINT32_MAX, &session) || !whole_number(args[2], UINT32_MAX, &sequence) ||
         !time_number(args[3], &h.time_us))
         Py_RETURN_NONE;
+    h.kind = ACTION;
+    h.extra = TIMING;
     h.session = (uint32_t)session;
+    h.schema_id = self->schema_id;
     h.sequence = (uint32_t)sequence;
     const int whole = taken(self, CLASS_ACTION, args[0], action_names, slot, ACTION_SLOTS);
     PyObject *frame = whole ? action_bytes(self, slot, &h) : Py_NewRef(Py_None);

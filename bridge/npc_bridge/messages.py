@@ -920,12 +920,12 @@ def _at_least_zero(value: float) -> float:
     return value
 
 
-_SCHEMA_OF = lru_cache(maxsize=16)(Schema.from_canonical)  # games of one kind, and one that comes back, say the same
+_schema_of = lru_cache(maxsize=16)(Schema.from_canonical)  # games of one kind, and one that comes back, say the same
 
 
 def _read_schema(r: Reader, header: Header, limits: Limits) -> Schema:
     try:
-        schema = _SCHEMA_OF(r.blob("schema", limits.schema_bytes))
+        schema = _schema_of(r.blob("schema", limits.schema_bytes))
     except SchemaError as error:
         raise RemoteProtocolError(ErrorCode.SCHEMA, str(error)) from None
     _same_schema(header, schema)

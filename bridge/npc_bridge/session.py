@@ -56,9 +56,8 @@ class Phase(Enum):
     CLOSED = "closed"  # server: over, for ever
 
 
-LIVE = (
-    Phase.LIVE
-)  # asked for with every message: to look a member up takes Python 3.11 as long as a comparison of blocks
+# Asked for with every message: Python 3.11 takes as long to look a member up as to compare two blocks.
+LIVE = Phase.LIVE
 
 
 class Cue(Enum):
